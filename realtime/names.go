@@ -1,0 +1,151 @@
+package realtime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"kentongan/tenant"
+)
+
+// Pattern tells how one family of channels is spelled by the app, and how its history is kept.
+//
+// A spelling is literal text of A-Z a-z 0-9 : _ - . with at most one "{tenant}", which stands for a tenant id. Without it the
+// channel is global: it belongs to no kitchen and goes to all of them. "*" stands for one segment of A-Z a-z 0-9 _ -,
+// which becomes part of the channel's name ("orders:{tenant}:*").
+type Pattern struct {
+	Spelling  string    // "production:updates:{tenant}"
+	Retention Retention // what its channels keep
+}
+
+// DefaultPatterns are the names that the existing app publishes to. The order is the order in which connection info
+// lists them.
+func DefaultPatterns() []Pattern {
+	spellings := []string{
+		"production:updates:{tenant}", "production:alerts:{tenant}",
+		"menu:updates:{tenant}", "inventory:updates:{tenant}", "distribution:updates:{tenant}",
+		"hrd:updates:{tenant}", "procurement:updates:{tenant}",
+		"notifications:{tenant}", "updates:{tenant}",
+		"sppg:{tenant}:production:created", "dashboard-update-{tenant}", "notification-{tenant}",
+		"system-alert",
+	}
+	patterns := make([]Pattern, len(spellings))
+	for i, s := range spellings {
+		patterns[i] = Pattern{Spelling: s, Retention: DefaultRetention}
+	}
+	return patterns
+}
+
+const (
+	tenantMark  = "{tenant}"
+	segmentMark = "*"
+)
+
+// Names maps wire names to channels and back. It is immutable after NewNames, so that everybody may use it at once.
+type Names struct {
+	patterns []compiled
+}
+
+// compiled is a Pattern cut at its marks. The tenant and every segment are runs of one alphabet, and what follows a mark is a
+// literal that starts outside of it, or the end: so a spelling matches in one way at most, without backtracking.
+type compiled struct {
+	Pattern
+	name   string // of the channel: the spelling without the tenant; with "*" where it varies
+	tokens []string
+	global bool
+	varies bool
+}
+
+// ErrPattern says that a pattern cannot be used; errors that wrap it say why.
+var ErrPattern = errors.New("bad channel pattern")
+
+// NewNames checks patterns and makes Names of them. All mistakes are reported at once, joined; each wraps ErrPattern.
+func NewNames(patterns []Pattern) (*Names, error) {
+	var errs []error
+	n := &Names{}
+	seen := map[string]string{}
+	for _, p := range patterns {
+		c, err := compile(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		key := c.name
+		if c.global {
+			key += " (global)"
+		}
+		if other, ok := seen[key]; ok {
+			errs = append(errs, fmt.Errorf("%w %q: its channels would have the same name %q as those of %q", ErrPattern, p.Spelling, c.name, other))
+			continue
+		}
+		seen[key] = p.Spelling
+		n.patterns = append(n.patterns, c)
+	}
+	return n, errors.Join(errs...)
+}
+
+// Parse returns the channel that wire is the name of. It is ErrNoChannel if no pattern matches: an unknown name, a
+// name outside of the grammar and a bad tenant id look the same. The earlier pattern wins where two match. It allocates only
+// for names that vary ("*").
+func (n *Names) Parse(wire string) (Channel, Pattern, error) {
+	if len(wire) == 0 || len(wire) > MaxNameBytes {
+		return Channel{}, Pattern{}, ErrNoChannel
+	}
+	for i := range n.patterns {
+		if ch, ok := n.patterns[i].match(wire); ok {
+			return ch, n.patterns[i].Pattern, nil
+		}
+	}
+	return Channel{}, Pattern{}, ErrNoChannel
+}
+
+// Spell returns the wire name of ch, and "" for a channel that none of the patterns has.
+func (n *Names) Spell(ch Channel) string {
+	for i := range n.patterns {
+		if p := &n.patterns[i]; p.has(ch) {
+			return p.spell(ch)
+		}
+	}
+	return ""
+}
+
+// Retention returns what ch keeps; none for a channel that none of the patterns has.
+func (n *Names) Retention(ch Channel) Retention {
+	for i := range n.patterns {
+		if p := &n.patterns[i]; p.has(ch) {
+			return p.Retention
+		}
+	}
+	return Retention{}
+}
+
+// Of returns the wire names of the channels of t that are known by their spelling alone, in the order of the patterns; those
+// with a varying segment cannot be listed. For tenant.Global these are the global ones.
+func (n *Names) Of(t tenant.ID) []string {
+	var names []string
+	for i := range n.patterns {
+		if p := &n.patterns[i]; !p.varies && p.global == (t == tenant.Global) {
+			names = append(names, p.spell(Channel{Tenant: t, Name: p.name}))
+		}
+	}
+	return names
+}
+
+// Patterns returns the patterns in their order.
+func (n *Names) Patterns() []Pattern {
+	patterns := make([]Pattern, len(n.patterns))
+	for i := range n.patterns {
+		patterns[i] = n.patterns[i].Pattern
+	}
+	return patterns
+}
+
+// Globs returns what to PSUBSCRIBE to in Redis so that every name that Parse accepts is received: each pattern with
+// its marks as "*".
+func (n *Names) Globs() []string {
+	globs := make([]string, len(n.patterns))
+	for i := range n.patterns {
+		globs[i] = strings.ReplaceAll(n.patterns[i].Spelling, tenantMark, "*")
+	}
+	return globs
+}
