@@ -91,6 +91,27 @@ type Sink interface {
 	Gap(g Gap)
 }
 
+// AsyncPublisher is the extra ability of a Broker to take in many publications without a goroutine for each: the doors
+// through which the app pours use it.
+type AsyncPublisher interface {
+	// PublishAsync is Publish that does not wait. It never blocks; it calls done exactly once, from a goroutine of the
+	// broker or before it returns, with what Publish would have answered, or with ErrOverloaded if its bounded queue
+	// is full. Calls for one channel by one goroutine are stamped in their order. done must not block; nil is allowed.
+	PublishAsync(ch Channel, data []byte, opts PublishOptions, done func(Published, error))
+}
+
+// EpochTurner is the extra ability of a Broker to declare that something may be missing in channels, so that every
+// reader is told: those who follow now by Sink.Gap, those who come back later by the gap in the answer to their position.
+type EpochTurner interface {
+	// TurnEpoch gives ch a new epoch, in which nothing was published yet. A Channel without a name means all channels of
+	// its tenant, those that never had a publication included.
+	TurnEpoch(ctx context.Context, ch Channel, cause GapCause) error
+
+	// TurnAll does it for every tenant that the engine knows, some at a time, so that their readers do not come back all
+	// at once. What it has done before an error stays done, and it may be called again.
+	TurnAll(ctx context.Context, cause GapCause) error
+}
+
 // Health is the extra ability of a Broker to say whether its engine can be reached.
 type Health interface {
 	// Ready returns nil, or what is wrong in words for an operator, without secrets. It does no I/O.

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"errors"
+	"fmt"
 
 	"kentongan/tenant"
 )
@@ -22,6 +23,9 @@ var (
 	// ErrUnavailable says that the engine cannot be reached now; the same call may succeed later. A Publish that
 	// returned it may or may not have been stored: repeat it with its idempotency key.
 	ErrUnavailable = errors.New("engine unavailable")
+
+	// ErrOverloaded says that a bounded queue is full and the publication was not taken. It is an ErrUnavailable too.
+	ErrOverloaded = fmt.Errorf("%w: too much at once", ErrUnavailable)
 
 	// ErrKeyReused says that an idempotency key has come before with other data.
 	ErrKeyReused = errors.New("idempotency key used before with other data")
