@@ -1,15 +1,11 @@
 package protocol
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
-// Code is a WebSocket close code. Its number is the come-back policy: a client comes back after 1001, 1006, 1011 to
-// 1014 and 4000 to 4499, with jitter, and it does not after any other code. See [Code.ComeBack].
+// Code is a WebSocket close code. Its number is the come-back policy: see [Code.ComeBack].
 type Code uint16
 
-// The close codes of RFC 6455 and the IANA registry.
+// The close codes of RFC 6455, section 7.4.1 and of the IANA registry.
 const (
 	CloseNormal           Code = 1000
 	CloseGoingAway        Code = 1001
@@ -46,65 +42,81 @@ const (
 type CloseInfo struct {
 	Code    Code
 	Name    string // stable, for programs, metrics and logs: "slow"
-	Text    string // the reason that goes over the wire, at most 123 bytes
+	Text    string // the reason that goes over the wire where the closing part gives no better one; at most 123 bytes
 	Meaning string // for docs/protocol.md
 }
 
-// Codes returns the close codes that this server sends, in the order of their numbers.
-func Codes() []CloseInfo { return nil }
-
-// String returns the name of c, such as "slow", and its number where the table has none.
-func (c Code) String() string { return strconv.Itoa(int(c)) }
-
-// Reason returns the text that goes over the wire with c, "" where the table has none.
-func (c Code) Reason() string { return "" }
-
-// ComeBack reports whether a client that was closed with c should connect again.
-func (c Code) ComeBack() bool { return 4000 <= c && c < 4500 }
-
-// Sendable reports whether RFC 6455 and the IANA registry allow c in a close frame.
-func (c Code) Sendable() bool { return 1000 <= c && c < 5000 }
-
-// ErrorCode is the stable word for a program in an error reply or an HTTP answer.
-type ErrorCode string
-
-// The error codes of the dialects and of the upgrade.
-const (
-	ErrBadRequest      ErrorCode = "BAD_REQUEST"       // the command cannot be read, or a field of it is wrong
-	ErrUnknownCommand  ErrorCode = "UNKNOWN_COMMAND"   // no such command
-	ErrNoChannel       ErrorCode = "NO_SUCH_CHANNEL"   // unknown, foreign or outside of the grammar: all look the same
-	ErrNotSubscribed   ErrorCode = "NOT_SUBSCRIBED"    // unsubscribe of a channel that is not followed
-	ErrForbidden       ErrorCode = "FORBIDDEN"         // this credential may not do that
-	ErrTooManyChannels ErrorCode = "TOO_MANY_CHANNELS" // the limit of channels of one connection
-	ErrTooFast         ErrorCode = "TOO_FAST"          // the limit of commands, publications or history reads
-	ErrTooLarge        ErrorCode = "TOO_LARGE"         // the data is over the limit of one publication
-	ErrInvalidData     ErrorCode = "INVALID_DATA"      // the data can never be published
-	ErrKeyReused       ErrorCode = "KEY_REUSED"        // idempotency key came before with other data
-	ErrUnavailable     ErrorCode = "UNAVAILABLE"       // the engine is out; try again
-	ErrInternal        ErrorCode = "INTERNAL"          // our mistake
-
-	ErrMethod           ErrorCode = "METHOD_NOT_ALLOWED"    // upgrade: not a GET
-	ErrUpgradeRequired  ErrorCode = "UPGRADE_REQUIRED"      // upgrade: no WebSocket handshake, or over HTTP/1.0
-	ErrWebSocketVersion ErrorCode = "UNSUPPORTED_WEBSOCKET" // upgrade: not version 13
-	ErrBadUpgrade       ErrorCode = "BAD_UPGRADE"           // upgrade: key, headers or body are wrong
-)
-
-// ErrorInfo is one row of the table of error codes.
-type ErrorInfo struct {
-	Code      ErrorCode
-	Status    int  // the HTTP status where it is answered over HTTP
-	Temporary bool // the same request may succeed later
-	Meaning   string
+var closeTable = []CloseInfo{
+	{CloseNormal, "normal", "bye", "The client closed, or the server answers its close."},
+	{CloseGoingAway, "going-away", "going away", "A page that is left; the server sends 4000 instead."},
+	{CloseProtocolError, "protocol-error", "protocol error", "A frame broke RFC 6455 or RFC 7692; the reason says which rule."},
+	{CloseUnsupported, "unsupported-data", "only text is understood", "A binary message: all dialects are text."},
+	{CloseInvalidPayload, "invalid-payload", "invalid payload", "Text that is not UTF-8, or compressed data that is corrupt."},
+	{ClosePolicy, "policy", "too much traffic", "More frames in a message, or more control frames in a second, than any client needs."},
+	{CloseTooBig, "too-big", "message over the size limit", "A message over the size limit, before or after inflation."},
+	{CloseInternal, "internal", "internal error", "A mistake of the server. It is in its log."},
+	{CloseDrain, "drain", "server restarts; come back", "The server stops or is emptied. In kentongan.v1 and SSE a goaway said when to come back."},
+	{CloseSlow, "slow", "reader too slow; come back and resume", "The connection did not take what was sent and its queue is full. Nothing is lost to a client that resumes."},
+	{CloseSessionExpired, "session-expired", "session expired; come back with a new one", "The credential has ended. Come back after renewing it; the upgrade answers 401 until then."},
+	{CloseIdle, "idle", "no sign of life", "Pings were not answered for two intervals, or the handshake was never finished."},
+	{CloseNotReady, "not-ready", "not ready; come back later", "The engine behind the server is out and the request could not be held."},
+	{CloseTooFast, "too-fast", "too many requests; come back later", "Far more commands than the limit, in spite of TOO_FAST answers."},
+	{CloseRevoked, "revoked", "session revoked", "The session was ended by the app. Sign in anew."},
+	{CloseBadRequests, "bad-requests", "too many bad requests", "Command after command could not be understood: the client's program is wrong."},
+	{CloseForbidden, "forbidden", "no longer allowed", "The user may no longer see this kitchen."},
 }
 
-// ErrorCodes returns all error codes in the order of docs/protocol.md.
-func ErrorCodes() []ErrorInfo { return nil }
+// Codes returns the close codes that this server sends, in the order of their numbers.
+func Codes() []CloseInfo { return append([]CloseInfo(nil), closeTable...) }
 
-// Temporary reports whether the same request may succeed later.
-func (c ErrorCode) Temporary() bool { return false }
+func (c Code) info() (CloseInfo, bool) {
+	for _, i := range closeTable {
+		if i.Code == c {
+			return i, true
+		}
+	}
+	return CloseInfo{}, false
+}
 
-// Status returns the HTTP status of c, 500 if the table has none.
-func (c ErrorCode) Status() int { return 500 }
+// String returns the name of c, such as "slow", and its number where the table has none. The codes that are never sent have
+// names too, since a client's library may report them.
+func (c Code) String() string {
+	switch c {
+	case CloseNoStatus:
+		return "no-status"
+	case CloseAbnormal:
+		return "abnormal"
+	}
+	if i, ok := c.info(); ok {
+		return i.Name
+	}
+	return strconv.Itoa(int(c))
+}
 
-// RetrySpread is over how long clients should spread their return when a server goes away and no better number is known.
-const RetrySpread = 10 * time.Second
+// Reason returns the text that goes over the wire with c, "" where the table has none.
+func (c Code) Reason() string {
+	i, _ := c.info()
+	return i.Text
+}
+
+// ComeBack reports whether a client that was closed with c should connect again, with jitter: after 4000 to 4499, and after what
+// says that the way or the server broke (1001, 1005, 1006, 1011 to 1014). After anything else the same would happen again.
+func (c Code) ComeBack() bool {
+	switch {
+	case 4000 <= c && c <= 4499, CloseInternal <= c && c <= CloseBadGateway:
+		return true
+	}
+	return c == CloseGoingAway || c == CloseNoStatus || c == CloseAbnormal
+}
+
+// Sendable reports whether c may stand in a close frame: what RFC 6455 and the IANA registry define for that, and 3000
+// to 4999.
+func (c Code) Sendable() bool {
+	switch {
+	case c >= 3000:
+		return c <= 4999
+	case c == 1004, c == CloseNoStatus, c == CloseAbnormal:
+		return false
+	}
+	return CloseNormal <= c && c <= CloseBadGateway
+}

@@ -22,7 +22,7 @@ const MaxCommandDepth = 32
 type Command struct {
 	ID       ID
 	Verb     Verb
-	Channels []string // wire names as the client sent them, unchecked but for their length; one in V1, 1 to 128 in Bare; none for ping
+	Channels []string          // wire names as the client sent them, unchecked but for their length; one in V1, 1 to 128 in Bare; none for ping
 	Since    realtime.Position // subscribe, history; zero: the client gave none
 	BadSince bool              // a position was given that cannot be read: answer with a gap, not with an error
 	Limit    int               // history; zero: the server decides

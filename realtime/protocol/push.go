@@ -1,17 +1,15 @@
 package protocol
 
 import (
+	"strconv"
 	"time"
 
 	"kentongan/realtime"
 )
 
-// ID is the id of a command as JSON text, a whole number or a quoted string, and so goes back verbatim. Empty: the
-// command had none, or the push answers none.
-type ID string
-
-// Each type below is one thing that the server says beside publications. Append appends it as a whole unit of the dialect: a text frame
-// for Bare and V1, an event (without chunk framing) for SSE. What a dialect does not know appends nothing; each says so.
+// Each type of this file is one thing that the server says unasked, beside publications. Append appends it as a whole
+// unit of the dialect: a text frame for Bare and V1, an event (not yet framed as a chunk) for SSE. What a dialect does not
+// have appends nothing, and the type says so.
 
 // Welcome is the first push. Not in Bare.
 type Welcome struct {
@@ -20,9 +18,43 @@ type Welcome struct {
 	Heartbeat       time.Duration // a client that hears nothing for twice as long should connect anew
 	MaxMessageBytes int           // the largest message that the server reads
 	Expires         time.Time     // when the session's credential ends; zero: never
-	Channels        []string      // what is followed from the start (SSE, or channels in the upgrade request)
+	Channels        []string      // wire names of what is followed from the start
 	Retry           time.Duration // SSE: the retry line; zero: none
-	Cursor          string        // SSE: the id from which a browser resumes that has not yet seen an event
+	Cursor          string        // SSE: the id from which a browser resumes that has not yet seen another event
+}
+
+// Append appends w in the dialect d.
+func (w Welcome) Append(dst []byte, d Dialect) []byte {
+	if d == Bare {
+		return dst
+	}
+	start := len(dst)
+	if d == SSE && w.Retry > 0 {
+		dst = append(dst, "retry: "...)
+		dst = strconv.AppendInt(dst, max(1, w.Retry.Milliseconds()), 10)
+		dst = append(dst, '\n')
+	}
+	dst = beginPush(dst, d, "", "welcome", w.Cursor)
+	dst = appendStringMember(dst, "session", w.Session)
+	dst = appendMillisMember(dst, "time", w.Time)
+	dst = appendDurationMember(dst, "heartbeatMs", w.Heartbeat)
+	if w.MaxMessageBytes > 0 {
+		dst = appendUintMember(dst, "maxMessageBytes", uint64(w.MaxMessageBytes))
+	}
+	if !w.Expires.IsZero() {
+		dst = appendMillisMember(dst, "expires", w.Expires)
+	}
+	if len(w.Channels) > 0 {
+		dst = append(appendMember(dst, "channels"), '[')
+		for i, name := range w.Channels {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, name)
+		}
+		dst = append(dst, ']')
+	}
+	return endPush(dst, start, d)
 }
 
 // Gap tells that publications of a channel may be missing; the client fetches the state anew and goes on from Position.
@@ -33,7 +65,17 @@ type Gap struct {
 	Cursor   string            // SSE: the id
 }
 
-// Heartbeat tells the server's time and how far each followed channel is. Not in Bare, which has pings of WebSocket.
+// Append appends g in the dialect d.
+func (g Gap) Append(dst []byte, d Dialect) []byte {
+	start := len(dst)
+	dst = beginPush(dst, d, "", "gap", g.Cursor)
+	dst = appendStringMember(dst, "channel", g.Channel)
+	dst = appendStringMember(dst, "cause", string(g.Cause))
+	return endPush(appendPosition(dst, g.Position), start, d)
+}
+
+// Heartbeat tells the server's time and how far each followed channel is. Not in Bare, which has WebSocket pings.
+// In SSE it begins with a comment line.
 type Heartbeat struct {
 	Time    time.Time
 	Offsets []ChannelOffset
@@ -45,87 +87,88 @@ type ChannelOffset struct {
 	Offset  uint64
 }
 
+// Append appends h in the dialect d.
+func (h Heartbeat) Append(dst []byte, d Dialect) []byte {
+	if d == Bare {
+		return dst
+	}
+	start := len(dst)
+	if d == SSE {
+		dst = append(dst, ":\n"...)
+	}
+	dst = beginPush(dst, d, "", "heartbeat", "")
+	dst = appendMillisMember(dst, "time", h.Time)
+	dst = append(appendMember(dst, "offsets"), '{')
+	for i, o := range h.Offsets {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, o.Channel), ':')
+		dst = strconv.AppendUint(dst, o.Offset, 10)
+	}
+	return endPush(append(dst, '}'), start, d)
+}
+
 // Goaway announces that this connection will be closed. Not in Bare, where the close code says it.
 type Goaway struct {
 	ReconnectIn time.Duration // when to come back, already spread by the server
 	Reason      string        // name of the close code that will come
 }
 
-// CommandError answers a command that was not carried out, and is what the parsers of commands return.
-// In SSE it is an event of the type "problem", for "error" is EventSource's own.
-type CommandError struct {
-	ID      ID // empty if it could not be read
-	Code    ErrorCode
-	Message string // what is wrong and what would be right, for people; holds at most 64 bytes of the client's data
+// Append appends g in the dialect d. In SSE it sets the retry time of the browser too, which then keeps to it by itself.
+func (g Goaway) Append(dst []byte, d Dialect) []byte {
+	if d == Bare {
+		return dst
+	}
+	start := len(dst)
+	if d == SSE {
+		dst = append(dst, "retry: "...)
+		dst = strconv.AppendInt(dst, max(1, g.ReconnectIn.Milliseconds()), 10)
+		dst = append(dst, '\n')
+	}
+	dst = beginPush(dst, d, "", "goaway", "")
+	dst = appendDurationMember(dst, "reconnectInMs", g.ReconnectIn)
+	dst = appendStringMember(dst, "reason", g.Reason)
+	return endPush(dst, start, d)
 }
 
-// Error returns code and message.
-func (e *CommandError) Error() string { return string(e.Code) + ": " + e.Message }
-
-// Subscribed answers subscribe.
+// beginPush appends everything up to the members of a push or reply; endPush closes what it opened. Start is where the
+// unit begins, which may be before beginPush for SSE.
 //
-// With Recovered, everything after the position that the client came with follows as messages up to Position and goes on live.
-// Without, messages after Position follow; Gap then says why the client's position could not be continued from, and is
-// empty if the client gave none.
-type Subscribed struct {
-	ID        ID
-	Channel   string // wire name
-	Position  realtime.Position
-	Recovered bool
-	Gap       realtime.GapCause
+//	V1    {"id":1,"name":{ members }}
+//	Bare  {"type":"name","id":1, members }
+//	SSE   id: cursor, event: name, data: { members }
+func beginPush(dst []byte, d Dialect, id ID, name, cursor string) []byte {
+	switch d {
+	case SSE:
+		dst = appendSSEID(dst, cursor)
+		dst = append(dst, "event: "...)
+		dst = append(dst, name...)
+		return append(dst, "\ndata: {"...)
+	case V1:
+		dst = append(beginFrame(dst), '{')
+		if id != "" {
+			dst = append(appendMember(dst, "id"), id...)
+		}
+		return append(appendMember(dst, name), '{')
+	}
+	dst = appendStringMember(append(beginFrame(dst), '{'), "type", name)
+	if id != "" {
+		dst = append(appendMember(dst, "id"), id...)
+	}
+	return dst
 }
 
-// Unsubscribed answers unsubscribe; without ID the server ended the subscription, and Code says why.
-type Unsubscribed struct {
-	ID      ID
-	Channel string // wire name
-	Code    ErrorCode
+func endPush(dst []byte, start int, d Dialect) []byte {
+	switch d {
+	case SSE:
+		return append(dst, "}\n\n"...)
+	case V1:
+		dst = append(dst, '}')
+	}
+	return endFrame(append(dst, '}'), start, OpText)
 }
 
-// Published answers publish. Not in Bare and SSE.
-type Published struct {
-	ID        ID
-	Channel   string // wire name
-	Published realtime.Published
+func appendPosition(dst []byte, p realtime.Position) []byte {
+	return appendUintMember(appendStringMember(dst, "epoch", p.Epoch), "offset", p.Offset)
 }
-
-// History answers history. Not in Bare and SSE.
-type History struct {
-	ID      ID
-	Channel string // wire name
-	Page    realtime.Page
-}
-
-// Presence answers presence. Not in Bare and SSE.
-type Presence struct {
-	ID      ID
-	Channel string // wire name
-	Members []realtime.Member
-}
-
-// Pong answers ping. Not in SSE.
-type Pong struct {
-	ID   ID
-	Time time.Time
-}
-
-func (w Welcome) Append(dst []byte, d Dialect) []byte       { panic("protocol: Welcome") }
-func (g Gap) Append(dst []byte, d Dialect) []byte           { panic("protocol: Gap") }
-func (h Heartbeat) Append(dst []byte, d Dialect) []byte     { panic("protocol: Heartbeat") }
-func (g Goaway) Append(dst []byte, d Dialect) []byte        { panic("protocol: Goaway") }
-func (e *CommandError) Append(dst []byte, d Dialect) []byte { panic("protocol: CommandError") }
-func (s Subscribed) Append(dst []byte, d Dialect) []byte    { panic("protocol: Subscribed") }
-func (u Unsubscribed) Append(dst []byte, d Dialect) []byte  { panic("protocol: Unsubscribed") }
-func (p Published) Append(dst []byte, d Dialect) []byte     { panic("protocol: Published") }
-func (h History) Append(dst []byte, d Dialect) []byte       { panic("protocol: History") }
-func (p Presence) Append(dst []byte, d Dialect) []byte      { panic("protocol: Presence") }
-func (p Pong) Append(dst []byte, d Dialect) []byte          { panic("protocol: Pong") }
-
-// AppendJSON appends {"channel","epoch","offset","messages":[…],"more","gap"}, which HTTP answers with too.
-func (h History) AppendJSON(dst []byte) []byte { panic("protocol: History") }
-
-// AppendJSON appends {"channel","members":[{"user","sessions","since"}]}, which HTTP answers with too.
-func (p Presence) AppendJSON(dst []byte) []byte { panic("protocol: Presence") }
-
-// AppendJSON appends {"channel","epoch","offset","duplicate"}, which HTTP answers with too.
-func (p Published) AppendJSON(dst []byte) []byte { panic("protocol: Published") }

@@ -1,0 +1,75 @@
+package protocol
+
+import "net/http"
+
+// ErrorCode is the stable word for a program in an error reply or an HTTP answer.
+type ErrorCode string
+
+// The error codes of commands.
+const (
+	ErrBadRequest      ErrorCode = "BAD_REQUEST"
+	ErrUnknownCommand  ErrorCode = "UNKNOWN_COMMAND"
+	ErrNoChannel       ErrorCode = "NO_SUCH_CHANNEL"
+	ErrNotSubscribed   ErrorCode = "NOT_SUBSCRIBED"
+	ErrForbidden       ErrorCode = "FORBIDDEN"
+	ErrTooManyChannels ErrorCode = "TOO_MANY_CHANNELS"
+	ErrTooFast         ErrorCode = "TOO_FAST"
+	ErrTooLarge        ErrorCode = "TOO_LARGE"
+	ErrInvalidData     ErrorCode = "INVALID_DATA"
+	ErrKeyReused       ErrorCode = "KEY_REUSED"
+	ErrUnavailable     ErrorCode = "UNAVAILABLE"
+	ErrInternal        ErrorCode = "INTERNAL"
+)
+
+// The error codes of a refused upgrade, beside those of the commands.
+const (
+	ErrMethod           ErrorCode = "METHOD_NOT_ALLOWED"
+	ErrUpgradeRequired  ErrorCode = "UPGRADE_REQUIRED"
+	ErrWebSocketVersion ErrorCode = "WEBSOCKET_VERSION"
+	ErrBadUpgrade       ErrorCode = "BAD_UPGRADE"
+)
+
+// ErrorInfo is one row of the table of error codes.
+type ErrorInfo struct {
+	Code      ErrorCode
+	Status    int    // the HTTP status where it is answered over HTTP
+	Temporary bool   // the same request may succeed later
+	Meaning   string // for docs/protocol.md
+}
+
+var errorTable = []ErrorInfo{
+	{ErrBadRequest, http.StatusBadRequest, false, "The command cannot be read, or a field of it is wrong. The message says which and what would be right."},
+	{ErrUnknownCommand, http.StatusBadRequest, false, "No such command. The message names those that are known."},
+	{ErrNoChannel, http.StatusNotFound, false, "The channel is unknown, belongs to another kitchen, or its name is outside of the grammar. All three look the same."},
+	{ErrNotSubscribed, http.StatusConflict, false, "Unsubscribe of a channel that is not followed."},
+	{ErrForbidden, http.StatusForbidden, false, "This credential may not do that: publishing is for servers."},
+	{ErrTooManyChannels, http.StatusTooManyRequests, false, "The connection follows as many channels as it may."},
+	{ErrTooFast, http.StatusTooManyRequests, true, "Too many commands a second. Slow down; a client that does not is closed with 4005."},
+	{ErrTooLarge, http.StatusRequestEntityTooLarge, false, "The data is over the size limit of a publication."},
+	{ErrInvalidData, http.StatusUnprocessableEntity, false, "The data can never be published."},
+	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
+	{ErrUnavailable, http.StatusServiceUnavailable, true, "The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
+	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
+	{ErrMethod, http.StatusMethodNotAllowed, false, "Upgrade: a handshake is a GET."},
+	{ErrUpgradeRequired, http.StatusUpgradeRequired, false, "Upgrade: not a WebSocket handshake over HTTP/1.1."},
+	{ErrWebSocketVersion, http.StatusUpgradeRequired, false, "Upgrade: not version 13."},
+	{ErrBadUpgrade, http.StatusBadRequest, false, "Upgrade: the key is missing, doubled or malformed, or the handshake has a body."},
+}
+
+// ErrorCodes returns all error codes in the order of docs/protocol.md.
+func ErrorCodes() []ErrorInfo { return append([]ErrorInfo(nil), errorTable...) }
+
+func (c ErrorCode) info() ErrorInfo {
+	for _, i := range errorTable {
+		if i.Code == c {
+			return i
+		}
+	}
+	return ErrorInfo{Code: c, Status: http.StatusInternalServerError}
+}
+
+// Temporary reports whether the same request may succeed later.
+func (c ErrorCode) Temporary() bool { return c.info().Temporary }
+
+// Status returns the HTTP status of c, 500 if the table has none.
+func (c ErrorCode) Status() int { return c.info().Status }
