@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package testenv
+
+import "syscall"
+
+// dieWithUs has no counterpart here: a killed test binary leaves its children to the user.
+func dieWithUs() *syscall.SysProcAttr { return nil }

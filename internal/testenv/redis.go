@@ -1,0 +1,162 @@
+//go:build unix
+
+package testenv
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Redis starts a redis-server for this test alone and returns its address, "127.0.0.1:port". It keeps nothing on disk
+// and ends with the test.
+func Redis(t testing.TB) string {
+	t.Helper()
+	return StartRedis(t).Addr
+}
+
+// RedisServer is a redis-server that a test may ill-treat. Its methods are for the goroutine of the test.
+type RedisServer struct {
+	Addr string // "127.0.0.1:port"; stays the same over Restart
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd // nil while it does not run
+	log  *logTail
+}
+
+// StartRedis starts a redis-server with args behind our own ("--appendonly", "yes"), and waits until it accepts
+// connections. Without such args it keeps nothing, so that Restart gives an empty one.
+func StartRedis(t testing.TB, args ...string) *RedisServer {
+	t.Helper()
+	path := program(t, "redis-server", "valkey-server")
+	dir := t.TempDir()
+	s := &RedisServer{t: t}
+	t.Cleanup(s.Kill)
+	const attempts = 20 // another process may take the port between our look and the server's bind
+	for range attempts {
+		port := freePort()
+		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		s.args = append([]string{path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+			"--daemonize", "no", "--loglevel", "notice", "--logfile", "", "--dir", dir}, args...)
+		if s.start() {
+			return s
+		}
+	}
+	t.Fatalf("redis-server does not start:\n%s", s.log)
+	return nil
+}
+
+// start reports whether the server accepts connections; if not, it has ended.
+func (s *RedisServer) start() bool {
+	cmd := exec.Command(s.args[0], s.args[1:]...) //nolint:gosec,noctx // the program is redis-server; its life is the test's, see Kill
+	cmd.SysProcAttr = dieWithUs()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.log = &logTail{}
+	ready := make(chan bool, 1)
+	go s.log.follow(out, "Ready to accept connections", ready)
+	if !<-ready {
+		_ = cmd.Wait() // it says why in its log
+		return false
+	}
+	s.cmd = cmd
+	return true
+}
+
+// Kill ends the server at once (SIGKILL), as a crash does. Killing one that does not run changes nothing.
+func (s *RedisServer) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait() // "signal: killed", as wanted
+	s.cmd = nil
+}
+
+// Restart kills the server, if it still runs, and starts it again at the same address.
+func (s *RedisServer) Restart() {
+	s.t.Helper()
+	s.Kill()
+	if !s.start() {
+		s.t.Fatalf("redis-server does not start again:\n%s", s.log)
+	}
+}
+
+// Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs.
+func (s *RedisServer) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server run on.
+func (s *RedisServer) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *RedisServer) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if s.cmd == nil {
+		s.t.Fatalf("%v to a redis-server that does not run", sig)
+	}
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// freePort returns a loopback port that was free a moment ago. It lies below the range out of which Linux takes the source
+// ports of connections (from 32768 on), so that the port is not lost to one of them while a server restarts.
+func freePort() int {
+	for {
+		port := 20000 + rand.IntN(12000) //nolint:gosec // no secret
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return port
+	}
+}
+
+// logTail keeps the last lines that a program wrote.
+type logTail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// follow reads r until it ends. It sends true once, when a line contains mark, or false at the end if none did.
+func (l *logTail) follow(r io.Reader, mark string, found chan<- bool) {
+	const keep = 30
+	seen := false
+	for scan := bufio.NewScanner(r); scan.Scan(); {
+		l.mu.Lock()
+		l.lines = append(l.lines, scan.Text())
+		if len(l.lines) > keep {
+			l.lines = l.lines[1:]
+		}
+		l.mu.Unlock()
+		if !seen && strings.Contains(scan.Text(), mark) {
+			seen = true
+			found <- true
+		}
+	}
+	if !seen {
+		found <- false
+	}
+}
+
+// String returns the lines.
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
