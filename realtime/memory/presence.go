@@ -1,0 +1,87 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"kentongan/realtime"
+)
+
+// Presence is the realtime.Presence of one process. Its zero value is ready; what it holds is bounded by the sessions
+// that there are.
+type Presence struct {
+	mu    sync.Mutex
+	users map[realtime.Channel]map[string]realtime.Member // a Channel without a name: all channels of the tenant
+}
+
+var _ realtime.Presence = (*Presence)(nil)
+
+// Join implements realtime.Presence.
+func (p *Presence) Join(ch realtime.Channel, user string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.users == nil {
+		p.users = map[realtime.Channel]map[string]realtime.Member{}
+	}
+	if p.users[ch] == nil {
+		p.users[ch] = map[string]realtime.Member{}
+	}
+	m, ok := p.users[ch][user]
+	if !ok {
+		m = realtime.Member{User: user, Since: time.UnixMilli(time.Now().UnixMilli())}
+	}
+	m.Sessions++
+	p.users[ch][user] = m
+}
+
+// Leave implements realtime.Presence. One Leave too many is ignored.
+func (p *Presence) Leave(ch realtime.Channel, user string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m, ok := p.users[ch][user]
+	if !ok {
+		return
+	}
+	if m.Sessions--; m.Sessions > 0 {
+		p.users[ch][user] = m
+		return
+	}
+	if delete(p.users[ch], user); len(p.users[ch]) == 0 {
+		delete(p.users, ch)
+	}
+}
+
+// Members implements realtime.Presence.
+func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime.Member, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", realtime.ErrUnavailable, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	merged := map[string]realtime.Member{}
+	scopes := []realtime.Channel{ch}
+	if ch.Name != "" {
+		scopes = append(scopes, realtime.Channel{Tenant: ch.Tenant})
+	}
+	for _, scope := range scopes {
+		for user, m := range p.users[scope] {
+			if known, ok := merged[user]; ok {
+				m.Sessions += known.Sessions
+				if known.Since.Before(m.Since) {
+					m.Since = known.Since
+				}
+			}
+			merged[user] = m
+		}
+	}
+	members := make([]realtime.Member, 0, len(merged))
+	for _, m := range merged {
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(x, y realtime.Member) int { return cmp.Compare(x.User, y.User) })
+	return members, nil
+}
