@@ -39,6 +39,10 @@ var inflaters = sync.Pool{New: func() any {
 
 // inflated inflates the message in a and hands it to h.
 func inflated(op Opcode, a *assembly, o *ReaderOptions, h Handler) error {
+	if len(a.data) == 0 {
+		// An empty message should come as one zero byte; zlib takes nothing for the same.
+		return h.OnMessage(op, a.data)
+	}
 	a.data = append(a.data, inflateTail...)
 	out := takeAssembly()
 	defer out.release()
