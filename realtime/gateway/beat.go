@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"time"
+
+	"kentongan/realtime/hub"
+	"kentongan/realtime/protocol"
+)
+
+// pingFrame is the WebSocket ping of all sessions. Browsers answer it by themselves.
+var pingFrame = protocol.AppendFrame(nil, protocol.OpPing, nil)
+
+// onTick is called by the wheel and returns when to be called again; zero: never.
+func (s *session) onTick(now time.Time) time.Duration {
+	s.mu.Lock()
+	state, closeBy := s.state, s.closeBy
+	s.mu.Unlock()
+	switch state {
+	case gone:
+		return 0
+	case closing:
+		if s.gw.clock() >= closeBy {
+			s.sock.wake()
+		}
+		return tick
+	case open:
+	}
+	who := s.who.Load()
+	if !who.Expires.IsZero() && !now.Before(who.Expires) {
+		s.close(protocol.CloseSessionExpired, "")
+		return tick
+	}
+	if s.quiet() {
+		s.gw.stats.halfOpen.Add(1)
+		s.close(protocol.CloseIdle, "")
+		return tick
+	}
+	wait := s.nextBeat - s.gw.clock()
+	if wait <= 0 {
+		s.beat(now)
+		wait = s.interval()
+		s.nextBeat = s.gw.clock() + wait
+	}
+	if !who.Expires.IsZero() {
+		wait = min(wait, who.Expires.Sub(now))
+	}
+	return wait
+}
+
+// quiet reports whether the peer is taken for dead: two pings without any whole frame from it. A client that only
+// dribbles bytes completes none. SSE clients send nothing; there the kernel's time-out for unacknowledged data does it.
+func (s *session) quiet() bool {
+	last := time.Duration(s.lastRead.Load())
+	return s.dialect != protocol.SSE && s.gw.clock()-last > 2*s.gw.opts.PingInterval+tick
+}
+
+// interval is the time between two signs of life.
+func (s *session) interval() time.Duration {
+	if s.dialect == protocol.SSE {
+		return min(s.gw.opts.PingInterval, sseInterval)
+	}
+	return s.gw.opts.PingInterval
+}
+
+// beat sends a sign of life, with the newest offsets where the dialect has words for it, in one write.
+func (s *session) beat(now time.Time) {
+	switch s.dialect {
+	case protocol.V1:
+		heartbeat := protocol.Heartbeat{Time: now, Offsets: s.offsets()}.Append(nil, protocol.V1)
+		s.send(append(heartbeat, pingFrame...))
+	case protocol.SSE:
+		s.send(protocol.AppendChunk(nil, protocol.Heartbeat{Time: now}.Append(protocol.AppendSSEComment(nil, ""), protocol.SSE)))
+	case protocol.Bare:
+		s.send(pingFrame)
+	}
+}
+
+// offsets returns how far each followed channel is.
+func (s *session) offsets() []protocol.ChannelOffset {
+	s.mu.Lock()
+	subs := append([]subscription(nil), s.subs...)
+	s.mu.Unlock()
+	var offsets []protocol.ChannelOffset
+	for _, sub := range subs {
+		if sub.wire == "" {
+			continue
+		}
+		s.gw.hub.View(sub.sub, func(h hub.Heads) {
+			offsets = append(offsets, protocol.ChannelOffset{Channel: sub.wire, Offset: h.At(sub.channel).Offset})
+		})
+	}
+	return offsets
+}

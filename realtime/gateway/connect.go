@@ -1,0 +1,352 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kentongan/auth"
+	"kentongan/internal/answer"
+	"kentongan/realtime"
+	"kentongan/realtime/hub"
+	"kentongan/realtime/protocol"
+	"kentongan/tenant"
+)
+
+// sseInterval is the longest silence in an event stream; proxies such as Traefik and nginx cut a quiet response after 60 s,
+// some mobile networks after 30.
+const sseInterval = 15 * time.Second
+
+// unackedTimeout is how long the kernel waits for a peer to acknowledge what was sent, before it gives the connection
+// up. It finds dead event streams, whose clients never send anything.
+const unackedTimeout = 45 * time.Second
+
+// lingerTime is how long a closing connection is kept for the peer to read the close frame.
+const lingerTime = time.Second
+
+// retryAfter is what clients are told that come while this server cannot take them.
+const retryAfter = 5 * time.Second
+
+// request is what a client wants, after all checks.
+type request struct {
+	who     *auth.Identity
+	dialect protocol.Dialect
+	tenant  tenant.ID // whose channels are followed, if none are named
+	wishes  []wish    // the channels that are named
+	cursor  protocol.Cursor
+	resume  bool // a cursor was given, readable or not
+}
+
+// serveWebSocket makes a session of an upgrade request.
+func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	up, err := protocol.ParseUpgrade(r, protocol.UpgradeOptions{Deflate: g.opts.Deflate, Protocols: []string{protocol.SubprotocolV1}})
+	if err != nil {
+		g.refuseUpgrade(w, err)
+		return
+	}
+	dialect := protocol.Bare
+	if up.Protocol == protocol.SubprotocolV1 {
+		dialect = protocol.V1
+	}
+	g.connect(w, r, dialect, up.Deflate, func() []byte { return protocol.AppendUpgradeResponse(nil, up, nil) })
+}
+
+func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
+	var refused *protocol.UpgradeError
+	if !errors.As(err, &refused) {
+		panic("gateway: upgrade refused without a reason: " + err.Error())
+	}
+	g.stats.deny("bad-upgrade")
+	for name, values := range refused.Header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Connection", "close") // whoever gets this wrong may also be wrong about where its request ends
+	answer.Error(w, refused.Status, string(refused.Code), refused.Message)
+}
+
+// serveSSE makes a session of a request for an event stream.
+func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		answer.Error(w, http.StatusMethodNotAllowed, string(protocol.ErrMethod), "an event stream is fetched with GET")
+		return
+	}
+	if !acceptsEvents(r.Header.Values("Accept")) {
+		answer.Error(w, http.StatusNotAcceptable, "NOT_ACCEPTABLE", "this answers with text/event-stream only")
+		return
+	}
+	g.connect(w, r, protocol.SSE, false, func() []byte { return protocol.AppendSSEHead(nil, w.Header()) })
+}
+
+func acceptsEvents(accept []string) bool {
+	all := strings.ToLower(strings.Join(accept, ","))
+	return all == "" || strings.Contains(all, "text/event-stream") || strings.Contains(all, "*/*") || strings.Contains(all, "text/*")
+}
+
+// connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
+// be refused is refused while HTTP can still say so.
+func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func() []byte) {
+	who, ok := g.identify(w, r)
+	if !ok {
+		return
+	}
+	req, problem := g.parse(r, who, dialect)
+	if problem != nil {
+		g.stats.deny("bad-request")
+		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
+		return
+	}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), state: closing} // nothing is sent before the head
+	s.who.Store(who)
+	if !g.reserve() {
+		g.stats.deny("full")
+		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
+	defer cancel()
+	if err := s.enterAll(ctx, req); err != nil {
+		s.abandon()
+		e := g.explain("", err)
+		g.stats.deny(strings.ToLower(string(e.Code)))
+		answer.Later(w, e.Code.Status(), string(e.Code), e.Message, retryAfter)
+		return
+	}
+	conn, early, err := hijack(w)
+	if err != nil {
+		s.abandon()
+		g.opts.Log.Warn("connection cannot be taken over", "err", err)
+		answer.Error(w, http.StatusInternalServerError, string(protocol.ErrInternal), "this connection cannot be upgraded")
+		return
+	}
+	g.begin(s, conn, early, head(), req)
+}
+
+// identify authenticates and checks the origin; it answers the refusal itself.
+func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) (*auth.Identity, bool) {
+	who, err := g.opts.Auth.Authenticate(r.Context(), r)
+	if err == nil {
+		err = g.opts.Auth.CheckOrigin(r, who.Kind)
+	}
+	if err != nil {
+		g.stats.deny(auth.Reason(err))
+		auth.Deny(w, err)
+		return nil, false
+	}
+	return who, true
+}
+
+// parse reads the query: which channels, since when, and for platform roles whose.
+func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Dialect) (request, *protocol.CommandError) {
+	req := request{who: who, dialect: dialect, tenant: who.Tenant}
+	query := r.URL.Query()
+	if t := query.Get("tenant"); t != "" {
+		id, err := tenant.Parse(t)
+		if err != nil || !who.MaySee(id) {
+			return req, g.explain("", realtime.ErrNoChannel)
+		}
+		g.look(who, id)
+		req.tenant = id
+	}
+	var names []string
+	for _, list := range query["channels"] {
+		names = append(names, strings.Split(list, ",")...)
+	}
+	if len(names) > g.opts.MaxChannels {
+		return req, &protocol.CommandError{
+			Code: protocol.ErrTooManyChannels, Message: "a connection may follow " + strconv.Itoa(g.opts.MaxChannels) + " channels at most",
+		}
+	}
+	for _, name := range names {
+		wire, since, resume, unreadable := splitWish(name)
+		ch, err := g.channel(who, wire)
+		if err != nil {
+			return req, g.explain("", err)
+		}
+		if dialect == protocol.SSE && ch.Tenant != tenant.Global && ch.Tenant != req.tenant {
+			// The cursor that is an event's id is about one tenant.
+			return req, &protocol.CommandError{Code: protocol.ErrBadRequest, Message: "one event stream follows one kitchen; name it with ?tenant="}
+		}
+		if slices.ContainsFunc(req.wishes, func(other wish) bool { return other.channel == ch }) {
+			continue
+		}
+		req.wishes = append(req.wishes, wish{channel: ch, wire: wire, since: since, resume: resume, unreadable: unreadable})
+	}
+	if dialect == protocol.SSE {
+		req.readCursor(r.Header.Get("Last-Event-ID"), query)
+	}
+	return req, nil
+}
+
+// readCursor takes the position from the header that browsers send by themselves, or from the query. One that cannot be
+// read is not refused: the stream starts with gaps, and the page fetches its state anew.
+func (req *request) readCursor(lastEventID string, query url.Values) {
+	text := lastEventID
+	if text == "" {
+		text = query.Get("cursor")
+	}
+	if text == "" {
+		return
+	}
+	req.resume = true
+	if cursor, err := protocol.DecodeCursor(req.tenant, text); err == nil {
+		req.cursor = cursor
+	}
+}
+
+// splitWish reads NAME or NAME@EPOCH/OFFSET.
+func splitWish(s string) (wire string, since realtime.Position, resume, unreadable bool) {
+	wire, position, resume := strings.Cut(s, "@")
+	if !resume {
+		return wire, since, false, false
+	}
+	epoch, offset, ok := strings.Cut(position, "/")
+	n, err := strconv.ParseUint(offset, 10, 64)
+	if !ok || err != nil || epoch == "" || len(epoch) > 32 {
+		return wire, since, true, true
+	}
+	return wire, realtime.Position{Epoch: epoch, Offset: n}, true, false
+}
+
+// channel returns the channel that who calls wire. A foreign channel looks like an unknown one.
+func (g *Gateway) channel(who *auth.Identity, wire string) (realtime.Channel, error) {
+	ch, _, err := g.opts.Names.Parse(wire)
+	if err != nil {
+		return realtime.Channel{}, err
+	}
+	if !who.MaySee(ch.Tenant) {
+		return realtime.Channel{}, realtime.ErrNoChannel
+	}
+	g.look(who, ch.Tenant)
+	return ch, nil
+}
+
+// look logs it when somebody of the platform looks into a kitchen.
+func (g *Gateway) look(who *auth.Identity, t tenant.ID) {
+	if who.Platform && t != tenant.Global && t != who.Tenant {
+		g.opts.Log.Info("platform role looks into a kitchen", "sub", who.Subject, "role", who.Role, "tenant", t)
+	}
+}
+
+// enterAll enters what the client follows from the start: what it named, else everything of its kitchen. A v1 client that
+// names nothing subscribes later.
+func (s *session) enterAll(ctx context.Context, req request) error {
+	if len(req.wishes) > 0 || req.dialect == protocol.V1 {
+		for _, w := range req.wishes {
+			if _, err := s.enter(ctx, w.channel, w.wire); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	_, err := s.enter(ctx, realtime.Channel{Tenant: req.tenant}, "")
+	return err
+}
+
+// abandon takes back a session that never got its connection.
+func (s *session) abandon() {
+	for _, sub := range s.subs {
+		s.gw.hub.Unsubscribe(sub.sub)
+		s.gw.presence.Leave(sub.channel, s.who.Load().Subject)
+	}
+	s.gw.release()
+}
+
+// begin sends the head and starts the session.
+func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req request) {
+	s.sock = newSocket(conn)
+	s.remote = remoteHost(conn)
+	setUnackedTimeout(conn)
+	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
+	s.lastRead.Store(int64(g.clock()))
+	s.budget = budget{tokens: commandBurst, at: g.clock()}
+	g.stats.open[s.dialect].Add(1)
+	g.stats.opened[s.dialect].Add(1)
+
+	s.mu.Lock()
+	s.state = open
+	s.write(head)
+	s.mu.Unlock()
+	g.link(s)
+	s.goLive(req)
+	// The first beat comes early for some and late for others, so that those who came together do not beat together.
+	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
+	g.wheel.book(s, tick)
+	g.goroutines.Go(func() { s.run(early) })
+	g.opts.Log.Debug("session opened", "session", s.id, "dialect", s.dialect.String(), "who", req.who, "remote", s.remote)
+}
+
+// goLive greets the client and makes its first subscriptions live, each after a replay if it was here before.
+func (s *session) goLive(req request) {
+	s.mu.Lock()
+	subs := append([]subscription(nil), s.subs...)
+	s.mu.Unlock()
+	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
+		s.positions = maps.Clone(req.cursor)
+		if s.positions == nil {
+			s.positions = protocol.Cursor{}
+		}
+	}
+	s.welcome(req, subs)
+	for i, sub := range subs {
+		switch {
+		case s.dialect == protocol.V1:
+			s.goLiveNamed(sub.sub, req.wishes[i], "")
+		case req.resume:
+			at := maps.Clone(req.cursor)
+			if at == nil {
+				at = protocol.Cursor{}
+			}
+			r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at}
+			s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+		default:
+			s.gw.hub.GoLive(sub.sub, func(h hub.Heads) bool {
+				s.mark(sub.channel, h.At(sub.channel))
+				return true
+			})
+		}
+	}
+}
+
+// mark notes how far a channel was sent, for the event streams that need a cursor of their own.
+func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.positions == nil {
+		return ""
+	}
+	s.positions[ch] = p
+	return protocol.EncodeCursor(s.home, s.positions)
+}
+
+func (s *session) welcome(req request, subs []subscription) {
+	who := s.who.Load()
+	w := protocol.Welcome{
+		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),
+		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: who.Expires,
+	}
+	for _, sub := range subs {
+		if sub.wire != "" {
+			w.Channels = append(w.Channels, sub.wire)
+		} else {
+			w.Channels = append(s.gw.opts.Names.Of(sub.channel.Tenant), s.gw.opts.Names.Of(tenant.Global)...)
+		}
+	}
+	if s.dialect == protocol.SSE {
+		w.Retry = sseRetry
+		if !req.resume && s.positions == nil {
+			s.gw.hub.View(subs[0].sub, func(h hub.Heads) { w.Cursor = h.Cursor() })
+		}
+	}
+	s.push(w)
+}
+
+// sseRetry is how long a browser waits before it opens a lost stream again.
+const sseRetry = 2 * time.Second

@@ -1,0 +1,214 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kentongan/auth"
+	"kentongan/realtime"
+	"kentongan/realtime/hub"
+	"kentongan/realtime/protocol"
+)
+
+// Authenticator says who a request comes from.
+type Authenticator interface {
+	// Authenticate returns the identity that the request proves, or an error that auth.Deny can answer with.
+	Authenticate(ctx context.Context, r *http.Request) (*auth.Identity, error)
+
+	// CheckOrigin returns an error that auth.Deny can answer with if a page of another origin made the request.
+	CheckOrigin(r *http.Request, kind auth.Kind) error
+}
+
+// Options are the knobs of a Gateway. The zero value is safe but for the parts, which are needed.
+type Options struct {
+	Auth     Authenticator
+	Names    *realtime.Names
+	Broker   realtime.Broker
+	Presence realtime.Presence
+	Hub      *hub.Hub
+
+	// Ticket, if set, makes the one-use ticket that connection info hands out as its token.
+	Ticket func(ctx context.Context, who *auth.Identity) (string, error)
+
+	// PublicURL is the address that clients see, such as "https://app.example.com"; empty: what the request says.
+	PublicURL string
+
+	// PingInterval is the time between two pings to a client; a peer that is silent for two is taken for dead. Zero means 25 s:
+	// below the 30 s after which the strictest proxies and mobile networks drop an idle connection.
+	PingInterval time.Duration
+
+	// MaxBacklogBytes is how much may wait for a reader that does not keep up; zero means 1 MiB, which is a minute
+	// of the busiest kitchen.
+	MaxBacklogBytes int
+
+	// MaxMessageBytes is the largest message that is read from a client; zero means 64 KiB.
+	MaxMessageBytes int
+
+	// MaxChannels is how many channels one connection may follow; zero means 100.
+	MaxChannels int
+
+	// MaxConnections is how many connections are held at once; zero means no bound but that of the process.
+	MaxConnections int
+
+	// Deflate offers permessage-deflate to WebSocket clients.
+	Deflate bool
+
+	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
+	CloseTimeout time.Duration
+
+	Log *slog.Logger // nil discards
+}
+
+// maxReplays is how many sessions read history at the same time. More would only wait in line at the engine, with
+// their pages in memory.
+const maxReplays = 64
+
+// Gateway holds all sessions of this node. Its methods may be called concurrently.
+type Gateway struct {
+	opts     Options
+	hub      *hub.Hub
+	presence realtime.Presence
+	start    time.Time
+	wheel    wheel
+	stats    stats
+	plain    protocol.ReaderOptions // for connections without compression
+	deflated protocol.ReaderOptions // for those with
+	replays  chan struct{}          // a place for each replay that runs
+
+	goroutines sync.WaitGroup // sessions, flushers and replays
+	ctx        context.Context
+	cancel     context.CancelFunc
+	draining   atomic.Bool
+
+	// echo replaces the commands in tests that check the wire; nil otherwise.
+	echo func(s *session, op protocol.Opcode, data []byte) error
+
+	mu    sync.Mutex // guards the list
+	first *session
+	count int
+	ids   uint64
+}
+
+// New returns a Gateway without sessions. It starts nothing.
+func New(opts Options) *Gateway {
+	set := func(p *int, value int) {
+		if *p <= 0 {
+			*p = value
+		}
+	}
+	set(&opts.MaxBacklogBytes, 1<<20)
+	set(&opts.MaxMessageBytes, protocol.DefaultMaxMessageBytes)
+	set(&opts.MaxChannels, 100)
+	if opts.PingInterval <= 0 {
+		opts.PingInterval = 25 * time.Second
+	}
+	if opts.CloseTimeout <= 0 {
+		opts.CloseTimeout = 5 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{
+		opts: opts, hub: opts.Hub, presence: opts.Presence, start: time.Now(),
+		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
+		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
+		replays:  make(chan struct{}, maxReplays),
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	return g
+}
+
+// Run keeps the time of all sessions until ctx ends; then it hangs up on those that are still there and waits until the last has
+// left. Call Drain before, to let them go in peace. It is called once.
+func (g *Gateway) Run(ctx context.Context) error {
+	g.wheel.run(ctx)
+	g.draining.Store(true)
+	g.cancel()
+	for _, s := range g.list() {
+		s.close(protocol.CloseGoingAway, "")
+		s.sock.wake()
+	}
+	g.goroutines.Wait()
+	return nil
+}
+
+// clock is the time since the gateway was made, on the monotonic clock.
+func (g *Gateway) clock() time.Duration { return time.Since(g.start) }
+
+func (g *Gateway) readerOptions(deflate bool) *protocol.ReaderOptions {
+	if deflate {
+		return &g.deflated
+	}
+	return &g.plain
+}
+
+// Drain sends all clients away, spread evenly over the given time: each is told when it should come back, is served until then,
+// and closed. New ones are refused from the start. It returns when the last has been closed, or when ctx ends.
+func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
+	g.draining.Store(true)
+	sessions := g.list()
+	if len(sessions) == 0 {
+		return
+	}
+	g.opts.Log.Info("drain started", "connections", len(sessions), "over", over.String())
+	slot := over / time.Duration(len(sessions))
+	for i, s := range sessions {
+		s.push(protocol.Goaway{ReconnectIn: time.Duration(i+1) * slot, Reason: protocol.CloseDrain.String()})
+	}
+	started := time.Now()
+	for i, s := range sessions {
+		if wait := time.Until(started.Add(time.Duration(i) * slot)); wait > time.Millisecond {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+		}
+		s.close(protocol.CloseDrain, "")
+	}
+	g.awaitEmpty(ctx)
+}
+
+// awaitEmpty waits until the closed sessions have answered and left, but not longer than the close timeout.
+func (g *Gateway) awaitEmpty(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, g.opts.CloseTimeout)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for g.Connections() > 0 {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Revoke closes the sessions that r revokes, and returns how many those were.
+func (g *Gateway) Revoke(revoked func(*auth.Identity) bool) int {
+	n := 0
+	for _, s := range g.list() {
+		if revoked(s.who.Load()) {
+			s.close(protocol.CloseRevoked, "")
+			n++
+		}
+	}
+	return n
+}
+
+// Extend gives the live sessions of the same user a new identity, so that they end with the new credential and not with the old
+// one. It returns how many were extended. mayReplace compares the identity of a session with the new one.
+func (g *Gateway) Extend(who *auth.Identity, mayReplace func(old *auth.Identity) bool) int {
+	n := 0
+	for _, s := range g.list() {
+		old := s.who.Load()
+		if mayReplace(old) && s.who.CompareAndSwap(old, who) {
+			n++
+		}
+	}
+	return n
+}

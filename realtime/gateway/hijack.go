@@ -1,0 +1,26 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// hijack takes the connection over from net/http, together with what the client sent behind its request.
+func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("hijack: %w", err)
+	}
+	var early []byte
+	if n := buffered.Reader.Buffered(); n > 0 {
+		early = make([]byte, n)
+		if _, err := buffered.Read(early); err != nil {
+			return nil, nil, fmt.Errorf("read what is buffered: %w", err)
+		}
+	}
+	if checked, ok := conn.(*headConn); ok {
+		conn = checked.Conn // the head has been checked; from here on the socket itself is wanted
+	}
+	return conn, early, nil
+}

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"slices"
+	"time"
+
+	"kentongan/realtime/protocol"
+)
+
+// reserve makes room for one more session, unless the gateway is full or goes away. link or release must follow.
+func (g *Gateway) reserve() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections {
+		return false
+	}
+	g.count++
+	return true
+}
+
+// release gives a reserved place back.
+func (g *Gateway) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count--
+}
+
+// link puts s into the list, at its reserved place.
+func (g *Gateway) link(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ids++
+	s.id = g.ids
+	s.next = g.first
+	if g.first != nil {
+		g.first.prev = s
+	}
+	g.first = s
+}
+
+func (g *Gateway) remove(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		g.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	g.count--
+}
+
+// list returns the sessions of this moment, oldest first.
+func (g *Gateway) list() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sessions := make([]*session, 0, g.count)
+	for s := g.first; s != nil; s = s.next {
+		sessions = append(sessions, s)
+	}
+	slices.Reverse(sessions)
+	return sessions
+}
+
+// Connections returns how many sessions there are.
+func (g *Gateway) Connections() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count
+}
+
+// Connection describes one session to an operator.
+type Connection struct {
+	Session   uint64        `json:"session"`
+	Dialect   string        `json:"dialect"`
+	Tenant    string        `json:"tenant"`
+	User      string        `json:"user"`
+	Role      string        `json:"role,omitempty"`
+	Kind      string        `json:"credential"`
+	Remote    string        `json:"remote"`
+	Connected time.Time     `json:"connected"`
+	Expires   *time.Time    `json:"expires,omitempty"`
+	Idle      time.Duration `json:"idleNs"` // since the last frame came
+	Queued    int           `json:"queuedBytes"`
+	Channels  []string      `json:"channels"`
+}
+
+// List describes at most limit sessions, oldest first, of one tenant if that is not empty.
+func (g *Gateway) List(tenantID string, limit int) []Connection {
+	connections := []Connection{}
+	for _, s := range g.list() {
+		if len(connections) == limit {
+			break
+		}
+		if who := s.who.Load(); tenantID == "" || string(who.Tenant) == tenantID {
+			connections = append(connections, s.describe())
+		}
+	}
+	return connections
+}
+
+func (s *session) describe() Connection {
+	who := s.who.Load()
+	c := Connection{
+		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
+		Kind: string(who.Kind), Remote: s.remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
+	}
+	if !who.Expires.IsZero() {
+		c.Expires = &who.Expires
+	}
+	if s.dialect != protocol.SSE {
+		c.Idle = s.gw.clock() - time.Duration(s.lastRead.Load())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.Queued = s.queued
+	for _, sub := range s.subs {
+		name := sub.wire
+		if name == "" {
+			name = "all of " + string(sub.channel.Tenant)
+		}
+		c.Channels = append(c.Channels, name)
+	}
+	return c
+}

@@ -1,0 +1,153 @@
+// Package hub knows the subscriptions of this node: who follows which channel here. It takes each publication from
+// the broker once and offers it to every session that follows its channel.
+//
+// Tenants are spread over a few shards. A shard is one goroutine with a bounded queue; it alone delivers to the
+// sessions of its tenants, so each session sees the publications of a channel in their order, and a burst in one kitchen
+// delays only its shard. A publication is encoded once for each dialect, however many screens follow it.
+//
+// A session that wants what it missed does not stop the others and needs no queue for what comes meanwhile: its
+// subscription is not live yet, and it reads history, page after page, until it stands at the head; then [Hub.GoLive]
+// flips it, under the lock of the shard, so that nothing is missed and nothing comes twice at the seam.
+package hub
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// Subscriber is one session as the hub sees it. The hub calls it with a shard's lock held: the methods must not block
+// and must not call the hub.
+type Subscriber interface {
+	// Offer hands on a publication of a live subscription. m and what it returns are shared and read-only.
+	Offer(m *Message)
+
+	// OfferGap says that publications of one followed channel may be missing.
+	OfferGap(wire string, g realtime.Gap)
+}
+
+// Broker is what the hub needs of realtime.Broker.
+type Broker interface {
+	Follow(ctx context.Context, t tenant.ID) (realtime.Heads, error)
+	Unfollow(t tenant.ID)
+}
+
+// Options are the knobs of a Hub. The zero value is safe, except for Names, which is needed.
+type Options struct {
+	Names  *realtime.Names // spells channels for clients
+	Shards int             // goroutines that deliver; zero means one for each CPU that Go uses
+
+	// QueueLength bounds the publications that wait for one shard; zero means 1,024. When it is full the engine's reader waits: with
+	// 1 KB each that is 1 MB a shard, and half a second of a shard that writes 2,000 publications a second.
+	QueueLength int
+
+	// Linger is how long a tenant is still followed after its last session has gone, so that a page reload does not
+	// cost an unsubscribe and a subscribe; zero means 30 s.
+	Linger time.Duration
+
+	// DeflateMin is the size in bytes from which a publication is also kept deflated for sessions that negotiated it;
+	// zero means 256: below that the 4 + 10 bytes of a frame and a block leave nothing to gain.
+	DeflateMin int
+
+	// Delivered, if set, is called by a shard after it has offered a publication to all its sessions of the shard.
+	Delivered func(p *realtime.Publication, sessions int)
+
+	Log *slog.Logger // nil discards
+}
+
+// Hub is safe for concurrent use.
+type Hub struct {
+	opts   Options
+	broker Broker
+	shards []*shard
+	seed   maphash.Seed
+	done   chan struct{} // closed when Run returns: nothing is delivered any more
+}
+
+// ErrClosed is returned to those who come after the end of Run.
+var ErrClosed = errors.New("hub is closed")
+
+// New returns a Hub that follows tenants through b. It delivers while Run runs.
+func New(b Broker, opts Options) *Hub {
+	if opts.Shards <= 0 {
+		opts.Shards = runtime.GOMAXPROCS(0)
+	}
+	if opts.QueueLength <= 0 {
+		opts.QueueLength = 1024
+	}
+	if opts.Linger <= 0 {
+		opts.Linger = 30 * time.Second
+	}
+	if opts.DeflateMin <= 0 {
+		opts.DeflateMin = 256
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Hub{opts: opts, broker: b, seed: maphash.MakeSeed(), done: make(chan struct{})}
+	for range opts.Shards {
+		h.shards = append(h.shards, newShard(h))
+	}
+	return h
+}
+
+// Run delivers until ctx ends. It is called once.
+func (h *Hub) Run(ctx context.Context) error {
+	defer close(h.done)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range h.shards {
+		g.Go(func() error { s.run(ctx); return nil })
+		g.Go(func() error { s.sweep(ctx); return nil })
+	}
+	return g.Wait()
+}
+
+// Deliver implements realtime.Sink. It waits while the shard's queue is full: then the engine reads no further, and the
+// publications wait there.
+func (h *Hub) Deliver(p *realtime.Publication) { h.enqueue(p.Channel, job{publication: p}) }
+
+// Gap implements realtime.Sink.
+func (h *Hub) Gap(g realtime.Gap) { h.enqueue(g.Channel, job{gap: &g}) }
+
+// enqueue gives the job to the shard of its tenant; what is global concerns the sessions of all shards.
+func (h *Hub) enqueue(ch realtime.Channel, j job) {
+	if ch.Tenant != tenant.Global {
+		h.shardOf(ch.Tenant).put(j)
+		return
+	}
+	for _, s := range h.shards {
+		s.put(j)
+	}
+}
+
+func (h *Hub) shardOf(t tenant.ID) *shard {
+	return h.shards[maphash.String(h.seed, string(t))%uint64(len(h.shards))]
+}
+
+// Stats is a snapshot of the hub for metrics.
+type Stats struct {
+	Tenants       int // followed here
+	Subscriptions int
+	Queued        int // publications that wait for a shard
+}
+
+// Stats counts under the locks of the shards, one after the other.
+func (h *Hub) Stats() Stats {
+	var st Stats
+	for _, s := range h.shards {
+		s.mu.Lock()
+		st.Tenants += len(s.rooms)
+		st.Subscriptions += s.subscriptions
+		s.mu.Unlock()
+		st.Queued += len(s.queue)
+	}
+	return st
+}

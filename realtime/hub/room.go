@@ -1,0 +1,140 @@
+package hub
+
+import (
+	"maps"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// room is one tenant on this node: who follows what, and how far each channel has been delivered. Its shard's lock
+// guards it.
+type room struct {
+	tenant tenant.ID
+	heads  map[string]realtime.Position // by channel name: the newest that was delivered here
+	fresh  realtime.Position            // of channels that never had a publication
+	all    members                      // who follows all channels of the tenant, and the global ones
+	named  map[string]*members          // who follows just one channel
+	size   int                          // subscriptions that entered: those in all and named, and those on their way
+
+	followed chan struct{}    // closed when the broker follows the tenant, or could not
+	err      error            // why it could not; written before followed is closed
+	early    map[string]early // what came before the heads were known; nil once they are
+	emptied  time.Time        // when size became 0
+}
+
+// early is the newest position of a channel that was told before Follow had returned.
+type early struct {
+	position realtime.Position
+	turned   bool // a gap came with it: its epoch is newer than that of the heads
+}
+
+func newRoom(t tenant.ID) *room {
+	return &room{tenant: t, named: map[string]*members{}, followed: make(chan struct{}), early: map[string]early{}}
+}
+
+// open sets the heads that Follow returned. Publications and gaps may have overtaken them.
+func (r *room) open(heads realtime.Heads) {
+	r.heads, r.fresh = map[string]realtime.Position{}, heads.Fresh
+	maps.Copy(r.heads, heads.Channels) // a copy: deliveries write to it
+	for name, e := range r.early {
+		at := r.at(name)
+		if e.turned || e.position.Epoch == at.Epoch && e.position.Offset > at.Offset {
+			r.heads[name] = e.position
+		}
+	}
+	r.early = nil
+}
+
+// at returns the head of the channel called name.
+func (r *room) at(name string) realtime.Position {
+	if p, ok := r.heads[name]; ok {
+		return p
+	}
+	return r.fresh
+}
+
+// place says where a publication stands with regard to the head.
+type place int
+
+const (
+	next  place = iota // it follows the head
+	stale              // it is from before the heads of Follow, and was waiting in the queue
+	hole               // something between the head and it is missing
+)
+
+// advance moves the head to p, if p is news. A new epoch is always told by a gap first, so what comes with another one
+// is a remnant of an earlier following.
+func (r *room) advance(p *realtime.Publication) place {
+	name := p.Channel.Name
+	if r.early != nil {
+		e := r.early[name]
+		r.early[name] = early{position: p.Position, turned: e.turned}
+		return stale // nobody is live yet
+	}
+	at := r.at(name)
+	if p.Position.Epoch != at.Epoch || p.Position.Offset <= at.Offset {
+		return stale
+	}
+	r.heads[name] = p.Position
+	if p.Position.Offset != at.Offset+1 {
+		return hole
+	}
+	return next
+}
+
+// turn moves the head to where a gap says that the channel goes on.
+func (r *room) turn(g realtime.Gap) {
+	if r.early != nil {
+		r.early[g.Channel.Name] = early{position: g.Position, turned: true}
+		return
+	}
+	r.heads[g.Channel.Name] = g.Position
+}
+
+// addTo puts the heads of r into positions. The entry without a name stands for all channels that have had no
+// publication yet: a reader who resumes from here has missed all of theirs.
+func (r *room) addTo(positions map[realtime.Channel]realtime.Position) {
+	positions[realtime.Channel{Tenant: r.tenant}] = r.fresh
+	for name, p := range r.heads {
+		positions[realtime.Channel{Tenant: r.tenant, Name: name}] = p
+	}
+}
+
+// members is a set of subscriptions that can be walked fast; each knows its own place in it.
+type members []*Subscription
+
+func (m *members) add(s *Subscription) {
+	s.place = len(*m)
+	*m = append(*m, s)
+}
+
+func (m *members) remove(s *Subscription) {
+	last := len(*m) - 1
+	moved := (*m)[last]
+	(*m)[s.place], (*m)[last] = moved, nil
+	moved.place = s.place
+	*m = (*m)[:last]
+	if cap(*m) > 64 && last < cap(*m)/4 {
+		*m = append(make(members, 0, 2*last), *m...) // a room that was full once does not keep that memory
+	}
+}
+
+func (m members) offer(msg *Message) (offered int) {
+	for _, sub := range m {
+		if sub.live {
+			sub.session.Offer(msg)
+			offered++
+		}
+	}
+	return offered
+}
+
+func (m members) offerGap(wire string, g realtime.Gap) {
+	for _, sub := range m {
+		if sub.live {
+			sub.session.OfferGap(wire, g)
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/realtime/protocol"
+	"kentongan/tenant"
+)
+
+// shard delivers to the sessions of some tenants.
+type shard struct {
+	hub   *Hub
+	queue chan job
+
+	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
+	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
+	subscriptions int
+}
+
+// job is one thing to tell the sessions: a publication or a gap.
+type job struct {
+	publication *realtime.Publication
+	gap         *realtime.Gap
+}
+
+func newShard(h *Hub) *shard {
+	return &shard{hub: h, queue: make(chan job, h.opts.QueueLength), rooms: map[tenant.ID]*room{}}
+}
+
+func (s *shard) put(j job) {
+	select {
+	case s.queue <- j:
+	case <-s.hub.done:
+	}
+}
+
+func (s *shard) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j := <-s.queue:
+			if j.gap != nil {
+				s.tellGap(*j.gap)
+			} else {
+				s.deliver(j.publication)
+			}
+		}
+	}
+}
+
+// deliver offers p to everybody who follows its channel and is at the head.
+func (s *shard) deliver(p *realtime.Publication) {
+	s.mu.Lock()
+	r := s.rooms[p.Channel.Tenant]
+	if r == nil {
+		s.mu.Unlock()
+		return
+	}
+	switch r.advance(p) {
+	case stale:
+		s.mu.Unlock()
+		return
+	case hole:
+		s.offerGap(r, realtime.Gap{Channel: p.Channel, Cause: realtime.GapOverloaded, Position: p.Position})
+		s.hub.opts.Log.Error("publication follows a hole that the engine did not declare",
+			"tenant", p.Channel.Tenant, "channel", p.Channel.Name, "epoch", p.Position.Epoch, "offset", p.Position.Offset)
+	case next:
+	}
+	m := &Message{Publication: p, Wire: s.hub.opts.Names.Spell(p.Channel), deflateMin: s.hub.opts.DeflateMin}
+	offered := 0
+	if p.Channel.Tenant == tenant.Global {
+		for _, other := range s.rooms {
+			m.sse, m.cursor = nil, func() string { return s.cursor(other) } // tells of that tenant's channels too
+			offered += other.all.offer(m)
+		}
+	} else {
+		m.cursor = func() string { return s.cursor(r) }
+		offered += r.all.offer(m)
+	}
+	if named := r.named[p.Channel.Name]; named != nil {
+		offered += named.offer(m)
+	}
+	s.mu.Unlock()
+	if s.hub.opts.Delivered != nil {
+		s.hub.opts.Delivered(p, offered)
+	}
+}
+
+func (s *shard) tellGap(g realtime.Gap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.rooms[g.Channel.Tenant]; r != nil {
+		r.turn(g)
+		s.offerGap(r, g)
+	}
+}
+
+// offerGap tells everybody who follows g.Channel and is live. The others read history next, and learn it there.
+func (s *shard) offerGap(r *room, g realtime.Gap) {
+	wire := s.hub.opts.Names.Spell(g.Channel)
+	if g.Channel.Tenant == tenant.Global {
+		for _, other := range s.rooms {
+			other.all.offerGap(wire, g)
+		}
+	} else {
+		r.all.offerGap(wire, g)
+	}
+	if named := r.named[g.Channel.Name]; named != nil {
+		named.offerGap(wire, g)
+	}
+}
+
+// cursor returns the positions of all channels of r, and of the global ones, as one word.
+func (s *shard) cursor(r *room) string {
+	return protocol.EncodeCursor(r.tenant, s.positions(r))
+}
+
+func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {
+	positions := make(map[realtime.Channel]realtime.Position, len(r.heads))
+	r.addTo(positions)
+	if global := s.rooms[tenant.Global]; global != nil && global != r {
+		global.addTo(positions)
+	}
+	return positions
+}
+
+// enter returns the room of t, followed by the broker, with one subscription counted in it, so that it stays. Only the
+// first one to come calls the broker; the others wait for it.
+func (s *shard) enter(ctx context.Context, t tenant.ID) (*room, error) {
+	s.mu.Lock()
+	r := s.rooms[t]
+	first := r == nil
+	if first {
+		r = newRoom(t)
+		s.rooms[t] = r
+	}
+	r.size++
+	s.subscriptions++
+	s.mu.Unlock()
+	if first {
+		s.follow(ctx, r)
+	}
+	var err error
+	select {
+	case <-r.followed:
+		err = r.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-s.hub.done:
+		err = ErrClosed
+	}
+	if err != nil {
+		s.exit(r)
+		return nil, err
+	}
+	return r, nil
+}
+
+// follow asks the broker to deliver the tenant of r. The others who wait for it should not fail because the first one
+// hung up, so only the time ends it.
+func (s *shard) follow(ctx context.Context, r *room) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
+	defer cancel()
+	heads, err := s.hub.broker.Follow(ctx, r.tenant)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		r.err = err
+		delete(s.rooms, r.tenant) // the next one to come tries again
+	} else {
+		r.open(heads)
+	}
+	close(r.followed)
+}
+
+// exit uncounts a subscription of r.
+func (s *shard) exit(r *room) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave(r)
+}
+
+// leave is exit for those who hold the lock.
+func (s *shard) leave(r *room) {
+	r.size--
+	s.subscriptions--
+	if r.size == 0 {
+		r.emptied = time.Now()
+	}
+}
+
+// sweep unfollows tenants whose last session has been gone for a while. The global channels are followed for ever:
+// they are few, and other shards share them.
+func (s *shard) sweep(ctx context.Context) {
+	tick := time.NewTicker(max(s.hub.opts.Linger/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.mu.Lock()
+			for t, r := range s.rooms {
+				if t != tenant.Global && r.size == 0 && now.Sub(r.emptied) >= s.hub.opts.Linger {
+					delete(s.rooms, t)
+					// Under the lock, so that a newcomer's Follow cannot overtake it. It does no I/O.
+					s.hub.broker.Unfollow(t)
+				}
+			}
+			s.mu.Unlock()
+		}
+	}
+}
