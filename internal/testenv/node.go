@@ -35,13 +35,13 @@ func NodeModules(t testing.TB) string {
 // at the latest.
 func NodeCommand(t testing.TB, script string, args ...string) *exec.Cmd {
 	t.Helper()
-	source, err := os.ReadFile(script) //nolint:gosec // a script of the repository
+	source, err := os.ReadFile(script)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// As --eval, because imports of a file would be resolved from the folder that the file is in.
 	argv := append([]string{"--input-type=module", "--eval", string(source), "--"}, args...)
-	cmd := exec.CommandContext(t.Context(), program(t, "node"), argv...) //nolint:gosec // as above
+	cmd := exec.CommandContext(t.Context(), program(t, "node"), argv...)
 	cmd.Dir = NodeModules(t)
 	cmd.SysProcAttr = dieWithUs()
 	return cmd

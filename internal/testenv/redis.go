@@ -57,7 +57,7 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 
 // start reports whether the server accepts connections; if not, it has ended.
 func (s *RedisServer) start() bool {
-	cmd := exec.Command(s.args[0], s.args[1:]...) //nolint:gosec,noctx // the program is redis-server; its life is the test's, see Kill
+	cmd := exec.Command(s.args[0], s.args[1:]...) //nolint:noctx // it lives until Kill
 	cmd.SysProcAttr = dieWithUs()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *RedisServer) signal(sig syscall.Signal) {
 // ports of connections (from 32768 on), so that the port is not lost to one of them while a server restarts.
 func freePort() int {
 	for {
-		port := 20000 + rand.IntN(12000) //nolint:gosec // no secret
+		port := 20000 + rand.IntN(12000)
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
