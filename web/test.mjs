@@ -1,0 +1,29 @@
+// Runs board/**/*.test.ts with node's own test runner. esbuild takes the types away first, because not every node that we
+// build with can.
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const tests = readdirSync("board", { recursive: true }).filter((name) => name.endsWith(".test.ts"));
+if (tests.length === 0) throw new Error("no tests found in board/");
+const outdir = mkdtempSync(join(tmpdir(), "kentongan-web-"));
+try {
+  await build({
+    entryPoints: tests.map((name) => join("board", name)),
+    outdir,
+    outbase: "board",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    sourcemap: "inline",
+    logLevel: "warning",
+  });
+  const files = tests.map((name) => join(outdir, name.replace(/\.ts$/, ".mjs")));
+  process.exitCode = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" }).status ?? 1;
+} finally {
+  rmSync(outdir, { recursive: true, force: true });
+}
