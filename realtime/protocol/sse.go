@@ -82,6 +82,9 @@ func appendSSEID(dst []byte, id string) []byte {
 // appendSSELines appends data behind "data: " and begins a new data line at each line break (LF, CR or CRLF), which are all that the
 // event stream format knows. In JSON they stand between tokens only, where the LF that the client puts there means the same.
 func appendSSELines(dst, data []byte) []byte {
+	if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 { // what JSON.stringify makes has none
+		return append(dst, data...)
+	}
 	for {
 		at := bytes.IndexAny(data, "\r\n")
 		if at < 0 {
