@@ -57,7 +57,7 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 
 // start reports whether the server accepts connections; if not, it has ended.
 func (s *RedisServer) start() bool {
-	cmd := exec.Command(s.args[0], s.args[1:]...) //nolint:noctx // it lives until Kill
+	cmd := exec.Command(s.args[0], s.args[1:]...)
 	cmd.SysProcAttr = dieWithUs()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

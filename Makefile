@@ -1,0 +1,127 @@
+# Everything that CI does can be done by hand, and in the same words. `make` alone prints what there is.
+#
+# Needed: Go 1.26, Node 20 with npm, and, for what `make test` installs, root on Debian or Ubuntu.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+GOLANGCI_VERSION := v2.15.0
+GOVULN_VERSION   := v1.9.0
+MAKE_DIR         := $(CURDIR)/.make
+GOLANGCI         := $(MAKE_DIR)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+
+TESTENV_NPM := internal/testenv/npm
+WEB_DIST    := web/dist
+
+# RUN and FUZZTIME narrow and lengthen: make e2e RUN=TestIoredis, make fuzz FUZZTIME=1m.
+RUN      ?= .
+FUZZTIME ?= 10s
+BENCH    ?=
+
+# The binary's version does not matter to tests, and a clone of another user's makes git refuse to tell it.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+# $(call step,NAME,COMMANDS) runs COMMANDS and says how long they took.
+define step
+@printf '== %s\n' '$(1)'; begin=$$SECONDS; $(2); printf '   %s: %d s\n' '$(1)' "$$((SECONDS - begin))"
+endef
+
+##@ Use
+
+.PHONY: run
+run: ## start a demo with three kitchens; it needs nothing but Go
+	go run ./cmd/kentongan demo
+
+.PHONY: bench
+bench: ## measure against a floor in the same run; BENCH=--quick takes a minute
+	go run ./bench $(BENCH)
+
+##@ Prove
+
+.PHONY: test
+test: programs packages formatted vet modules assets ## all that must pass: what CI runs. Installs what is missing
+	@printf '== %s\n' 'go test -race'
+	@go test -race -vet=off -timeout 12m -json ./... | go run ./internal/testreport
+
+.PHONY: e2e
+e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN=regexp
+	go test -race -count=1 -timeout 10m -v -run '$(RUN)' ./e2e/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME, 10s unless set
+	@go list ./... | while read -r pkg; do \
+		go test -list '^Fuzz' "$$pkg" | { grep '^Fuzz' || true; } | while read -r target; do \
+			echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
+		done; \
+	done
+
+.PHONY: check
+check: $(GOLANGCI) packages ## linters; generated files are up to date; VULNDB=file:///dir looks for known vulnerabilities
+	$(call step,golangci-lint,$(GOLANGCI) run ./...)
+	$(call step,gen leaves the tree clean,\
+		before=$$(git status --porcelain; git diff | sha256sum); $(MAKE) --no-print-directory gen; \
+		after=$$(git status --porcelain; git diff | sha256sum); \
+		[ "$$before" = "$$after" ] || { git status --short; echo "make gen changed files: commit what it made" >&2; exit 1; })
+ifdef VULNDB
+	$(call step,govulncheck,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULN_VERSION) -db '$(VULNDB)' -test ./...)
+endif
+
+##@ Make
+
+.PHONY: gen
+gen: web ## write all generated files anew
+	go generate ./...
+
+.PHONY: web
+web: web/node_modules/.package-lock.json ## build the pages that the binary holds (web/dist)
+	cd web && npm run --silent build
+
+##@ Parts of test
+
+.PHONY: programs
+programs: ## install redis-server, chromium and gcc if they are missing
+	$(call step,programs,internal/testenv/install)
+
+.PHONY: packages
+packages: $(TESTENV_NPM)/node_modules/.package-lock.json web/node_modules/.package-lock.json ## install the npm packages
+
+.PHONY: formatted
+formatted: ## gofmt
+	$(call step,gofmt,\
+		bad=$$(find . -name '*.go' -not -path '*/node_modules/*' -print0 | xargs -0 gofmt -l); \
+		[ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; })
+
+.PHONY: vet
+vet: ## go vet
+	$(call step,go vet,go vet ./...)
+
+.PHONY: modules
+modules: ## the modules are what go.sum says, and go.mod lists what is used
+	$(call step,modules,go mod verify; go mod tidy -diff)
+
+.PHONY: assets
+assets: web/node_modules/.package-lock.json ## the tests of web/, and web/dist is what its sources build to
+	$(call step,web,\
+		kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; cp -R $(WEB_DIST) "$$kept/dist"; \
+		(cd web && npm run --silent test && npm run --silent build); \
+		diff -r "$$kept/dist" $(WEB_DIST) || { echo "web/dist was not built from these sources: run make web and commit it" >&2; exit 1; })
+
+# npm writes node_modules/.package-lock.json last: it is newer than the lock file when that was installed wholly.
+%/node_modules/.package-lock.json: %/package-lock.json %/package.json
+	$(call step,npm ci in $*,\
+		for wait in 5 20 60 0; do \
+			if out=$$(cd $* && npm ci --no-progress --ignore-scripts 2>&1 </dev/null); then touch $@; break; fi; \
+			[ $$wait -gt 0 ] || { echo "$$out" >&2; exit 1; }; sleep $$wait; \
+		done)
+
+$(GOLANGCI):
+	$(call step,install golangci-lint,\
+		GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+
+.PHONY: help
+help: ## print this
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
