@@ -62,7 +62,7 @@ type Command struct {
 // NoSuchChannel returns the one answer for every channel that a client may not have: unknown, foreign, or outside of the
 // grammar. That they look the same keeps it secret which channels exist.
 func NoSuchChannel(id ID) *CommandError {
-	return &CommandError{ID: id, Code: ErrNoChannel, Message: "no such channel"}
+	return &CommandError{ID: id, Code: ErrNoChannel, Message: "no such channel for this connection; GET /api/ws lists yours"}
 }
 
 // ParseV1 reads one text message of kentongan.v1: {"id":1,"<verb>":{…}}. It is strict: a field that it does not know is an

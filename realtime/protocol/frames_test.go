@@ -41,7 +41,7 @@ var units = map[string]unit{
 	"gap":                 protocol.Gap{Channel: updates, Cause: realtime.GapIntake, Position: head7, Cursor: cursor7},
 	"heartbeat":           protocol.Heartbeat{Time: now, Offsets: []protocol.ChannelOffset{{Channel: updates, Offset: 7}, {Channel: "system-alert"}}},
 	"goaway":              protocol.Goaway{ReconnectIn: 1500 * time.Millisecond, Reason: protocol.CloseDrain.String()},
-	"error":               &protocol.CommandError{ID: "3", Code: protocol.ErrNoChannel, Message: "no such channel"},
+	"error":               protocol.NoSuchChannel("3"),
 	"error-temporary":     &protocol.CommandError{Code: protocol.ErrUnavailable, Message: "the engine is out; try again"},
 	"subscribed":          protocol.Subscribed{ID: "1", Channel: updates, Position: head7, Recovered: true},
 	"subscribed-gap":      protocol.Subscribed{ID: `"a"`, Channel: updates, Position: head7, Gap: realtime.GapExpired},

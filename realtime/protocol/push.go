@@ -29,10 +29,8 @@ func (w Welcome) Append(dst []byte, d Dialect) []byte {
 		return dst
 	}
 	start := len(dst)
-	if d == SSE && w.Retry > 0 {
-		dst = append(dst, "retry: "...)
-		dst = strconv.AppendInt(dst, max(1, w.Retry.Milliseconds()), 10)
-		dst = append(dst, '\n')
+	if d == SSE {
+		dst = appendRetry(dst, w.Retry)
 	}
 	dst = beginPush(dst, d, "", "welcome", w.Cursor)
 	dst = appendStringMember(dst, "session", w.Session)
@@ -75,7 +73,6 @@ func (g Gap) Append(dst []byte, d Dialect) []byte {
 }
 
 // Heartbeat tells the server's time and how far each followed channel is. Not in Bare, which has WebSocket pings.
-// In SSE it begins with a comment line.
 type Heartbeat struct {
 	Time    time.Time
 	Offsets []ChannelOffset
@@ -93,9 +90,6 @@ func (h Heartbeat) Append(dst []byte, d Dialect) []byte {
 		return dst
 	}
 	start := len(dst)
-	if d == SSE {
-		dst = append(dst, ":\n"...)
-	}
 	dst = beginPush(dst, d, "", "heartbeat", "")
 	dst = appendMillisMember(dst, "time", h.Time)
 	dst = append(appendMember(dst, "offsets"), '{')
@@ -111,25 +105,32 @@ func (h Heartbeat) Append(dst []byte, d Dialect) []byte {
 
 // Goaway announces that this connection will be closed. Not in Bare, where the close code says it.
 type Goaway struct {
-	ReconnectIn time.Duration // when to come back, already spread by the server
+	ReconnectIn time.Duration // when to come back, already spread by the server; zero: the client's own rule holds
 	Reason      string        // name of the close code that will come
 }
 
-// Append appends g in the dialect d. In SSE it sets the retry time of the browser too, which then keeps to it by itself.
+// Append appends g in the dialect d. In SSE a ReconnectIn sets the browser's retry time too, which then keeps to it by itself.
 func (g Goaway) Append(dst []byte, d Dialect) []byte {
 	if d == Bare {
 		return dst
 	}
 	start := len(dst)
 	if d == SSE {
-		dst = append(dst, "retry: "...)
-		dst = strconv.AppendInt(dst, max(1, g.ReconnectIn.Milliseconds()), 10)
-		dst = append(dst, '\n')
+		dst = appendRetry(dst, g.ReconnectIn)
 	}
 	dst = beginPush(dst, d, "", "goaway", "")
 	dst = appendDurationMember(dst, "reconnectInMs", g.ReconnectIn)
 	dst = appendStringMember(dst, "reason", g.Reason)
 	return endPush(dst, start, d)
+}
+
+// appendRetry appends a retry line, unless d is zero: a browser that is told to wait for nothing comes back in a loop.
+func appendRetry(dst []byte, d time.Duration) []byte {
+	if d <= 0 {
+		return dst
+	}
+	dst = strconv.AppendInt(append(dst, "retry: "...), max(1, d.Milliseconds()), 10)
+	return append(dst, '\n')
 }
 
 // beginPush appends everything up to the members of a push or reply; endPush closes what it opened. Start is where the
