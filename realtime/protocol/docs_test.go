@@ -61,7 +61,7 @@ func TestDocument(t *testing.T) {
 		want = strings.Replace(want, m[0], strings.Replace(m[0], m[2], string(golden), 1), 1)
 	}
 	for name, table := range map[string]string{"close codes": closeTable(), "error codes": errorTable()} {
-		mark := regexp.MustCompile(`<!-- table: ` + name + ` -->\n\n?(\|.*\n)*`)
+		mark := regexp.MustCompile(`<!-- table: ` + name + ` -->\n(\|.*\n)*`)
 		if !mark.MatchString(want) {
 			t.Fatalf("the page has no place for the table of %s", name)
 		}
