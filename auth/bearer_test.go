@@ -43,3 +43,5 @@ func hs256(t testing.TB, secret string, claims any) string {
 	t.Helper()
 	return jws(t, map[string]any{"alg": "HS256", "typ": "JWT"}, claims, signHS256(secret))
 }
+
+const apiKeyText = "k-0123456789abcdef"

@@ -109,22 +109,15 @@ var errClaims = errors.New("claims are no JSON object")
 
 // read walks over the claims. It refuses what is not one JSON object in UTF-8 without duplicate names, at any depth.
 func (t *claimTree) read(text []byte) (*claims, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(text))
-	var c claims
-	if d.PeekKind() != '{' {
-		return nil, errClaims
-	}
-	if err := t.walk(d, &c); err != nil {
+	c := new(claims)
+	if err := readObject(text, func(d *decoder) error { return t.walk(d, c) }); err != nil {
 		return nil, errClaims // the decoder's own text may quote the token
 	}
-	if _, err := d.ReadToken(); err == nil || len(bytes.TrimSpace(d.UnreadBuffer())) > 0 {
-		return nil, errClaims
-	}
-	return &c, nil
+	return c, nil
 }
 
 // walk reads the object that comes next. It descends only along wanted paths, so hostile depth costs no stack.
-func (t *claimTree) walk(d *jsontext.Decoder, c *claims) error {
+func (t *claimTree) walk(d *decoder, c *claims) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
@@ -167,7 +160,7 @@ func (t *claimTree) child(quoted []byte) *claimTree {
 	return t.next[string(name)]
 }
 
-func readClaim(d *jsontext.Decoder) (claim, error) {
+func readClaim(d *decoder) (claim, error) {
 	switch kind := d.PeekKind(); kind {
 	case '"', '0':
 		t, err := d.ReadToken()

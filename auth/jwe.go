@@ -1,13 +1,9 @@
 package auth
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Bounds of tokens. A session grows with its claims and comes in chunks of 3.9 KB; ten of them and more are legal.
@@ -20,7 +16,10 @@ const (
 // strict64 refuses bits behind the end: otherwise the last character of a part could be changed without any effect.
 var strict64 = base64.RawURLEncoding.Strict()
 
-var errBase64 = errors.New("not base64url")
+var (
+	errBase64 = errors.New("not base64url")
+	errHeader = errors.New("header is no JSON object of texts") // the decoder's own text may quote the token
+)
 
 // header holds the members of a JOSE header that decide anything here.
 type header struct {
@@ -31,17 +30,21 @@ type header struct {
 // own key (jku, x5u, x5c, jwk), ask for an extension that we do not know (crit, b64) or for decompression (zip).
 func readHeader(text []byte) (header, error) {
 	var h header
-	d := jsontext.NewDecoder(bytes.NewBuffer(text))
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
-		return h, errors.New("header is no object")
+	err := readObject(text, h.read)
+	return h, err
+}
+
+func (h *header) read(d *decoder) error {
+	if _, err := d.ReadToken(); err != nil {
+		return errHeader
 	}
 	for d.PeekKind() == '"' {
-		t, err := d.ReadToken()
+		name, err := d.ReadToken()
 		if err != nil {
-			return h, errors.New("header is no JSON")
+			return errHeader
 		}
 		var into *string
-		switch t.String() {
+		switch name.String() {
 		case "alg":
 			into = &h.alg
 		case "enc":
@@ -51,25 +54,23 @@ func readHeader(text []byte) (header, error) {
 		case "typ":
 			into = &h.typ
 		case "jku", "x5u", "x5c", "jwk", "crit", "b64", "zip":
-			return h, fmt.Errorf("header with %s", t.String())
+			return errors.New("header asks for what it may not")
 		default:
 			if err := d.SkipValue(); err != nil {
-				return h, errors.New("header is no JSON")
+				return errHeader
 			}
 			continue
 		}
-		if t, err = d.ReadToken(); err != nil || t.Kind() != '"' {
-			return h, errors.New("header member is no string")
+		value, err := d.ReadToken()
+		if err != nil || value.Kind() != '"' {
+			return errHeader
 		}
-		*into = t.String()
+		*into = value.String()
 	}
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
-		return h, errors.New("header is no JSON")
+	if _, err := d.ReadToken(); err != nil {
+		return errHeader
 	}
-	if _, err := d.ReadToken(); err == nil || len(bytes.TrimSpace(d.UnreadBuffer())) > 0 {
-		return h, errors.New("header with more behind it")
-	}
-	return h, nil
+	return nil
 }
 
 // sealed is a compact JWE, cut and decoded but not yet believed.

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -315,4 +316,26 @@ func TestThreePartCookieNeedsAnHMACKey(t *testing.T) {
 	if _, err := other.Authenticate(t.Context(), r); !errors.Is(err, ErrBadCredential) {
 		t.Errorf("with another key: %v, want ErrBadCredential", err)
 	}
+}
+
+// sealGCM writes a JWE with A256GCM under the v4 key, as NextAuth v4 does.
+func sealGCM(t testing.TB, claims map[string]any) string {
+	t.Helper()
+	key, err := deriveV4(testSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := newGCMKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := strict64.EncodeToString([]byte(`{"alg":"dir","enc":"A256GCM"}`))
+	iv := make([]byte, gcmIVBytes)
+	sealed := k.aead.Seal(nil, iv, text, []byte(head))
+	n := len(sealed) - gcmTagBytes
+	return head + ".." + strict64.EncodeToString(iv) + "." + strict64.EncodeToString(sealed[:n]) + "." + strict64.EncodeToString(sealed[n:])
 }
