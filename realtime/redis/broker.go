@@ -1,0 +1,145 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kentongan/realtime"
+)
+
+// Broker is the realtime.Broker over Redis. It is also an AsyncPublisher, an EpochTurner and a Health, and has what else
+// nodes share: Presence, Tickets, and revocations.
+//
+// A Sink must not call Follow or Unfollow from within Deliver or Gap: it is called under the tenant's lock.
+type Broker struct {
+	opts Options
+	keys keys
+	node [8]byte // this process, in tokens and presence
+
+	ask  *client // history, heads, presence, tickets
+	pub  *publisher
+	sub  *subscriber
+	here *Presence
+
+	life  context.Context // ends when the Broker closes
+	end   context.CancelFunc
+	ran   atomic.Bool
+	close sync.Once
+
+	revocations chan []byte // heard, to be remembered
+
+	health health
+	counts counters
+}
+
+var (
+	_ realtime.Broker         = (*Broker)(nil)
+	_ realtime.AsyncPublisher = (*Broker)(nil)
+	_ realtime.EpochTurner    = (*Broker)(nil)
+	_ realtime.Health         = (*Broker)(nil)
+)
+
+// New returns a Broker that connects when it is first used. The error is about options. A Broker that is never run is ended
+// with Close.
+func New(opts Options) (*Broker, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("redis broker: %w", err)
+	}
+	b := &Broker{opts: opts, keys: keys(opts.Prefix), revocations: make(chan []byte, 1024)}
+	_, _ = rand.Read(b.node[:]) // never fails
+	b.life, b.end = context.WithCancel(context.Background())
+	if b.ask, err = newClient(&b.opts, "ask"); err != nil {
+		return nil, err
+	}
+	publish, err := newClient(&b.opts, "publish")
+	if err != nil {
+		return nil, err
+	}
+	b.pub = newPublisher(b, publish)
+	b.sub = newSubscriber(b)
+	b.here = newPresence(b)
+	b.health.set(partLink, errors.New("not connected yet"))
+	return b, nil
+}
+
+// Run connects, delivers to sink, and reconnects by itself, until ctx ends; then it sends what waits to be published, for
+// two seconds at most, and closes everything.
+func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
+	if b.ran.Swap(true) {
+		return errors.New("redis broker: run twice")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.life, cancel)() // Close ends Run too
+
+	b.sub.sink = sink
+	close(b.sub.started)
+	var wg sync.WaitGroup
+	wg.Go(func() { b.sub.run(ctx) })
+	wg.Go(func() { b.sub.syncer.run(ctx) })
+	wg.Go(func() { b.here.run(ctx) })
+	wg.Go(func() { b.probe(ctx) })
+	wg.Go(func() { b.keepRevocations(ctx) })
+	wg.Wait()
+	b.Close()
+	return nil
+}
+
+// Close ends everything. After it the Broker answers ErrUnavailable. Run calls it; it is for those who only publish.
+func (b *Broker) Close() {
+	b.close.Do(func() {
+		b.pub.drain(2 * time.Second)
+		b.end()
+		b.ask.close()
+		b.pub.client.close()
+		b.pub.wait()
+		b.health.set(partLink, errStopped)
+	})
+}
+
+// check is the first thing that each call does.
+func (b *Broker) check(ctx context.Context, doing string) error {
+	if b.life.Err() != nil {
+		return unavailable(doing, errStopped)
+	}
+	return unavailable(doing, ctx.Err())
+}
+
+// within bounds a call by the command timeout, and by the Broker's life.
+func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, b.opts.CommandTimeout)
+	stop := context.AfterFunc(b.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Presence returns the Presence of this Broker's nodes. It works while the Broker runs.
+func (b *Broker) Presence() *Presence { return b.here }
+
+// probe asks for a sign of life, so that Ready is honest on a quiet day. The publishing connection is asked only while
+// something is wrong with it: publishing says the rest.
+func (b *Broker) probe(ctx context.Context) {
+	ping := func(p part, c *client) {
+		ctx, cancel := context.WithTimeout(ctx, b.opts.SilenceLimit)
+		defer cancel()
+		err := c.Do(ctx, c.B().Ping().Build()).Error()
+		if ctx.Err() != nil && err != nil {
+			err = fmt.Errorf("no answer within %s", b.opts.SilenceLimit)
+		}
+		b.health.set(p, err)
+	}
+	for {
+		ping(partAsk, b.ask)
+		if b.health.bad(partPublish) {
+			ping(partPublish, b.pub.client)
+		}
+		if !pause(ctx, b.opts.SilenceLimit/2) {
+			return
+		}
+	}
+}

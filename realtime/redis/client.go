@@ -1,0 +1,60 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+)
+
+// client is one rueidis connection with our way to dial.
+type client struct {
+	rueidis.Client
+	dialer *dialer
+}
+
+// newClient returns a client that connects when it is first used.
+func newClient(o *Options, name string) (*client, error) {
+	c := &client{dialer: newDialer(o)}
+	var made atomic.Bool
+	option := rueidis.ClientOption{
+		InitAddress: []string{o.Address}, Username: o.Username, Password: o.Password, SelectDB: o.DB,
+		ClientName: "kentongan-" + name, ClientSetInfo: rueidis.DisableClientSetInfo,
+		Dialer:            net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: time.Second}, // KeepAlive is also how often it pings
+		ConnWriteTimeout:  o.CommandTimeout,
+		ForceSingleClient: true, PipelineMultiplex: -1, AlwaysPipelining: true, DisableCache: true, DisableRetry: true,
+		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		DialCtxFn: func(ctx context.Context, _ string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			if !made.Load() {
+				return nil, errStopped // rueidis tries at once, before anybody asked for anything
+			}
+			return c.dialer.dial(ctx)
+		},
+	}
+	inner, err := rueidis.NewClient(option)
+	made.Store(true)
+	if inner == nil {
+		return nil, fmt.Errorf("redis client: %w", err)
+	}
+	c.Client = inner
+	return c, nil
+}
+
+func (c *client) close() {
+	c.dialer.closeAll()
+	c.Close()
+}
+
+// unavailable wraps err, if there is one, so that it is an ErrUnavailable too.
+func unavailable(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, err)
+}

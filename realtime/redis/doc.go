@@ -1,0 +1,28 @@
+// Package redis is the engine for many nodes: a Broker, a Presence and a few shared lists in Redis 7 or Valkey.
+//
+// # Layout
+//
+// T is the tenant id and is a hash tag, so that all keys of one tenant are in one slot; tenant.Global is "*", which no
+// id can spell.
+//
+//	kentongan:{T}:head            hash   epoch: of the tenant; o:NAME: newest offset; e:NAME: epoch of a channel that was turned
+//	kentongan:{T}:h:NAME          stream entries OFFSET-0 with d (data), t (ms), i (who published it, see token)
+//	kentongan:{T}:k:LEN:NAME:KEY  string idempotency record: digest, token, position
+//	kentongan:{T}:live            Pub/Sub channel of the stamped copies, see wire.go
+//	kentongan:{T}:present:NODE    hash   who is at that node; expires
+//	kentongan:{T}:present         set    of nodes
+//	kentongan:ticket:ID           string one-use ticket
+//	kentongan:revoke              Pub/Sub channel of revocations, also for the app; kentongan:revoked remembers them
+//
+// # Connections
+//
+// Three, each for its job: one for questions (history, heads, presence), one that publishes, one that subscribes. The
+// first two are rueidis'. The third, link, is our own: it is on the path of every message, and has to know exactly when it broke,
+// what was confirmed in which order, and how much it reads before it allocates.
+//
+// # Why nothing is missed
+//
+// One script stamps, stores and announces, so the three cannot disagree. Announcements can get lost with a connection; so
+// every node compares the offset of each copy with the last one of its channel, and reads from history what it did not
+// get, before it delivers anything newer. After each reconnect it does the same with the heads of all tenants that it follows.
+package redis

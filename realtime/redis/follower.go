@@ -1,0 +1,396 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// follower is one tenant that this node follows, or has followed until just now.
+//
+// It is off, or waits for its heads, or delivers. While it waits, copies are held; a read of the heads that begins after a
+// copy came covers it, so that it can be let go. The same holds for each channel while it is repaired.
+type follower struct {
+	broker *Broker
+	tenant tenant.ID
+	live   string
+
+	mu      sync.Mutex
+	gone    bool // no longer in subscriber.followers: look it up again
+	on      bool // followed
+	waiting int  // calls of Follow that wait for the heads
+
+	// Of the connection: sent says what the last command was, unconfirmed how many SUBSCRIBEs Redis has not confirmed. Only the last
+	// confirmation counts.
+	sent        bool
+	unconfirmed int
+
+	generation int           // rises when it has to wait for heads anew; answers for an older one are void
+	synced     bool          // it delivers
+	ready      chan struct{} // closed when synced, or off; nil while synced or off
+	held       holding
+	cause      realtime.GapCause // of the turn that made it wait; empty: none did
+
+	fresh    realtime.Position // of channels that are not in channels
+	turned   bool              // fresh has changed since it is followed
+	channels map[string]*track // nil before the first heads
+}
+
+// track is one channel of a follower.
+type track struct {
+	channel   realtime.Channel
+	last      realtime.Position // delivered, or told by heads or a gap
+	repairing bool
+	cause     realtime.GapCause // to tell if the repair finds a new epoch; empty: that it is one
+	held      holding
+}
+
+// holding keeps copies that cannot be delivered yet. Past its bound it keeps none and remembers that: another read covers
+// them.
+type holding struct {
+	copies   []stampedCopy
+	bytes    int
+	overflow bool
+}
+
+// A tenant rarely has more than a hundred messages in the milliseconds that a read takes.
+const (
+	maxHeld      = 4096
+	maxHeldBytes = 8 << 20
+)
+
+func (h *holding) add(c *stampedCopy) {
+	if h.overflow || len(h.copies) >= maxHeld || h.bytes+len(c.data) > maxHeldBytes {
+		*h = holding{overflow: true}
+		return
+	}
+	h.copies = append(h.copies, *c)
+	h.bytes += len(c.data)
+}
+
+// begin forgets what a read that begins now covers.
+func (h *holding) begin() { *h = holding{} }
+
+// Follow implements realtime.Broker. It waits for Run, and for Redis, up to Options.CommandTimeout.
+func (b *Broker) Follow(ctx context.Context, t tenant.ID) (realtime.Heads, error) {
+	doing := "follow " + string(t)
+	if err := b.check(ctx, doing); err != nil {
+		return realtime.Heads{}, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	select {
+	case <-b.sub.started:
+	case <-ctx.Done():
+		return realtime.Heads{}, unavailable(doing, ctx.Err())
+	}
+	for {
+		f := b.sub.follower(t)
+		h, err := f.follow(ctx)
+		if !errors.Is(err, errGone) {
+			return h, unavailable(doing, err)
+		}
+	}
+}
+
+var (
+	errGone       = errors.New("follower gone")
+	errUnfollowed = errors.New("unfollowed meanwhile")
+)
+
+func (f *follower) follow(ctx context.Context) (realtime.Heads, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gone {
+		return realtime.Heads{}, errGone
+	}
+	if !f.on {
+		f.on = true
+		f.channels, f.turned = nil, false
+		f.unsync()
+		if f.sent && f.unconfirmed == 0 {
+			f.broker.sub.syncer.heads(f) // the subscription has not ended yet
+		}
+	}
+	f.waiting++
+	defer func() { f.waiting-- }()
+	for !f.synced {
+		ready := f.ready
+		f.mu.Unlock()
+		f.broker.sub.touch(f)
+		var err error
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		f.mu.Lock()
+		switch {
+		case !f.on:
+			return realtime.Heads{}, errUnfollowed
+		case err != nil && !f.synced:
+			if f.waiting == 1 && f.channels == nil { // it never had heads, and nobody else waits for them
+				f.off()
+			}
+			return realtime.Heads{}, err
+		}
+	}
+	h := realtime.Heads{Channels: make(map[string]realtime.Position, len(f.channels)), Fresh: f.fresh}
+	for name, tr := range f.channels {
+		h.Channels[name] = tr.last
+	}
+	return h, nil
+}
+
+// Unfollow implements realtime.Broker. Nothing comes after it.
+func (b *Broker) Unfollow(t tenant.ID) {
+	b.sub.mu.RLock()
+	f := b.sub.followers[b.keys.live(t)]
+	b.sub.mu.RUnlock()
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	f.off()
+	f.mu.Unlock()
+}
+
+// off ends the delivery. The lock is held.
+func (f *follower) off() {
+	f.on, f.synced, f.channels = false, false, nil
+	f.generation++
+	f.held.begin()
+	if f.ready != nil {
+		close(f.ready)
+		f.ready = nil
+	}
+	f.broker.sub.touch(f)
+}
+
+// unsync makes the follower wait for its heads. The lock is held.
+func (f *follower) unsync() {
+	f.synced = false
+	f.generation++
+	f.held.begin()
+	if f.ready == nil {
+		f.ready = make(chan struct{})
+	}
+	for _, tr := range f.channels {
+		tr.repairing = false
+		tr.held.begin()
+	}
+}
+
+// disconnected begins anew after a reconnect; false if nobody follows it.
+func (f *follower) disconnected() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent, f.unconfirmed = false, 0
+	if !f.on {
+		f.gone = true
+		return false
+	}
+	f.unsync()
+	return true
+}
+
+type want int
+
+const (
+	wantNothing want = iota
+	wantOn
+	wantOff
+)
+
+// wants says what the writer has to write, and takes it for written.
+func (f *follower) wants() want {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.on && !f.sent:
+		f.sent = true
+		f.unconfirmed++
+		return wantOn
+	case !f.on && f.sent:
+		f.sent = false
+		return wantOff
+	}
+	return wantNothing
+}
+
+// confirmed is called for each confirmation of a SUBSCRIBE.
+func (f *follower) confirmed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unconfirmed--; f.unconfirmed == 0 && f.on && f.sent && !f.synced {
+		f.broker.sub.syncer.heads(f)
+	}
+}
+
+// retire reports whether it can be forgotten, and is then gone.
+func (f *follower) retire() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = !f.on && !f.sent && f.unconfirmed == 0
+	return f.gone
+}
+
+// take takes a copy in, in the order in which Redis sent it.
+func (f *follower) take(c *stampedCopy) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !f.on:
+	case !f.synced:
+		f.held.add(c)
+	default:
+		f.handle(c)
+	}
+}
+
+// handle delivers a copy, drops it, or has the channel repaired. The lock is held and the follower synced.
+func (f *follower) handle(c *stampedCopy) {
+	if c.kind == copyTenantTurned {
+		if c.position.Epoch != f.fresh.Epoch {
+			f.cause = realtime.GapCause(c.data)
+			f.unsync()
+			f.broker.sub.syncer.heads(f)
+		}
+		return
+	}
+	tr := f.channels[string(c.name)]
+	if tr == nil {
+		tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: string(c.name)}, last: f.fresh}
+		f.channels[tr.channel.Name] = tr
+		if f.turned { // followers know another fresh epoch
+			f.gap(tr, realtime.GapEpoch, f.fresh)
+		}
+	}
+	same := c.position.Epoch == tr.last.Epoch
+	switch {
+	case tr.repairing:
+		tr.held.add(c)
+	case same && c.position.Offset <= tr.last.Offset:
+		f.broker.counts.dropped.Add(1)
+	case same && c.kind == copyPublication && c.position.Offset == tr.last.Offset+1:
+		f.deliver(tr, &realtime.Publication{
+			Channel: tr.channel, Position: c.position, Time: c.time(), Data: c.data, Arrived: f.broker.pub.arrivedAt(&c.token),
+		})
+	default:
+		// A hole, or another epoch; whether an older or a newer one, only Redis can tell.
+		if c.kind == copyTurned {
+			tr.cause = realtime.GapCause(c.data)
+		}
+		f.repair(tr)
+	}
+}
+
+func (f *follower) repair(tr *track) {
+	tr.repairing = true
+	tr.held.begin()
+	f.broker.sub.syncer.repair(f, tr)
+}
+
+func (f *follower) deliver(tr *track, p *realtime.Publication) {
+	tr.last = p.Position
+	f.broker.counts.delivered.Add(1)
+	f.broker.sub.sink.Deliver(p)
+}
+
+func (f *follower) gap(tr *track, cause realtime.GapCause, head realtime.Position) {
+	tr.last = head
+	f.broker.counts.gaps.Add(1)
+	f.broker.sub.sink.Gap(realtime.Gap{Channel: tr.channel, Cause: cause, Position: head})
+}
+
+// setHeads takes heads that were read after everything that was not held came.
+func (f *follower) setHeads(h realtime.Heads) {
+	if f.channels == nil { // the first heads: nobody has seen anything before
+		f.channels = make(map[string]*track, len(h.Channels))
+		for name, head := range h.Channels {
+			f.channels[name] = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: head}
+		}
+	} else {
+		f.compare(h)
+	}
+	f.fresh, f.cause = h.Fresh, ""
+	f.synced = true
+	close(f.ready)
+	f.ready = nil
+	held := f.held
+	f.held.begin()
+	for i := range held.copies {
+		if !f.synced { // one of them turned the tenant: the new read covers the rest
+			return
+		}
+		f.handle(&held.copies[i])
+	}
+}
+
+// compare finds out what was missed since the last heads, or may have been.
+func (f *follower) compare(h realtime.Heads) {
+	cause := f.cause
+	if cause == "" {
+		cause = realtime.GapEpoch
+	}
+	names := map[string]bool{}
+	if f.fresh != h.Fresh {
+		f.turned = true
+		for _, wire := range f.broker.opts.Names.Of(f.tenant) {
+			if ch, _, err := f.broker.opts.Names.Parse(wire); err == nil {
+				names[ch.Name] = true
+			}
+		}
+	}
+	for name := range h.Channels {
+		names[name] = true
+	}
+	for name := range f.channels {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		tr, head := f.channels[name], h.At(name)
+		if tr == nil {
+			tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: f.fresh}
+			f.channels[name] = tr
+		}
+		switch {
+		case tr.last == head:
+		case tr.last.Epoch != head.Epoch:
+			f.gap(tr, cause, head)
+		default: // behind: read what was missed. Ahead: Redis forgot; the repair finds that out too
+			f.repair(tr)
+		}
+	}
+}
+
+// setPage takes what was read for a channel under repair.
+func (f *follower) setPage(tr *track, page *realtime.Page) {
+	if page.Gap != "" {
+		cause := page.Gap
+		if cause == realtime.GapEpoch && tr.cause != "" {
+			cause = tr.cause
+		}
+		tr.cause = ""
+		f.gap(tr, cause, page.Head)
+	}
+	for i := range page.Publications {
+		f.broker.counts.repaired.Add(1)
+		f.deliver(tr, &page.Publications[i])
+	}
+	if page.More && page.Gap == "" || tr.held.overflow {
+		f.repair(tr)
+		return
+	}
+	tr.repairing, tr.cause = false, ""
+	held := tr.held
+	tr.held.begin()
+	for i := range held.copies {
+		f.handle(&held.copies[i]) // a hole among them starts the next repair, which holds the rest
+	}
+}

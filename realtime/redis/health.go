@@ -1,0 +1,83 @@
+package redis
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// part is one of the connections.
+type part int
+
+const (
+	partAsk part = iota
+	partPublish
+	partLink
+	partCount
+)
+
+func (p part) String() string { return [partCount]string{"asking", "publishing", "subscribing"}[p] }
+
+// health remembers what was last wrong with each connection.
+type health struct {
+	mu   sync.Mutex
+	errs [partCount]error
+}
+
+func (h *health) set(p part, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.errs[p] = err
+}
+
+func (h *health) bad(p part) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.errs[p] != nil
+}
+
+// Ready returns nil, or what is wrong with which connection. It does no I/O: the connections are probed all the time.
+func (b *Broker) Ready() error {
+	b.health.mu.Lock()
+	defer b.health.mu.Unlock()
+	for p := partCount - 1; p >= 0; p-- {
+		if err := b.health.errs[p]; err != nil {
+			return fmt.Errorf("redis %s, %s connection: %w", b.opts.Address, p, err)
+		}
+	}
+	return nil
+}
+
+type counters struct {
+	published, delivered, duplicates, dropped, repaired, gaps, reconnects, retried, refused, foreign atomic.Uint64
+	roundTrip                                                                                        atomic.Int64
+}
+
+// Stats is a snapshot of what a Broker has done.
+type Stats struct {
+	Published  uint64        // stored by this node
+	Duplicates uint64        // answered with an earlier position
+	Retried    uint64        // sent again because the answer was lost
+	Refused    uint64        // not taken because the queue was full
+	Delivered  uint64        // handed to the Sink
+	Repaired   uint64        // of these, read from history because no copy of them came
+	Dropped    uint64        // copies that came again
+	Gaps       uint64        // told to the Sink
+	Foreign    uint64        // messages on live channels that are no copies of ours
+	Reconnects uint64        // of the subscribing connection
+	Queued     int           // publications that wait to be sent
+	Followed   int           // tenants
+	RoundTrip  time.Duration // of the last ping on the subscribing connection
+}
+
+// Stats returns the counters since New. They are read one by one, not at one moment.
+func (b *Broker) Stats() Stats {
+	c := &b.counts
+	return Stats{
+		Published: c.published.Load(), Duplicates: c.duplicates.Load(), Retried: c.retried.Load(), Refused: c.refused.Load(),
+		Delivered: c.delivered.Load(), Repaired: c.repaired.Load(), Dropped: c.dropped.Load(), Gaps: c.gaps.Load(),
+		Foreign: c.foreign.Load(), Reconnects: c.reconnects.Load(), Queued: b.pub.queued(), Followed: b.sub.count(),
+		RoundTrip: time.Duration(c.roundTrip.Load()),
+	}
+}

@@ -1,0 +1,216 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// maxPage bounds what one read takes from Redis, which does nothing else meanwhile.
+const maxPage = 1000
+
+// History implements realtime.Broker. It may return fewer publications than limit, with More set.
+func (b *Broker) History(ctx context.Context, ch realtime.Channel, since realtime.Position, limit int) (realtime.Page, error) {
+	doing := "history"
+	if err := b.check(ctx, doing); err != nil {
+		return realtime.Page{}, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	keys, args := b.readArgs(ch, since, limit)
+	page, err := b.readPage(ch, since, readScript.Exec(ctx, b.ask, keys, args))
+	return page, unavailable(doing, err)
+}
+
+func (b *Broker) readArgs(ch realtime.Channel, since realtime.Position, limit int) (keys, args []string) {
+	after := ""
+	if since != (realtime.Position{}) {
+		after = strconv.FormatUint(since.Offset, 10)
+	}
+	keep := b.opts.Names.Retention(ch)
+	return []string{b.keys.head(ch.Tenant), b.keys.stream(ch)}, []string{
+		ch.Name, after, strconv.Itoa(min(max(limit, 0), maxPage)), strconv.Itoa(keep.Size),
+		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(),
+	}
+}
+
+// readPage judges what the reading script answered.
+func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidis.RedisResult) (realtime.Page, error) {
+	answer, err := r.ToArray()
+	if err != nil {
+		return realtime.Page{}, err
+	}
+	if len(answer) != 4 {
+		return realtime.Page{}, errors.New("the reading script answers something else")
+	}
+	epoch, err1 := answer[0].ToString()
+	head, err2 := answer[1].AsUint64()
+	oldest, err3 := answer[2].AsUint64()
+	entries, err4 := answer[3].ToArray()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return realtime.Page{}, err
+	}
+	page := realtime.Page{Head: realtime.Position{Epoch: epoch, Offset: head}}
+	from, cause := realtime.Resume(since, page.Head, oldest, b.opts.Names.Retention(ch).Size > 0)
+	if cause != "" {
+		page.Gap = cause
+		return page, nil
+	}
+	for i := range entries {
+		p, err := parseEntry(&entries[i])
+		if err != nil {
+			return realtime.Page{}, err
+		}
+		if p.Position.Offset != from {
+			// Somebody else wrote to the stream. What follows cannot be trusted to be all.
+			return realtime.Page{Head: page.Head, Gap: realtime.GapExpired}, nil
+		}
+		p.Channel, p.Position.Epoch = ch, epoch
+		page.Publications = append(page.Publications, p)
+		from++
+	}
+	page.More = from <= head
+	return page, nil
+}
+
+// parseEntry reads an entry of a stream: its id, and d, t, i as the script wrote them.
+func parseEntry(m *rueidis.RedisMessage) (realtime.Publication, error) {
+	var p realtime.Publication
+	parts, err := m.ToArray()
+	if err != nil || len(parts) != 2 {
+		return p, fmt.Errorf("entry of history with %d parts: %w", len(parts), err)
+	}
+	id, err1 := parts[0].ToString()
+	fields, err2 := parts[1].ToArray()
+	if err := errors.Join(err1, err2); err != nil || len(fields) < 4 {
+		return p, fmt.Errorf("entry %.40q of history with %d fields: %w", id, len(fields), err)
+	}
+	digits, _, _ := strings.Cut(id, "-")
+	offset, err1 := strconv.ParseUint(digits, 10, 64)
+	data, err2 := fields[1].AsBytes()
+	ms, err3 := fields[3].AsInt64()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return p, fmt.Errorf("entry %.40q of history: %w", id, err)
+	}
+	return realtime.Publication{Position: realtime.Position{Offset: offset}, Data: data, Time: time.UnixMilli(ms)}, nil
+}
+
+// readHeads reads the answer of the script of the same name.
+func readHeads(r rueidis.RedisResult) (realtime.Heads, error) {
+	fields, err := r.AsStrMap()
+	if err != nil {
+		return realtime.Heads{}, err
+	}
+	h := realtime.Heads{Channels: map[string]realtime.Position{}, Fresh: realtime.Position{Epoch: fields["epoch"]}}
+	if h.Fresh.Epoch == "" {
+		return h, errors.New("a tenant without an epoch")
+	}
+	for field, value := range fields {
+		name, ok := strings.CutPrefix(field, "o:")
+		if !ok {
+			continue
+		}
+		offset, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return h, fmt.Errorf("offset of %q: %w", name, err)
+		}
+		epoch := h.Fresh.Epoch
+		if own, ok := fields["e:"+name]; ok {
+			epoch = own
+		}
+		h.Channels[name] = realtime.Position{Epoch: epoch, Offset: offset}
+	}
+	return h, nil
+}
+
+// TurnEpoch implements realtime.EpochTurner.
+func (b *Broker) TurnEpoch(ctx context.Context, ch realtime.Channel, cause realtime.GapCause) error {
+	_, err := b.turn(ctx, ch, cause, realtime.Position{})
+	return err
+}
+
+// turn gives ch a new epoch, but only if it is behind lost, unless that is zero. It returns the head afterwards.
+func (b *Broker) turn(ctx context.Context, ch realtime.Channel, cause realtime.GapCause, lost realtime.Position) (realtime.Position, error) {
+	doing := "turn epoch"
+	if err := b.check(ctx, doing); err != nil {
+		return realtime.Position{}, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	keys, args := b.turnArgs(ch, cause, lost)
+	answer, err := turnScript.Exec(ctx, b.ask, keys, args).ToString()
+	if err != nil {
+		return realtime.Position{}, unavailable(doing, err)
+	}
+	head, err := parsePosition(answer)
+	return head, unavailable(doing, err)
+}
+
+func (b *Broker) turnArgs(ch realtime.Channel, cause realtime.GapCause, lost realtime.Position) (keys, args []string) {
+	head := b.keys.head(ch.Tenant)
+	stream := head
+	if ch.Name != "" {
+		stream = b.keys.stream(ch)
+	}
+	return []string{head, stream}, []string{
+		ch.Name, realtime.NewEpoch(), b.keys.live(ch.Tenant), string(cause), lost.Epoch, strconv.FormatUint(lost.Offset, 10),
+	}
+}
+
+// turnPace is how long TurnAll rests after each page of about a hundred tenants: 35,000 tenants take seven seconds, so that their
+// screens do not fetch everything anew in the same moment.
+const turnPace = 20 * time.Millisecond
+
+// TurnAll implements realtime.EpochTurner. It goes through the tenants with SCAN, which finds each that was there all the
+// time.
+func (b *Broker) TurnAll(ctx context.Context, cause realtime.GapCause) error {
+	done := map[tenant.ID]bool{} // SCAN may show a key twice
+	for cursor := uint64(0); ; {
+		if err := b.check(ctx, "turn all epochs"); err != nil {
+			return err
+		}
+		found, next, err := b.scanHeads(ctx, cursor)
+		if err != nil {
+			return unavailable("turn all epochs", err)
+		}
+		for _, t := range found {
+			if done[t] {
+				continue
+			}
+			done[t] = true
+			if err := b.TurnEpoch(ctx, realtime.Channel{Tenant: t}, cause); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+		if len(found) > 0 {
+			pause(ctx, turnPace)
+		}
+	}
+}
+
+func (b *Broker) scanHeads(ctx context.Context, cursor uint64) ([]tenant.ID, uint64, error) {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	entry, err := b.ask.Do(ctx, b.ask.B().Scan().Cursor(cursor).Match(b.keys.headGlob()).Count(1000).Build()).AsScanEntry()
+	if err != nil {
+		return nil, 0, err
+	}
+	var found []tenant.ID
+	for _, key := range entry.Elements {
+		if t, ok := b.keys.tenantOfHead(key); ok {
+			found = append(found, t)
+		}
+	}
+	return found, entry.Cursor, nil
+}

@@ -1,0 +1,60 @@
+package redis
+
+import (
+	"strconv"
+	"strings"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// keys spells the names of everything in Redis. It is the prefix.
+type keys string
+
+// globalTag stands for tenant.Global; an id cannot spell it.
+const globalTag = "*"
+
+func tag(t tenant.ID) string {
+	if t == tenant.Global {
+		return "{" + globalTag + "}"
+	}
+	return "{" + string(t) + "}"
+}
+
+func (k keys) head(t tenant.ID) string { return string(k) + tag(t) + ":head" }
+func (k keys) live(t tenant.ID) string { return string(k) + tag(t) + ":live" }
+
+func (k keys) stream(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":h:" + ch.Name }
+
+// record has the length of the name in it, because names and keys may hold any separator.
+func (k keys) record(ch realtime.Channel, key string) string {
+	return string(k) + tag(ch.Tenant) + ":k:" + strconv.Itoa(len(ch.Name)) + ":" + ch.Name + ":" + key
+}
+
+func (k keys) nodes(t tenant.ID) string             { return string(k) + tag(t) + ":present" }
+func (k keys) present(t tenant.ID, n string) string { return string(k) + tag(t) + ":present:" + n }
+func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
+func (k keys) revoke() string                       { return string(k) + "revoke" }
+func (k keys) revoked() string                      { return string(k) + "revoked" }
+
+// headGlob matches the heads of all tenants.
+func (k keys) headGlob() string { return escapeGlob(string(k)) + "{*}:head" }
+
+// tenantOfHead reads a tenant back out of the name of its head.
+func (k keys) tenantOfHead(key string) (tenant.ID, bool) {
+	s, ok := strings.CutPrefix(key, string(k)+"{")
+	if !ok {
+		return "", false
+	}
+	if s, ok = strings.CutSuffix(s, "}:head"); !ok {
+		return "", false
+	}
+	if s == globalTag {
+		return tenant.Global, true
+	}
+	return tenant.ID(s), tenant.Valid(s)
+}
+
+func escapeGlob(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
+}

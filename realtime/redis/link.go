@@ -1,0 +1,300 @@
+package redis
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// link is a connection that subscribes, in RESP2, which every Redis speaks. Reading and writing are for one goroutine each.
+//
+// A link is dead when nothing comes for the silence limit, in which it is pinged three times. A connection that is only half open
+// looks healthy to Redis and to the kernel; silence is the only sign.
+type link struct {
+	conn     net.Conn
+	r        *bufio.Reader
+	limit    time.Duration
+	maxBytes int // longer messages are read over, and only their size is told
+
+	deadline time.Time // of reading, as it was last set
+	scratch  []byte    // of what is not a payload
+
+	mu  sync.Mutex // guards w
+	w   *bufio.Writer
+	out []byte
+}
+
+// event is one thing that came over a link. Its byte slices other than payload are valid until the next one.
+type event struct {
+	kind    eventKind
+	pattern []byte // of eventPMessage
+	channel []byte // of what is not a pong
+	payload []byte // of a message or a pong; nil if it was longer than allowed
+	size    int    // of the payload
+}
+
+type eventKind int
+
+const (
+	eventOther eventKind = iota
+	eventMessage
+	eventPMessage
+	eventSubscribed
+	eventUnsubscribed
+	eventPong
+)
+
+// openLink connects, signs in, and returns a link that is not subscribed to anything yet.
+func openLink(ctx context.Context, d *dialer, o *Options, name string, maxBytes int) (*link, error) {
+	conn, err := d.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: o.SilenceLimit, maxBytes: maxBytes}
+	if err := l.greet(o, name); err != nil {
+		l.close()
+		return nil, fmt.Errorf("sign in to redis: %w", err)
+	}
+	return l, nil
+}
+
+// greet signs in and says who is calling.
+func (l *link) greet(o *Options, name string) error {
+	commands := [][]string{{"CLIENT", "SETNAME", "kentongan-" + name}}
+	switch {
+	case o.Username != "":
+		commands = append([][]string{{"AUTH", o.Username, o.Password}}, commands...)
+	case o.Password != "":
+		commands = append([][]string{{"AUTH", o.Password}}, commands...)
+	}
+	if err := l.conn.SetDeadline(time.Now().Add(o.ConnectTimeout)); err != nil {
+		return err
+	}
+	for _, c := range commands {
+		if err := l.send(c...); err != nil {
+			return err
+		}
+		line, err := l.line()
+		if err != nil {
+			return err
+		}
+		if len(line) == 0 || line[0] != '+' {
+			return fmt.Errorf("%s: %s", c[0], strings.TrimPrefix(string(line), "-"))
+		}
+	}
+	return l.conn.SetDeadline(time.Time{})
+}
+
+func (l *link) close() { _ = l.conn.Close() } // it is given up
+
+// send writes one command and flushes it.
+func (l *link) send(args ...string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.conn.SetWriteDeadline(time.Now().Add(l.limit)); err != nil {
+		return err
+	}
+	l.out = append(strconv.AppendInt(append(l.out[:0], '*'), int64(len(args)), 10), '\r', '\n')
+	for _, a := range args {
+		l.out = append(strconv.AppendInt(append(l.out, '$'), int64(len(a)), 10), '\r', '\n')
+		l.out = append(append(l.out, a...), '\r', '\n')
+		if len(l.out) > 32<<10 {
+			if _, err := l.w.Write(l.out); err != nil {
+				return err
+			}
+			l.out = l.out[:0]
+		}
+	}
+	if _, err := l.w.Write(l.out); err != nil {
+		return err
+	}
+	return l.w.Flush()
+}
+
+// ping asks for a pong that brings back when it was asked for. It may only be sent once something is subscribed to, for
+// before that Redis answers it differently.
+func (l *link) ping() error {
+	return l.send("PING", strconv.FormatInt(time.Now().UnixNano(), 10))
+}
+
+// keepAlive pings until ctx ends or the link breaks.
+func (l *link) keepAlive(ctx context.Context) {
+	for pause(ctx, l.limit/3) {
+		if l.ping() != nil {
+			l.close() // the reader learns of it
+			return
+		}
+	}
+}
+
+var errProtocol = errors.New("redis speaks no RESP2 here")
+
+// next returns the next event. Any error ends the link.
+func (l *link) next() (event, error) {
+	// A deadline costs a timer: it is moved when a tenth of it is used up, not for each message.
+	if now := time.Now(); l.deadline.Sub(now) < l.limit*9/10 {
+		l.deadline = now.Add(l.limit)
+		if err := l.conn.SetReadDeadline(l.deadline); err != nil {
+			return event{}, err
+		}
+	}
+	e, err := l.read()
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return e, fmt.Errorf("no sign of life for %s", l.limit)
+	}
+	return e, err
+}
+
+func (l *link) read() (event, error) {
+	count, err := l.header('*')
+	if err != nil {
+		return event{}, err
+	}
+	if count < 2 || count > 4 {
+		return event{}, errProtocol
+	}
+	l.scratch = l.scratch[:0]
+	word, err := l.short()
+	if err != nil {
+		return event{}, err
+	}
+	switch {
+	case string(word) == "message" && count == 3:
+		return l.message(eventMessage)
+	case string(word) == "pmessage" && count == 4:
+		return l.message(eventPMessage)
+	case string(word) == "pong" && count == 2:
+		e := event{kind: eventPong}
+		e.payload, err = l.short()
+		return e, err
+	case count != 3:
+		return event{}, errProtocol
+	}
+	e := event{}
+	switch string(word) {
+	case "subscribe", "psubscribe":
+		e.kind = eventSubscribed
+	case "unsubscribe", "punsubscribe":
+		e.kind = eventUnsubscribed
+	}
+	if e.channel, err = l.short(); err != nil {
+		return event{}, err
+	}
+	_, err = l.header(':') // how many subscriptions there are now
+	return e, err
+}
+
+func (l *link) message(kind eventKind) (e event, err error) {
+	e.kind = kind
+	if kind == eventPMessage {
+		if e.pattern, err = l.short(); err != nil {
+			return e, err
+		}
+	}
+	if e.channel, err = l.short(); err != nil {
+		return e, err
+	}
+	if e.size, err = l.header('$'); err != nil {
+		return e, err
+	}
+	if e.size > l.maxBytes {
+		return e, l.skip(e.size + 2)
+	}
+	e.payload = make([]byte, e.size)
+	if _, err = io.ReadFull(l.r, e.payload); err != nil {
+		return e, err
+	}
+	return e, l.skip(2)
+}
+
+// skip reads over n bytes. The silence limit is for each piece: a long message on a slow line is a sign of life.
+func (l *link) skip(n int) error {
+	for n > 0 {
+		piece, err := l.r.Discard(min(n, 256<<10))
+		if n -= piece; err != nil {
+			return err
+		}
+		if n > 0 {
+			l.deadline = time.Now().Add(l.limit)
+			if err := l.conn.SetReadDeadline(l.deadline); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// line returns one line without its end, valid until the next read.
+func (l *link) line() ([]byte, error) {
+	b, err := l.r.ReadSlice('\n')
+	if err != nil {
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return nil, errProtocol
+		}
+		return nil, err
+	}
+	if len(b) < 2 || b[len(b)-2] != '\r' {
+		return nil, errProtocol
+	}
+	return b[:len(b)-2], nil
+}
+
+// maxLength is the largest number that a header may have; Redis allows no longer string than 512 MB.
+const maxLength = 1 << 30
+
+// header reads "<kind><number>".
+func (l *link) header(kind byte) (int, error) {
+	b, err := l.line()
+	if err != nil {
+		return 0, err
+	}
+	if len(b) > 0 && b[0] == '-' && kind != '-' {
+		return 0, fmt.Errorf("redis answers: %.200s", b[1:])
+	}
+	if len(b) < 2 || len(b) > 11 || b[0] != kind {
+		return 0, errProtocol
+	}
+	n := 0
+	for _, c := range b[1:] {
+		if c < '0' || c > '9' {
+			return 0, errProtocol
+		}
+		n = n*10 + int(c-'0')
+	}
+	if n > maxLength {
+		return 0, errProtocol
+	}
+	return n, nil
+}
+
+// maxShort bounds names of channels and patterns; the app's have up to 255 bytes, but anybody may publish to others.
+const maxShort = 64 << 10
+
+// short reads a string that is not a payload, into scratch. A longer one than maxShort is cut: it names nothing of ours.
+func (l *link) short() ([]byte, error) {
+	n, err := l.header('$')
+	if err != nil {
+		return nil, err
+	}
+	kept := min(n, maxShort)
+	start := len(l.scratch)
+	if cap(l.scratch)-start < kept {
+		// What was returned before stays where it is.
+		l.scratch = make([]byte, 0, max(kept, 512))
+		start = 0
+	}
+	l.scratch = l.scratch[:start+kept]
+	b := l.scratch[start : start+kept : start+kept]
+	if _, err := io.ReadFull(l.r, b); err != nil {
+		return nil, err
+	}
+	return b, l.skip(n - kept + 2)
+}

@@ -1,0 +1,94 @@
+package redis
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"kentongan/realtime"
+)
+
+// Options are the knobs of a Broker. The zero value is a Redis without password at 127.0.0.1:6379.
+type Options struct {
+	Address  string      // host:port; empty means 127.0.0.1:6379
+	Username string      // of Redis ACLs; empty: the default user
+	Password string      // empty: none is sent
+	DB       int         // database number; Pub/Sub does not know databases
+	TLS      *tls.Config // nil: no TLS
+
+	ConnectTimeout time.Duration // zero means 10 s
+	CommandTimeout time.Duration // the longest that a call lasts, its retries included; zero means 5 s
+	Retries        int           // repeats of a publish whose answer was lost; zero means 3, negative none
+
+	Prefix string // of keys and Pub/Sub channels; empty means "kentongan:"
+
+	Names *realtime.Names // says what each channel keeps; nil: the default patterns
+
+	// SilenceLimit is after how long without a sign of life the subscribing connection is given up; it is pinged three times as
+	// often. Zero means 3 s: a half-open link loses messages that Redis counts as delivered.
+	SilenceLimit time.Duration
+
+	MaxDataBytes  int          // largest data of a publication; zero means realtime.DefaultMaxDataBytes
+	MaxQueue      int          // publications that wait to be sent; zero means 65,536 (16 s of 4,000/s)
+	MaxQueueBytes int          // their data; zero means 64 MiB
+	Log           *slog.Logger // nil discards
+
+	// OnRevocation is called with each revocation: when it is announced anywhere, and with all that are remembered after
+	// each connect. It must not block; nil ignores them.
+	OnRevocation func(payload []byte)
+}
+
+// RevocationAge is how long revocations are remembered: 30 days, which is how long an Auth.js session lives.
+const RevocationAge = 30 * 24 * time.Hour
+
+var prefixGrammar = regexp.MustCompile(`^[A-Za-z0-9:._-]{1,64}$`)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Address == "" {
+		o.Address = "127.0.0.1:6379"
+	}
+	if o.DB < 0 {
+		return o, fmt.Errorf("database number %d", o.DB)
+	}
+	setDefault(&o.ConnectTimeout, 10*time.Second)
+	setDefault(&o.CommandTimeout, 5*time.Second)
+	setDefault(&o.SilenceLimit, 3*time.Second)
+	setDefault(&o.MaxDataBytes, realtime.DefaultMaxDataBytes)
+	setDefault(&o.MaxQueue, 65_536)
+	setDefault(&o.MaxQueueBytes, 64<<20)
+	if o.Retries == 0 {
+		o.Retries = 3
+	}
+	if o.Prefix == "" {
+		o.Prefix = "kentongan:"
+	}
+	if !prefixGrammar.MatchString(o.Prefix) {
+		return o, errors.New("prefix must be 1 to 64 of A-Z a-z 0-9 : . _ -")
+	}
+	if o.Names == nil {
+		names, err := realtime.NewNames(realtime.DefaultPatterns())
+		if err != nil {
+			return o, err
+		}
+		o.Names = names
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+func setDefault[N int | time.Duration](v *N, d N) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// LogValue keeps the password out of logs.
+func (o Options) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("address", o.Address), slog.String("username", o.Username),
+		slog.Bool("password", o.Password != ""), slog.Int("db", o.DB), slog.Bool("tls", o.TLS != nil))
+}

@@ -1,0 +1,270 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// Presence is the realtime.Presence over Redis. What this node's sessions do is known at once here, and written within
+// a second for the other nodes, many tenants in one batch. A node that vanishes is forgotten with its keys.
+type Presence struct {
+	broker *Broker
+	node   string
+
+	mu      sync.Mutex
+	tenants map[tenant.ID]*attendance
+	dirty   map[tenant.ID]struct{} // have changes that are not written
+}
+
+// attendance is who is at this node for one tenant.
+type attendance struct {
+	seats   map[seat]realtime.Member
+	changed map[seat]struct{} // since the last write
+	whole   bool              // write all of it: Redis may have forgotten it
+}
+
+// seat is a user on a channel; without a channel's name: on all of the tenant.
+type seat struct{ channel, user string }
+
+const (
+	presenceWriteEvery   = 500 * time.Millisecond
+	presenceRefreshEvery = realtime.PresenceExpiry / 3
+	presenceBatch        = 128
+)
+
+func newPresence(b *Broker) *Presence {
+	return &Presence{broker: b, node: hex.EncodeToString(b.node[:]), tenants: map[tenant.ID]*attendance{}, dirty: map[tenant.ID]struct{}{}}
+}
+
+// Join implements realtime.Presence.
+func (p *Presence) Join(ch realtime.Channel, user string) { p.count(ch, user, 1) }
+
+// Leave implements realtime.Presence. One Leave too many is ignored.
+func (p *Presence) Leave(ch realtime.Channel, user string) { p.count(ch, user, -1) }
+
+func (p *Presence) count(ch realtime.Channel, user string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.tenants[ch.Tenant]
+	if a == nil {
+		if n < 0 {
+			return
+		}
+		a = &attendance{seats: map[seat]realtime.Member{}, changed: map[seat]struct{}{}}
+		p.tenants[ch.Tenant] = a
+	}
+	s := seat{ch.Name, user}
+	m, ok := a.seats[s]
+	switch {
+	case !ok && n < 0:
+		return
+	case !ok:
+		m = realtime.Member{User: user, Since: time.UnixMilli(time.Now().UnixMilli())}
+	}
+	if m.Sessions += n; m.Sessions > 0 {
+		a.seats[s] = m
+	} else {
+		delete(a.seats, s)
+	}
+	a.changed[s] = struct{}{}
+	p.dirty[ch.Tenant] = struct{}{}
+}
+
+// Members implements realtime.Presence.
+func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime.Member, error) {
+	b := p.broker
+	if err := b.check(ctx, "members"); err != nil {
+		return nil, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	keys, args := []string{b.keys.nodes(ch.Tenant)}, []string{b.keys.present(ch.Tenant, ""), p.node}
+	nodes, err := membersScript.Exec(ctx, b.ask, keys, args).ToArray()
+	if err != nil {
+		return nil, unavailable("members", err)
+	}
+	found := map[string]realtime.Member{}
+	p.mu.Lock()
+	if a := p.tenants[ch.Tenant]; a != nil {
+		for s, m := range a.seats {
+			addMember(found, ch, s, m)
+		}
+	}
+	p.mu.Unlock()
+	for i := range nodes {
+		fields, err := nodes[i].AsStrMap()
+		if err != nil {
+			return nil, unavailable("members", err)
+		}
+		for field, value := range fields {
+			s, m, err := parseSeat(field, value)
+			if err != nil {
+				return nil, unavailable("members", err)
+			}
+			addMember(found, ch, s, m)
+		}
+	}
+	members := make([]realtime.Member, 0, len(found))
+	for _, m := range found {
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(x, y realtime.Member) int { return cmp.Compare(x.User, y.User) })
+	return members, nil
+}
+
+func addMember(found map[string]realtime.Member, ch realtime.Channel, s seat, m realtime.Member) {
+	if s.channel != ch.Name && s.channel != "" {
+		return
+	}
+	if known, ok := found[m.User]; ok {
+		m.Sessions += known.Sessions
+		if known.Since.Before(m.Since) {
+			m.Since = known.Since
+		}
+	}
+	found[m.User] = m
+}
+
+// A field of presence is "LEN:CHANNEL:USER" and its value "SESSIONS:SINCE", the time in ms. The length keeps apart what
+// may hold any byte.
+func (s seat) field() string { return strconv.Itoa(len(s.channel)) + ":" + s.channel + ":" + s.user }
+
+var errSeat = errors.New("presence in another format")
+
+func parseSeat(field, value string) (seat, realtime.Member, error) {
+	digits, rest, ok := strings.Cut(field, ":")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 0 || len(rest) < n+1 || rest[n] != ':' {
+		return seat{}, realtime.Member{}, errSeat
+	}
+	s := seat{rest[:n], rest[n+1:]}
+	sessions, since, _ := strings.Cut(value, ":")
+	count, err1 := strconv.Atoi(sessions)
+	ms, err2 := strconv.ParseInt(since, 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return seat{}, realtime.Member{}, fmt.Errorf("%w: %w", errSeat, err)
+	}
+	return s, realtime.Member{User: s.user, Sessions: count, Since: time.UnixMilli(ms)}, nil
+}
+
+// run writes changes and keeps this node's keys alive until ctx ends; then it takes them away.
+func (p *Presence) run(ctx context.Context) {
+	refreshed := time.Now()
+	for pause(ctx, presenceWriteEvery) {
+		if time.Since(refreshed) >= presenceRefreshEvery {
+			refreshed = time.Now()
+			p.refresh()
+		}
+		p.write(ctx)
+	}
+	p.mu.Lock()
+	for t, a := range p.tenants {
+		a.seats, a.whole = map[seat]realtime.Member{}, true
+		p.dirty[t] = struct{}{}
+	}
+	p.mu.Unlock()
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	p.write(leaving)
+}
+
+// refresh has everything written anew. That keeps it alive, and puts back what Redis may have lost.
+func (p *Presence) refresh() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t, a := range p.tenants {
+		a.whole = true
+		p.dirty[t] = struct{}{}
+	}
+}
+
+// write writes what has changed. What could not be written is written whole with the next round.
+func (p *Presence) write(ctx context.Context) {
+	for {
+		tenants, commands := p.changes()
+		if len(tenants) == 0 {
+			return
+		}
+		callCtx, cancel := p.broker.within(ctx)
+		results := p.broker.ask.DoMulti(callCtx, commands...)
+		cancel()
+		for _, r := range results {
+			if r.Error() == nil {
+				continue
+			}
+			p.mu.Lock()
+			for _, t := range tenants {
+				if a := p.tenants[t]; a != nil {
+					a.whole = true
+					p.dirty[t] = struct{}{}
+				}
+			}
+			p.mu.Unlock()
+			return
+		}
+	}
+}
+
+// changes takes the changes of up to presenceBatch tenants as commands.
+func (p *Presence) changes() (tenants []tenant.ID, commands []rueidis.Completed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t := range p.dirty {
+		if len(tenants) == presenceBatch {
+			break
+		}
+		delete(p.dirty, t)
+		tenants = append(tenants, t)
+		commands = append(commands, p.commands(t, p.tenants[t])...)
+		if len(p.tenants[t].seats) == 0 {
+			delete(p.tenants, t)
+		}
+	}
+	return tenants, commands
+}
+
+func (p *Presence) commands(t tenant.ID, a *attendance) (commands []rueidis.Completed) {
+	c, key, nodes := p.broker.ask.B(), p.broker.keys.present(t, p.node), p.broker.keys.nodes(t)
+	if len(a.seats) == 0 {
+		return []rueidis.Completed{c.Del().Key(key).Build(), c.Srem().Key(nodes).Member(p.node).Build()}
+	}
+	if a.whole {
+		commands = append(commands, c.Del().Key(key).Build())
+		for s := range a.seats {
+			a.changed[s] = struct{}{}
+		}
+	}
+	put, gone := c.Hset().Key(key).FieldValue(), []string{}
+	some := false
+	for s := range a.changed {
+		if m, ok := a.seats[s]; ok {
+			put, some = put.FieldValue(s.field(), strconv.Itoa(m.Sessions)+":"+strconv.FormatInt(m.Since.UnixMilli(), 10)), true
+		} else {
+			gone = append(gone, s.field())
+		}
+	}
+	if some {
+		commands = append(commands, put.Build())
+	}
+	if len(gone) > 0 && !a.whole {
+		commands = append(commands, c.Hdel().Key(key).Field(gone...).Build())
+	}
+	seconds := int64(realtime.PresenceExpiry / time.Second)
+	commands = append(commands, c.Expire().Key(key).Seconds(seconds).Build(),
+		c.Sadd().Key(nodes).Member(p.node).Build(), c.Expire().Key(nodes).Seconds(2*seconds).Build())
+	a.changed, a.whole = map[seat]struct{}{}, false
+	return commands
+}

@@ -1,0 +1,141 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+)
+
+// Publish implements realtime.Broker. It lasts no longer than Options.CommandTimeout.
+func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, opts realtime.PublishOptions) (realtime.Published, error) {
+	if err := b.check(ctx, "publish"); err != nil {
+		return realtime.Published{}, err
+	}
+	type answer struct {
+		p   realtime.Published
+		err error
+	}
+	answers := make(chan answer, 1)
+	b.PublishAsync(ch, data, opts, func(p realtime.Published, err error) { answers <- answer{p, err} })
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	select {
+	case a := <-answers:
+		return a.p, a.err
+	case <-ctx.Done():
+		return realtime.Published{}, unavailable("publish", ctx.Err())
+	}
+}
+
+// PublishAsync implements realtime.AsyncPublisher.
+func (b *Broker) PublishAsync(ch realtime.Channel, data []byte, opts realtime.PublishOptions, done func(realtime.Published, error)) {
+	if done == nil {
+		done = func(realtime.Published, error) {}
+	}
+	if err := realtime.CheckPublish(ch, data, opts, b.opts.MaxDataBytes); err != nil {
+		done(realtime.Published{}, fmt.Errorf("publish: %w", err))
+		return
+	}
+	if err := b.pub.add(&outgoing{ch: ch, data: data, opts: opts, done: done}); err != nil {
+		done(realtime.Published{}, fmt.Errorf("publish: %w", err))
+	}
+}
+
+// outgoing is one publication on its way to Redis.
+type outgoing struct {
+	ch    realtime.Channel
+	data  []byte
+	opts  realtime.PublishOptions
+	done  func(realtime.Published, error)
+	token token
+	until time.Time // no try begins after it
+	tries int       // that were sent without an answer
+}
+
+// command is the call of the script that stamps o.
+func (p *publisher) command(o *outgoing) rueidis.Completed {
+	b := p.broker
+	keep := b.opts.Names.Retention(o.ch)
+	known := p.known[o.ch]
+	head, record, digest, again := b.keys.head(o.ch.Tenant), "", "", "0"
+	record = head
+	if o.opts.Key != "" {
+		sum := sha256.Sum256(o.data)
+		record, digest = b.keys.record(o.ch, o.opts.Key), string(sum[:16])
+	}
+	if o.tries > 0 {
+		again = "1"
+	}
+	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(3).Key(head, b.keys.stream(o.ch), record).Arg(
+		o.ch.Name, rueidis.BinaryString(o.data), strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10),
+		b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch, known.Epoch, strconv.FormatUint(known.Offset, 10),
+		digest, idempotencySeconds, again,
+	).Build()
+}
+
+var idempotencySeconds = strconv.Itoa(int(realtime.IdempotencyWindow / time.Second))
+
+var errNeverKnown = errors.New("the answer was lost, and history does not tell whether it was stored")
+
+// outcome is what became of one try.
+type outcome int
+
+const (
+	outcomeSettled  outcome = iota // answered for good
+	outcomeLost                    // no answer: a repeat makes sense, and may find it stored
+	outcomeRefused                 // Redis does not want it now: read only, out of memory
+	outcomeUnloaded                // Redis does not have the script: nothing was done
+)
+
+// settle reads the answer of the script.
+func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Published, outcome, error) {
+	none := realtime.Published{}
+	answer, err := r.ToString()
+	if err != nil {
+		said, ok := rueidis.IsRedisErr(err)
+		switch {
+		case !ok || said.IsLoading():
+			return none, outcomeLost, unavailable("publish", err)
+		case said.IsNoScript():
+			return none, outcomeUnloaded, unavailable("publish", err)
+		}
+		return none, outcomeRefused, unavailable("publish", err)
+	}
+	switch {
+	case answer == "K":
+		return none, outcomeSettled, fmt.Errorf("publish: %w", realtime.ErrKeyReused)
+	case answer == "U":
+		return none, outcomeSettled, unavailable("publish", errNeverKnown)
+	case answer == "":
+		return none, outcomeSettled, unavailable("publish", errors.New("the script answers nothing"))
+	}
+	position, err := parsePosition(answer[1:])
+	if err != nil {
+		return none, outcomeSettled, unavailable("publish", err)
+	}
+	p.remember(o.ch, position)
+	if answer[0] == 'D' {
+		p.broker.counts.duplicates.Add(1)
+		return realtime.Published{Position: position, Duplicate: true}, outcomeSettled, nil
+	}
+	p.broker.counts.published.Add(1)
+	return realtime.Published{Position: position}, outcomeSettled, nil
+}
+
+// parsePosition reads "offset epoch", as the scripts write it.
+func parsePosition(s string) (realtime.Position, error) {
+	digits, epoch, ok := strings.Cut(s, " ")
+	offset, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil {
+		return realtime.Position{}, fmt.Errorf("position %.40q cannot be read", s)
+	}
+	return realtime.Position{Epoch: epoch, Offset: offset}, nil
+}

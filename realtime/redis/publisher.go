@@ -1,0 +1,243 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+)
+
+// publisher sends publications in batches: while one is on its way, the next gathers. So the busier it is the fewer the
+// system calls for each, and the order is that in which they came. The goroutine that sends exists only while there is something
+// to send.
+//
+// A batch whose answer was lost is sent again before anything newer. Every publication carries a token, by which the
+// script finds it in history if it was stored after all: a repeat stores nothing twice.
+type publisher struct {
+	broker *Broker
+	client *client
+	sha    string
+
+	mu      sync.Mutex
+	waiting []*outgoing
+	bytes   int
+	sending bool
+	closed  bool
+	seq     uint64
+	idle    chan struct{} // closed when the sender ends; nil while there is none
+	arrived [arrivedSlots]arrival
+
+	// The fields below belong to the sender.
+	known      map[realtime.Channel]realtime.Position // newest acknowledged positions
+	epoch      string                                 // for a script that needs a new one
+	loaded     bool
+	generation uint64 // of the connection that the script was loaded on
+	commands   []rueidis.Completed
+}
+
+const (
+	maxBatch      = 512
+	maxBatchBytes = 4 << 20
+	// maxKnown bounds the memory of acknowledged positions. Forgetting one only means that a loss of acknowledged data
+	// in that channel is not noticed by this node.
+	maxKnown = 200_000
+	// arrivedSlots is how many publications may be under way between PublishAsync and their copies before the time of
+	// arrival of the oldest is forgotten; it only misses in a histogram then.
+	arrivedSlots = 8192
+)
+
+type arrival struct {
+	seq uint64
+	at  time.Time
+}
+
+func newPublisher(b *Broker, c *client) *publisher {
+	return &publisher{broker: b, client: c, sha: publishSHA(), known: map[realtime.Channel]realtime.Position{}, epoch: realtime.NewEpoch()}
+}
+
+// add takes o over or returns why not.
+func (p *publisher) add(o *outgoing) error {
+	o.until = time.Now().Add(p.broker.opts.CommandTimeout)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return unavailable("redis engine", errStopped)
+	}
+	if len(p.waiting) >= p.broker.opts.MaxQueue || p.bytes+len(o.data) > p.broker.opts.MaxQueueBytes && len(p.waiting) > 0 {
+		p.broker.counts.refused.Add(1)
+		return realtime.ErrOverloaded
+	}
+	p.seq++
+	copy(o.token[:8], p.broker.node[:])
+	binary.BigEndian.PutUint64(o.token[8:], p.seq)
+	if !o.opts.Arrived.IsZero() {
+		p.arrived[p.seq%arrivedSlots] = arrival{p.seq, o.opts.Arrived}
+	}
+	p.waiting = append(p.waiting, o)
+	p.bytes += len(o.data)
+	if !p.sending {
+		p.sending, p.idle = true, make(chan struct{})
+		go p.send(p.idle)
+	}
+	return nil
+}
+
+// arrivedAt returns when the publication with this token of this node arrived; zero if that is not known.
+func (p *publisher) arrivedAt(t *token) time.Time {
+	if [8]byte(t[:8]) != p.broker.node {
+		return time.Time{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.arrived[t.number()%arrivedSlots]; a.seq == t.number() {
+		return a.at
+	}
+	return time.Time{}
+}
+
+// take returns the next batch; none ends the sender.
+func (p *publisher) take(again []*outgoing) []*outgoing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, bytes := 0, 0
+	for n < len(p.waiting) && len(again)+n < maxBatch && (bytes == 0 || bytes+len(p.waiting[n].data) <= maxBatchBytes) {
+		bytes += len(p.waiting[n].data)
+		n++
+	}
+	batch := append(again, p.waiting[:n]...)
+	clear(p.waiting[:n])
+	p.waiting = p.waiting[n:]
+	p.bytes -= bytes
+	if len(p.waiting) == 0 {
+		p.waiting = nil
+	}
+	p.sending = len(batch) > 0
+	return batch
+}
+
+// send sends batch after batch until nothing waits.
+func (p *publisher) send(idle chan struct{}) {
+	defer close(idle)
+	var again []*outgoing
+	fails := 0
+	for {
+		batch := p.take(again)
+		if len(batch) == 0 {
+			return
+		}
+		var err error
+		if again, err = p.sendBatch(batch); err == nil {
+			fails = 0
+			continue
+		}
+		p.broker.health.set(partPublish, err)
+		pause(p.broker.life, backoff(fails))
+		fails++
+	}
+}
+
+// sendBatch returns what is to be sent again first, and the error for which.
+func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure error) {
+	life := p.broker.life
+	live := batch[:0]
+	for _, o := range batch {
+		if life.Err() != nil || time.Now().After(o.until) {
+			o.done(realtime.Published{}, unavailable("publish", context.DeadlineExceeded))
+			continue
+		}
+		live = append(live, o)
+	}
+	if len(live) == 0 {
+		return nil, nil
+	}
+	if generation := p.client.dialer.generation(); generation != p.generation {
+		p.loaded, p.generation = false, generation
+	}
+	p.commands = p.commands[:0]
+	extra := 0
+	if !p.loaded {
+		p.commands = append(p.commands, p.client.B().ScriptLoad().Script(publishSource).Build())
+		extra = 1
+	}
+	for _, o := range live {
+		p.commands = append(p.commands, p.command(o))
+	}
+	ctx, cancel := context.WithDeadline(life, live[len(live)-1].until)
+	results := p.client.DoMulti(ctx, p.commands...)
+	cancel()
+	if extra == 1 {
+		p.loaded = results[0].Error() == nil
+	}
+	for i, o := range live {
+		published, outcome, err := p.settle(o, results[i+extra])
+		if outcome == outcomeLost || outcome == outcomeRefused {
+			failure = err
+		}
+		switch {
+		case outcome == outcomeUnloaded && life.Err() == nil:
+			p.loaded = false
+			again = append(again, o)
+		case outcome == outcomeLost && o.tries < p.broker.opts.Retries && time.Now().Before(o.until) && life.Err() == nil:
+			o.tries++
+			p.broker.counts.retried.Add(1)
+			again = append(again, o)
+		default:
+			o.done(published, err)
+		}
+	}
+	if failure == nil {
+		clear(p.commands)
+		p.broker.health.set(partPublish, nil)
+		return again, nil
+	}
+	p.commands, p.loaded = nil, false // the client may hold on to the commands of a batch that it gave up
+	return again, failure
+}
+
+// remember keeps the newest acknowledged position of ch, and makes a new epoch for scripts if the last one was used.
+func (p *publisher) remember(ch realtime.Channel, position realtime.Position) {
+	if position.Epoch == p.epoch {
+		p.epoch = realtime.NewEpoch()
+	}
+	if _, ok := p.known[ch]; !ok && len(p.known) >= maxKnown {
+		for some := range p.known {
+			delete(p.known, some)
+			break
+		}
+	}
+	p.known[ch] = position
+}
+
+func (p *publisher) queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting)
+}
+
+// drain takes nothing more in and waits until all is sent, for limit at most.
+func (p *publisher) drain(limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.stop():
+	case <-timer.C:
+	}
+}
+
+// wait waits for the sender, which ends soon once the Broker's life has ended.
+func (p *publisher) wait() { <-p.stop() }
+
+func (p *publisher) stop() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+		close(p.idle)
+	}
+	return p.idle
+}

@@ -1,0 +1,34 @@
+package redis
+
+import (
+	"crypto/sha1" //nolint:gosec // Redis names scripts by it
+	_ "embed"
+	"encoding/hex"
+
+	"github.com/redis/rueidis"
+)
+
+var (
+	//go:embed publish.lua
+	publishSource string
+	//go:embed read.lua
+	readSource string
+	//go:embed heads.lua
+	headsSource string
+	//go:embed turn.lua
+	turnSource string
+	//go:embed members.lua
+	membersSource string
+
+	turnScript    = rueidis.NewLuaScript(turnSource)
+	membersScript = rueidis.NewLuaScript(membersSource)
+	readScript    = rueidis.NewLuaScriptRetryable(readSource)
+	headsScript   = rueidis.NewLuaScriptRetryable(headsSource)
+)
+
+// publishSHA is the name by which Redis knows the publishing script, once it was loaded. The publisher calls it itself,
+// so that batches stay batches.
+func publishSHA() string {
+	sum := sha1.Sum([]byte(publishSource)) //nolint:gosec // as above
+	return hex.EncodeToString(sum[:])
+}

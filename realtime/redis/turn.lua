@@ -1,0 +1,27 @@
+-- Gives a channel, or a whole tenant, a new epoch and says so.
+-- KEYS: head, stream (head again for a tenant)
+-- ARGV: 1 name ("" for all channels), 2 new epoch, 3 live channel, 4 cause, 5 and 6 a position: turn only if the channel is
+--       in that epoch and behind that offset ("" turns always)
+-- Returns "offset epoch" of the channel afterwards.
+local head, name, epoch = KEYS[1], ARGV[1], ARGV[2]
+if ARGV[5] ~= '' then
+  local state = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name)
+  local now = state[2] or state[1]
+  if now and (now ~= ARGV[5] or tonumber(state[3] or '0') >= tonumber(ARGV[6])) then
+    return (state[3] or '0') .. ' ' .. now
+  end
+end
+local kind = 2
+if name == '' then
+  kind = 3
+  redis.call('DEL', head)
+  redis.call('HSET', head, 'epoch', epoch)
+else
+  redis.call('HSETNX', head, 'epoch', epoch)
+  redis.call('HSET', head, 'e:' .. name, epoch, 'o:' .. name, '0')
+  redis.call('DEL', KEYS[2])
+end
+local time = redis.call('TIME')
+redis.call('PUBLISH', ARGV[3], struct.pack('>BBI8I8', 1, kind, 0, time[1] * 1000 + math.floor(time[2] / 1000))
+  .. string.rep('\0', 16) .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[4])
+return '0 ' .. epoch
