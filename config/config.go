@@ -1,0 +1,122 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// Config is all that can be set. It holds no pointers into anything shared: a copy may be changed. Printing it is safe,
+// see [Secret].
+type Config struct {
+	Server      Server
+	Redis       Redis
+	Auth        Auth
+	Connections Connections
+	Limits      Limits
+	Channels    Channels
+	Log         Log
+
+	effective []effective // for Show: what Load found, in the order of the table
+}
+
+// Server says where and how HTTP is served.
+type Server struct {
+	Listen         string        // host:port of the public listener
+	AdminListen    string        // host:port of metrics, pprof and the connection list; empty: off
+	PublicURL      string        // how browsers reach the public listener, without a slash at the end; empty: by the Host of each request
+	AllowedOrigins []string      // as browsers spell them; empty: only pages of the same host
+	TLSCert        string        // path of a PEM file; empty: no TLS. Set together with TLSKey
+	TLSKey         string        // path of a PEM file
+	DrainTime      time.Duration // how long a stop may take
+	HeaderTimeout  time.Duration // how long a client may take for its request header
+	IdleTimeout    time.Duration // how long a kept-alive HTTP connection without a request stays open
+}
+
+// Redis says how the app's Redis is reached.
+type Redis struct {
+	Network  string // "tcp" or "unix"
+	Address  string // host:port, or the path of a socket; empty: the memory engine
+	TLS      bool
+	Username string
+	Password Secret
+	DB       int
+}
+
+// Enabled reports whether the redis engine is wanted.
+func (r Redis) Enabled() bool { return r.Address != "" }
+
+// Auth says which credentials are accepted.
+type Auth struct {
+	SessionSecrets    []Secret // of Auth.js and NextAuth, verbatim; the first is the one that new sessions are made with
+	Cookie            string   // a name of the session cookie beside the four usual ones; may be empty
+	Claims            Claims
+	PlatformRoles     []string // roles that may look into every kitchen
+	JWTSecret         Secret   // HS256; empty: such tokens are refused
+	JWKSURL           string   // empty: tokens signed by public keys are refused
+	JWTIssuer         string   // empty: not checked
+	JWTAudience       string   // empty: not checked
+	APIKeys           []APIKey
+	SocketTokenSecret Secret // of the app's own HMAC token; empty: such tokens are refused
+}
+
+// HasSource reports whether anybody could be let in at all.
+func (a Auth) HasSource() bool {
+	return len(a.SessionSecrets) > 0 || a.JWTSecret != "" || a.JWKSURL != "" || len(a.APIKeys) > 0 || a.SocketTokenSecret != ""
+}
+
+// Claims are the paths of the claims that are read, with dots between the names: "user.sppgId".
+type Claims struct {
+	Subject  string
+	Tenant   string
+	Role     string
+	UserType string
+}
+
+// APIKey lets one server in.
+type APIKey struct {
+	Name   string
+	Tenant tenant.ID // tenant.Global: all kitchens
+	Key    Secret
+}
+
+// Connections says how open connections are treated.
+type Connections struct {
+	PingInterval     time.Duration // a peer that leaves two of them unanswered is gone
+	Deflate          bool          // agree to permessage-deflate
+	DeflateThreshold int           // bytes; a shorter publication is sent as it is
+}
+
+// Limits bound what one client, one publisher and all together may take.
+type Limits struct {
+	Connections   int // open at once, on this node
+	Subscriptions int // of one connection
+	MessageBytes  int // largest message from a client
+	PublishBytes  int // largest publication
+	BacklogBytes  int // that may wait for one slow connection before it is closed
+	HistoryBytes  int // of the history of all kitchens together; memory engine only
+}
+
+// Channels says which names belong to which kitchen, and what they keep.
+type Channels struct {
+	Patterns        []realtime.Pattern // checked by realtime.NewNames, histories filled in
+	ReportUnmatched bool               // listen to all names of Redis, so that those that match no pattern can be listed
+}
+
+// Log says how logs look.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// LogFormat is how a line of the log is written.
+type LogFormat string
+
+// The formats of logs.
+const (
+	LogAuto LogFormat = "auto" // text on a terminal, else JSON
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)

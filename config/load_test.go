@@ -1,0 +1,332 @@
+package config_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"kentongan/config"
+	"kentongan/realtime"
+)
+
+const secretA, secretB = "a-session-secret-of-many-bytes", "b-session-secret-of-many-bytes"
+
+func load(t *testing.T, serve bool, file string, environ ...string) (config.Config, error) {
+	t.Helper()
+	in := config.Input{Environ: environ, Serve: serve}
+	if file != "" {
+		in.File = filepath.Join(t.TempDir(), "kentongan.yaml")
+		if err := os.WriteFile(in.File, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return config.Load(in)
+}
+
+func mustLoad(t *testing.T, file string, environ ...string) config.Config {
+	t.Helper()
+	c, err := load(t, false, file, environ...)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	c := mustLoad(t, "")
+	for _, one := range []struct {
+		name      string
+		got, want any
+	}{
+		{"listen", c.Server.Listen, ":3001"},
+		{"admin listen", c.Server.AdminListen, "127.0.0.1:3002"},
+		{"drain time", c.Server.DrainTime, 20 * time.Second},
+		{"redis", c.Redis.Enabled(), false},
+		{"ping interval", c.Connections.PingInterval, 25 * time.Second},
+		{"deflate", c.Connections.Deflate, true},
+		{"backlog", c.Limits.BacklogBytes, 1 << 20},
+		{"message", c.Limits.MessageBytes, 64 << 10},
+		{"publish", c.Limits.PublishBytes, 1 << 20},
+		{"subscriptions", c.Limits.Subscriptions, 100},
+		{"claims", c.Auth.Claims, config.Claims{Subject: "sub", Tenant: "sppgId", Role: "userRole", UserType: "userType"}},
+		{"platform roles", c.Auth.PlatformRoles, []string{"PLATFORM_SUPERADMIN", "PLATFORM_SUPPORT"}},
+		{"patterns", c.Channels.Patterns, realtime.DefaultPatterns()},
+		{"level", c.Log.Level, slog.LevelInfo},
+		{"format", c.Log.Format, config.LogAuto},
+		{"credentials", c.Auth.HasSource(), false},
+	} {
+		if !reflect.DeepEqual(one.got, one.want) {
+			t.Errorf("%s: got %v, want %v", one.name, one.got, one.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Run("WinsOverFile", func(t *testing.T) {
+		c := mustLoad(t, "server:\n  listen: :1\n  drain_time: 5s\n", "KENTONGAN_LISTEN=:2")
+		if c.Server.Listen != ":2" || c.Server.DrainTime != 5*time.Second {
+			t.Errorf("got %q, %v; want :2 of the environment and 5s of the file", c.Server.Listen, c.Server.DrainTime)
+		}
+	})
+	t.Run("EmptyIsUnset", func(t *testing.T) {
+		if c := mustLoad(t, "", "KENTONGAN_LISTEN=", "REDIS_HOST=", "REDIS_PORT=", "KENTONGAN_NO_SUCH="); c.Server.Listen != ":3001" {
+			t.Errorf("got %q, want the default", c.Server.Listen)
+		}
+	})
+	t.Run("LastOfTwoCounts", func(t *testing.T) {
+		if c := mustLoad(t, "", "KENTONGAN_LISTEN=:1", "KENTONGAN_LISTEN=:2"); c.Server.Listen != ":2" {
+			t.Errorf("got %q, want :2", c.Server.Listen)
+		}
+	})
+	t.Run("NamesTheFile", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "k.yaml")
+		if err := os.WriteFile(path, []byte("log: {level: debug}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c := mustLoad(t, "", "KENTONGAN_CONFIG="+path); c.Log.Level != slog.LevelDebug {
+			t.Errorf("got %v, want debug", c.Log.Level)
+		}
+	})
+	t.Run("OfOrchestratorsIsPassedOver", func(t *testing.T) {
+		mustLoad(t, "", "KENTONGAN_SERVICE_HOST=10.0.0.1", "KENTONGAN_SERVICE_PORT=3001", "KENTONGAN_SERVICE_PORT_HTTP=3001", "KENTONGAN_PORT=tcp://10.0.0.1:3001",
+			"KENTONGAN_PORT_3001_TCP=tcp://10.0.0.1:3001", "KENTONGAN_PORT_3001_TCP_ADDR=10.0.0.1", "KENTONGAN_PORT_3001_TCP_PROTO=tcp")
+	})
+}
+
+func TestSessionSecrets(t *testing.T) {
+	t.Run("OrderIsThatOfTheApp", func(t *testing.T) {
+		c := mustLoad(t, "", "AUTH_SECRET_1=one-1-secret-of-many-bytes", "AUTH_SECRET_2=two-2-secret-of-many-bytes", "NEXTAUTH_SECRET="+secretB, "AUTH_SECRET="+secretA,
+			"AUTH_SECRET_3=three-secret-of-many-bytes")
+		var got []string
+		for _, s := range c.Auth.SessionSecrets {
+			got = append(got, s.Reveal())
+		}
+		want := []string{secretA, secretB, "three-secret-of-many-bytes", "two-2-secret-of-many-bytes", "one-1-secret-of-many-bytes"}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("Verbatim", func(t *testing.T) {
+		const odd = " spaces, commas: and\ttabs stay \n"
+		if c := mustLoad(t, "", "AUTH_SECRET="+odd); c.Auth.SessionSecrets[0].Reveal() != odd {
+			t.Errorf("got %q, want %q", c.Auth.SessionSecrets[0].Reveal(), odd)
+		}
+	})
+	t.Run("FromTheFile", func(t *testing.T) {
+		c := mustLoad(t, "auth:\n  session_secrets: ["+secretA+", "+secretB+"]\n")
+		if len(c.Auth.SessionSecrets) != 2 || c.Auth.SessionSecrets[1].Reveal() != secretB {
+			t.Errorf("got %d secrets, want 2", len(c.Auth.SessionSecrets))
+		}
+	})
+}
+
+// TestMistakes has one row for each kind of mistake, with the whole of what Load says about it.
+func TestMistakes(t *testing.T) {
+	for _, one := range []struct {
+		name, env, file, want string
+	}{
+		{"UnknownVariable", "KENTONGAN_LISTN=:1", "", "KENTONGAN_LISTN: unknown variable; did you mean KENTONGAN_LISTEN?"},
+		{"UnknownVariableWithPrefix", "KENTONGAN_REDIS_URL=x", "", "KENTONGAN_REDIS_URL: unknown variable; did you mean REDIS_URL?"},
+		{"UnknownPort", "KENTONGAN_PORT=3001", "", "KENTONGAN_PORT: unknown variable; did you mean KENTONGAN_LISTEN=:3001?"},
+		{"UnknownFar", "KENTONGAN_COFFEE_MACHINE=1", "", "KENTONGAN_COFFEE_MACHINE: unknown variable; see: kentongan config doc"},
+		{"BadListen", "KENTONGAN_LISTEN=3001", "", `KENTONGAN_LISTEN: "3001" is no address to listen on; write :3001 or 127.0.0.1:3001`},
+		{"BadPort", "KENTONGAN_LISTEN=:70000", "", `KENTONGAN_LISTEN: ":70000" has a bad port; write a number from 0 to 65535`},
+		{"BadDuration", "KENTONGAN_PING_INTERVAL=25", "", `KENTONGAN_PING_INTERVAL: "25" is no duration; write for example 25s, 1m30s or 24h`},
+		{"DurationOutside", "KENTONGAN_PING_INTERVAL=1ms", "", `KENTONGAN_PING_INTERVAL: "1ms" is outside of 1s to 10m`},
+		{"BadSize", "KENTONGAN_MAX_MESSAGE_BYTES=64KB", "", `KENTONGAN_MAX_MESSAGE_BYTES: "64KB" is no size; write bytes, or a whole number of KiB or MiB, for example 64KiB`},
+		{"BadNumber", "KENTONGAN_MAX_CONNECTIONS=many", "", `KENTONGAN_MAX_CONNECTIONS: "many" is no whole number; write for example 1`},
+		{"BadToggle", "KENTONGAN_DEFLATE=maybe", "", `KENTONGAN_DEFLATE: "maybe" is neither on nor off`},
+		{"OriginWithPath", "KENTONGAN_ALLOWED_ORIGINS=https://a.example/x", "",
+			`KENTONGAN_ALLOWED_ORIGINS: origin "https://a.example/x" has a path; an origin is scheme, host and port alone: "https://a.example"`},
+		{"OriginStar", "KENTONGAN_ALLOWED_ORIGINS=*", "", `KENTONGAN_ALLOWED_ORIGINS: * would let every page of the web use the visitor's session; list each origin`},
+		{"EachOrigin", "KENTONGAN_ALLOWED_ORIGINS=null,ftp://x", "",
+			"KENTONGAN_ALLOWED_ORIGINS: null is the origin of every sandboxed page; list real origins\n" +
+				`KENTONGAN_ALLOWED_ORIGINS: origin "ftp://x" must begin with https:// or http://`},
+		{"WellKnownSecret", "NEXTAUTH_SECRET=default-secret", "",
+			"NEXTAUTH_SECRET: is a well-known placeholder that everybody can guess; make one with: openssl rand -base64 32"},
+		{"ShortSecret", "AUTH_SECRET_2=short", "", "AUTH_SECRET_2: has 5 bytes and needs at least 16; make one with: openssl rand -base64 32"},
+		{"ShortJWTSecret", "KENTONGAN_JWT_SECRET=twenty-bytes-are-few", "", "KENTONGAN_JWT_SECRET: has 20 bytes and needs at least 32; make one with: openssl rand -base64 32"},
+		{"KeyWithoutColon", "KENTONGAN_API_KEYS=0123456789abcdef0123", "", "KENTONGAN_API_KEYS: entry 1 has no colon; write name:key or name@tenant:key"},
+		{"KeyTooShort", "KENTONGAN_API_KEYS=app:short", "", "KENTONGAN_API_KEYS: entry 1 has a bad key: it has 5 bytes and needs at least 16; make one with: openssl rand -base64 32"},
+		{"KeyOfBadTenant", "KENTONGAN_API_KEYS=app@a/b:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 1 has a bad tenant after the @; a tenant id is 1 to 64 of A-Z a-z 0-9 _ -"},
+		{"KeyNameTwice", "KENTONGAN_API_KEYS=app:0123456789abcdef,app:1123456789abcdef", "",
+			"KENTONGAN_API_KEYS: entry 2 has the same name as entry 1; names must be unique, for they stand in the log"},
+		{"KeyTwice", "KENTONGAN_API_KEYS=app:0123456789abcdef,web:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 2 has the same key as entry 1; give each server its own"},
+		{"BadRedisURL", "REDIS_URL=redis://:p#ss@host", "", "REDIS_URL: cannot be read; write redis://user:password@host:6379/0, with special characters of the password " +
+			"percent-encoded (# is %23, / is %2F, @ is %40, % is %25)"},
+		{"RedisURLWithoutScheme", "REDIS_URL=host:6379", "", "REDIS_URL: must begin with redis://, rediss:// or unix://"},
+		{"RedisDatabase", "REDIS_URL=redis://h/x", "", "REDIS_URL: has a bad database; write a number from 0 to 9999"},
+		{"RedisTwice", "REDIS_URL=redis://h:6379 REDIS_HOST=other", "", "REDIS_HOST: says something else than REDIS_URL: make both equal, or unset one"},
+		{"RedisPasswordTwice", "REDIS_URL=redis://h REDIS_PASSWORD=word", "", "REDIS_PASSWORD: says something else than REDIS_URL: make both equal, or unset one"},
+		{"RedisWithoutHost", "REDIS_PORT=6380", "", "REDIS_PORT: is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine"},
+		{"RedisHostIsURL", "REDIS_HOST=redis://:word@h", "", "REDIS_HOST: is a URL; put it into REDIS_URL, or write the host alone"},
+		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
+		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as server.listen: give each its own"},
+		{"SocketSecretAlone", "KENTONGAN_SOCKET_TOKEN_SECRET=0123456789abcdef", "",
+			"KENTONGAN_SOCKET_TOKEN_SECRET: is set but socket tokens are off: set KENTONGAN_SOCKET_TOKENS=on, or unset it"},
+		{"SocketTokensWithoutSecret", "KENTONGAN_SOCKET_TOKENS=on", "", "KENTONGAN_SOCKET_TOKENS: is on without a secret: set KENTONGAN_SOCKET_TOKEN_SECRET or NEXTAUTH_SECRET"},
+		{"IssuerAlone", "KENTONGAN_JWT_ISSUER=me", "",
+			"KENTONGAN_JWT_ISSUER: is set but no bearer tokens are accepted: set KENTONGAN_JWT_SECRET or KENTONGAN_JWKS_URL, or unset it"},
+		{"JWKSInTheClear", "KENTONGAN_JWKS_URL=http://keys.example/jwks", "",
+			"KENTONGAN_JWKS_URL: must begin with https://, for who can change the keys on their way can sign tokens (http is for this machine only)"},
+		{"BacklogBelowPublication", "KENTONGAN_BACKLOG_BYTES=64KiB", "",
+			"KENTONGAN_BACKLOG_BYTES: contradicts limits.publish_bytes: a publication of 1MiB could never wait in a backlog of 64KiB; raise the backlog or lower the publication"},
+
+		{"UnknownKey", "", "server:\n  listn: :1\n", "FILE:2: server.listn: unknown key; did you mean listen?"},
+		{"UnknownTopKey", "", "\nsevrer:\n  listen: :1\n", "FILE:2: sevrer: unknown key; did you mean server?"},
+		{"UnknownKeyFar", "", "log:\n  coffee: 1\n", "FILE:2: log.coffee: unknown key; known here: level, format"},
+		{"KeyTwiceInFile", "", "log:\n  level: info\n  level: warn\n", "FILE:3: log.level: is there already in line 2"},
+		{"BadValueInFile", "", "connections:\n  ping_interval: soon\n", `FILE:2: connections.ping_interval: "soon" is no duration; write for example 25s, 1m30s or 24h`},
+		{"MapExpected", "", "server: 1\n", "FILE:1: server: takes a map; write its names below it, indented"},
+		{"ValueExpected", "", "server:\n  listen: [a]\n", "FILE:2: server.listen: takes a value here; put it into quotes if it has special characters"},
+		{"ListExpected", "", "server:\n  allowed_origins: https://a\n", "FILE:2: server.allowed_origins: takes a list; write each item on a line of its own, after a dash"},
+		{"Alias", "", "log: &l\n  level: info\nserver: *l\n", "FILE:3: server: uses an alias, a merge or a key that is no text; write the values out"},
+		{"NotYAML", "", "log:\n\tlevel: info\n", "FILE:2: is no YAML: found character that cannot start any token"},
+		{"TwoDocuments", "", "log: {}\n---\nlog: {}\n", "FILE: holds more than one document; write one, without a line of three dashes in it"},
+		{"PatternUnknownKey", "", "channels:\n  patterns:\n    - {speling: a}\n", "FILE:3: channels.patterns.speling: unknown key; did you mean spelling?\nFILE:3: channels.patterns: has no spelling"},
+		{"PatternBad", "", "channels:\n  patterns:\n    - \"a b\"\n",
+			`FILE:3: channels.patterns: bad channel pattern "a b": " " may not stand in it; write {tenant} for the kitchen and * for one free segment`},
+		{"PatternTwice", "", "channels:\n  patterns: [\"x:{tenant}\", \"x:{tenant}\"]\n",
+			`FILE:2: channels.patterns: bad channel pattern "x:{tenant}": its channels would have the same name "x" as those of "x:{tenant}"`},
+		{"PatternsNone", "", "channels:\n  extend: off\n", "FILE:2: channels.extend: is off and channels.patterns is empty: no name would belong to any kitchen"},
+		{"HistoryWithoutAge", "", "history:\n  age: 0s\n", `FILE:2: history.age: "0s" is outside of 1s to 720h`},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			_, err := load(t, false, one.file, strings.Fields(one.env)...)
+			if err == nil {
+				t.Fatalf("got no error, want %q", one.want)
+			}
+			if got := withoutPath(err.Error()); got != one.want {
+				t.Errorf("got\n%s\nwant\n%s", got, one.want)
+			}
+		})
+	}
+}
+
+// withoutPath writes FILE for the path of the temporary file.
+func withoutPath(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if at := strings.Index(line, "kentongan.yaml"); at >= 0 {
+			lines[i] = "FILE" + line[at+len("kentongan.yaml"):]
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := load(t, true, "server:\n  listn: x\nlog:\n  level: loud\n", "KENTONGAN_LISTEN=x", "AUTH_SECRET=short", "KENTONGAN_PINGINTERVAL=1s", "REDIS_PORT=1")
+	want := []string{"KENTONGAN_PINGINTERVAL: ", "FILE:2: server.listn: ", "FILE:4: log.level: ", "KENTONGAN_LISTEN: ", "AUTH_SECRET: ", "REDIS_PORT: "}
+	got := strings.Split(withoutPath(fmt.Sprint(err)), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("got %d lines, want %d:\n%v", len(got), len(want), err)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("line %d: got %q, want it to begin with %q", i+1, got[i], want[i])
+		}
+	}
+}
+
+func TestServeNeedsCredentials(t *testing.T) {
+	if _, err := load(t, true, ""); err == nil || !strings.HasPrefix(err.Error(), "credentials: none are configured") {
+		t.Errorf("got %v, want a line about credentials", err)
+	}
+	for _, env := range []string{"AUTH_SECRET=" + secretA, "KENTONGAN_JWT_SECRET=" + secretA + secretB, "KENTONGAN_JWKS_URL=https://a.example/k", "KENTONGAN_API_KEYS=a:" + secretA} {
+		if _, err := load(t, true, "", env); err != nil {
+			t.Errorf("%s: got %v, want none", env, err)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	c := mustLoad(t, config.ExampleFile())
+	got := map[string]realtime.Retention{}
+	for _, p := range c.Channels.Patterns {
+		got[p.Spelling] = p.Retention
+	}
+	if n := len(realtime.DefaultPatterns()) + 2; len(got) != n {
+		t.Errorf("got %d patterns, want %d", len(got), n)
+	}
+	for spelling, want := range map[string]realtime.Retention{
+		"orders:{tenant}:*":          {Size: 500, Age: 24 * time.Hour},
+		"probe:{tenant}":             {Size: 2880, Age: 6 * time.Hour},
+		"system-alert":               {Size: 50, Age: 24 * time.Hour},
+		"production:alerts:{tenant}": {Size: 500, Age: 24 * time.Hour},
+	} {
+		if got[spelling] != want {
+			t.Errorf("%s: got %v, want %v", spelling, got[spelling], want)
+		}
+	}
+	c = mustLoad(t, "channels:\n  extend: off\n  patterns:\n    - {spelling: only, history: {size: 0}}\n")
+	if want := []realtime.Pattern{{Spelling: "only"}}; !reflect.DeepEqual(c.Channels.Patterns, want) {
+		t.Errorf("got %v, want %v", c.Channels.Patterns, want)
+	}
+	c = mustLoad(t, "", "KENTONGAN_HISTORY_SIZE=0")
+	if r := c.Channels.Patterns[0].Retention; r != (realtime.Retention{}) {
+		t.Errorf("got %v with size 0, want none", r)
+	}
+}
+
+func TestRedis(t *testing.T) {
+	for _, one := range []struct {
+		env  string
+		want config.Redis
+	}{
+		{"REDIS_URL=redis://Redis", config.Redis{Network: "tcp", Address: "redis:6379"}},
+		{"REDIS_URL=rediss://u:p%40ss@h:7000/3", config.Redis{Network: "tcp", Address: "h:7000", TLS: true, Username: "u", Password: "p@ss", DB: 3}},
+		{"REDIS_URL=redis://[::1]:7000/?family=6", config.Redis{Network: "tcp", Address: "[::1]:7000"}},
+		{"REDIS_URL=unix:///run/redis.sock?db=2", config.Redis{Network: "unix", Address: "/run/redis.sock", DB: 2}},
+		{"REDIS_HOST=h", config.Redis{Network: "tcp", Address: "h:6379"}},
+		{"REDIS_HOST=h REDIS_PORT=1 REDIS_PASSWORD=p REDIS_DB=2 REDIS_USERNAME=u", config.Redis{Network: "tcp", Address: "h:1", Username: "u", Password: "p", DB: 2}},
+		{"REDIS_URL=redis://:p@h:1/2 REDIS_HOST=H REDIS_PORT=1 REDIS_PASSWORD=p REDIS_DB=2", config.Redis{Network: "tcp", Address: "h:1", Password: "p", DB: 2}},
+	} {
+		if got := mustLoad(t, "", strings.Fields(one.env)...).Redis; got != one.want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", one.env, got, one.want)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	c := mustLoad(t, "", "KENTONGAN_ALLOWED_ORIGINS=HTTPS://App.example:443, http://localhost:3000,http://[::1]:80\nhttps://app.example")
+	want := []string{"https://app.example", "http://localhost:3000", "http://[::1]"}
+	if !reflect.DeepEqual(c.Server.AllowedOrigins, want) {
+		t.Errorf("got %q, want %q", c.Server.AllowedOrigins, want)
+	}
+}
+
+func TestShow(t *testing.T) {
+	c := mustLoad(t, "server:\n  drain_time: 5s\n", "AUTH_SECRET="+secretA, "AUTH_SECRET_1="+secretB+"x", "REDIS_URL=redis://u:word@h/1", "KENTONGAN_ADMIN_LISTEN=off",
+		"KENTONGAN_API_KEYS=app:"+secretA+",web@sppg_7:"+secretB)
+	var b bytes.Buffer
+	if err := c.Show(&b); err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for line := range strings.Lines(b.String()) {
+		words[withoutPath(strings.Join(strings.Fields(line), " "))] = true
+	}
+	for _, want := range []string{
+		"# engine: redis at redis://u@h:6379/1, password set (4 bytes)",
+		"server.listen :3001 default",
+		"server.admin_listen - environment KENTONGAN_ADMIN_LISTEN: off",
+		"auth.session_secrets set (30 bytes) environment AUTH_SECRET",
+		"set (31 bytes) environment AUTH_SECRET_1",
+		"auth.api_keys app: set (30 bytes) environment KENTONGAN_API_KEYS",
+		"web@sppg_7: set (30 bytes) environment KENTONGAN_API_KEYS",
+		"redis.password - default: no password",
+	} {
+		if !words[want] {
+			t.Errorf("want the line %q in\n%s", want, b.String())
+		}
+	}
+	if !strings.Contains(b.String(), "kentongan.yaml:2") {
+		t.Errorf("want path and line of the file in\n%s", b.String())
+	}
+}

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// redisParts are the settings that make one Redis together: either a URL, or a host with the rest.
+type redisParts struct {
+	url      redisURL
+	host     string
+	port     int
+	username string
+	password Secret
+	db       int
+}
+
+// redisURL is a REDIS_URL that was read.
+type redisURL struct {
+	set bool
+	Redis
+}
+
+func redisSection() section {
+	return section{
+		title: "Redis",
+		intro: "With `REDIS_URL` or `REDIS_HOST` the redis engine runs, without both the memory engine. " +
+			"If both are set they must say the same: the app may read one of them and this server the other.",
+		settings: []setting{
+			{
+				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`", example: "rediss://app:password@redis.example.id:6380/1",
+				meaning: "`redis://`, `rediss://` (TLS) or `unix://`. Special characters in the password are percent-encoded.",
+				kind:    redisAddress{},
+			},
+			{
+				key: "redis.host", env: []string{"REDIS_HOST"}, unset: "memory engine", example: "redis",
+				meaning: "Host name or IP address.",
+				kind:    text{func(d *draft) *string { return &d.redis.host }, "host", checkRedisHost},
+			},
+			{
+				key: "redis.port", env: []string{"REDIS_PORT"}, def: "6379", example: "6380",
+				meaning: "Port, with `REDIS_HOST`.",
+				kind:    count{func(d *draft) *int { return &d.redis.port }, 1, 65535},
+			},
+			{
+				key: "redis.username", env: []string{"REDIS_USERNAME"}, unset: "the default user", example: "kentongan",
+				meaning: "User of the access control list (Redis 6 and later).",
+				kind:    text{func(d *draft) *string { return &d.redis.username }, "text", checkLine},
+			},
+			{
+				key: "redis.password", env: []string{"REDIS_PASSWORD"}, unset: "no password", example: "a-password",
+				meaning: "Password, verbatim.",
+				kind:    password{},
+			},
+			{
+				key: "redis.db", env: []string{"REDIS_DB"}, def: "0", example: "1",
+				meaning: "Number of the database. Pub/Sub goes over all of them; history and presence stay in this one.",
+				kind:    count{func(d *draft) *int { return &d.redis.db }, 0, maxRedisDB},
+			},
+		},
+	}
+}
+
+// maxRedisDB is far above the 16 databases that Redis has by default.
+const maxRedisDB = 9999
+
+func checkRedisHost(s string) (string, error) {
+	if strings.Contains(s, "://") {
+		return "", errors.New("is a URL; put it into REDIS_URL, or write the host alone")
+	}
+	if host, _, err := net.SplitHostPort(s); err == nil && isHost(host) {
+		return "", errors.New("has a port; put that into REDIS_PORT")
+	}
+	if !isHost(s) {
+		return "", errors.New("is no host; write a host name or an IP address")
+	}
+	return s, nil
+}
+
+// password is a secret that somebody else chose: it may be short.
+type password struct{}
+
+func (password) takes() string { return "secret" }
+func (password) masked()       {}
+
+func (password) set(d *draft, items []string) error {
+	s, err := one(items)
+	if err != nil {
+		return err
+	}
+	d.redis.password = Secret(s)
+	return nil
+}
+
+func (password) show(d *draft) []string {
+	if d.redis.password == "" {
+		return nil
+	}
+	return []string{d.redis.password.String()}
+}
+
+// redisAddress is a REDIS_URL. It is masked, for it may hold a password; none of its errors repeats any part of it, since in a
+// URL with a wrong character anything may turn out to be the password.
+type redisAddress struct{}
+
+func (redisAddress) takes() string {
+	return "`redis://[user:password@]host[:port][/db]`, `unix://[user:password@]/path[?db=n]`"
+}
+func (redisAddress) masked() {}
+
+func (redisAddress) set(d *draft, items []string) error {
+	s, err := one(items)
+	if err != nil {
+		return err
+	}
+	r, err := parseRedisURL(s)
+	if err != nil {
+		return err
+	}
+	d.redis.url = redisURL{set: true, Redis: r}
+	return nil
+}
+
+func (redisAddress) show(d *draft) []string {
+	if !d.redis.url.set {
+		return nil
+	}
+	return []string{d.redis.url.String()}
+}
+
+// String spells r as a URL without the password.
+func (r Redis) String() string {
+	u := url.URL{Scheme: "redis", Host: r.Address, Path: "/" + strconv.Itoa(r.DB)}
+	switch {
+	case r.Network == "unix":
+		u = url.URL{Scheme: "unix", Path: r.Address, RawQuery: "db=" + strconv.Itoa(r.DB)}
+	case r.TLS:
+		u.Scheme = "rediss"
+	}
+	if r.Username != "" {
+		u.User = url.User(r.Username)
+	}
+	s := u.String()
+	if r.Password != "" {
+		s += ", password " + r.Password.String()
+	}
+	return s
+}
+
+const redisURLHelp = "write redis://user:password@host:6379/0, with special characters of the password percent-encoded (# is %23, / is %2F, @ is %40, % is %25)"
+
+func parseRedisURL(s string) (Redis, error) {
+	u, err := url.Parse(s)
+	if err != nil || strings.ContainsRune(s, '#') {
+		return Redis{}, errors.New("cannot be read; " + redisURLHelp)
+	}
+	r := Redis{Network: "tcp", Username: u.User.Username()}
+	if word, ok := u.User.Password(); ok {
+		r.Password = Secret(word)
+	}
+	if r.DB, err = databaseInQuery(u); err != nil {
+		return Redis{}, err
+	}
+	switch u.Scheme {
+	case "redis", "valkey":
+	case "rediss", "valkeys":
+		r.TLS = true
+	case "unix":
+		return unixRedis(r, u)
+	default:
+		return Redis{}, errors.New("must begin with redis://, rediss:// or unix://")
+	}
+	if u.Opaque != "" || !isHost(u.Hostname()) {
+		return Redis{}, errors.New("has no valid host; " + redisURLHelp)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "6379"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return Redis{}, errors.New("has a bad port; write a number from 1 to 65535 after the host")
+	}
+	r.Address = net.JoinHostPort(strings.ToLower(u.Hostname()), strconv.FormatUint(n, 10))
+	if path := strings.Trim(u.Path, "/"); path != "" {
+		if u.Query().Has("db") {
+			return Redis{}, errors.New("names the database twice, after / and after ?db=; write it once")
+		}
+		if r.DB, err = database(path); err != nil {
+			return Redis{}, err
+		}
+	}
+	return r, nil
+}
+
+func unixRedis(r Redis, u *url.URL) (Redis, error) {
+	if u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || len(u.Path) < 2 || strings.ContainsRune(u.Path, 0) {
+		return Redis{}, errors.New("must have the path of the socket after unix://, for example unix:///run/redis/redis.sock?db=1")
+	}
+	r.Network, r.Address = "unix", u.Path
+	return r, nil
+}
+
+// databaseInQuery reads ?db=1. Options of the app's Redis client that mean nothing here are passed over; any other is an
+// error, since it may be one that matters.
+func databaseInQuery(u *url.URL) (int, error) {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return 0, errors.New("has a part after ? that cannot be read; " + redisURLHelp)
+	}
+	for name := range query {
+		switch name {
+		case "db", "family", "allowUsernameInURI":
+		default:
+			return 0, errors.New("has an unknown option after ?; only db is known, as in unix:///run/redis.sock?db=1")
+		}
+	}
+	if !query.Has("db") {
+		return 0, nil
+	}
+	return database(query.Get("db"))
+}
+
+func database(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > maxRedisDB {
+		return 0, fmt.Errorf("has a bad database; write a number from 0 to %d", maxRedisDB)
+	}
+	return int(n), nil
+}
+
+// joinRedis makes one Redis of the parts. Where a URL and a variable both say something they must agree: guessing which one
+// the app reads would connect the two to different servers, and nothing would ever arrive.
+func (l *loader) joinRedis() {
+	p := l.d.redis
+	given := func(key string) bool { return l.sources[key].given() }
+	if !p.url.set {
+		if !given("redis.host") {
+			for _, key := range []string{"redis.port", "redis.username", "redis.password", "redis.db"} {
+				if given(key) {
+					l.problems.add(l.sources[key].where(key), "is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine")
+				}
+			}
+			return
+		}
+		l.d.Redis = Redis{
+			Network: "tcp", Address: net.JoinHostPort(strings.ToLower(p.host), strconv.Itoa(p.port)),
+			Username: p.username, Password: p.password, DB: p.db,
+		}
+		return
+	}
+	host, port, _ := net.SplitHostPort(p.url.Address) // of a socket's path: both empty, so that any host contradicts it
+	for _, c := range []struct {
+		key  string
+		same bool
+	}{
+		{"redis.host", strings.EqualFold(p.host, host)},
+		{"redis.port", strconv.Itoa(p.port) == port},
+		{"redis.username", p.username == p.url.Username},
+		{"redis.password", p.password == p.url.Password},
+		{"redis.db", p.db == p.url.DB},
+	} {
+		if given(c.key) && !c.same {
+			l.problems.add(l.sources[c.key].where(c.key), "says something else than %s: make both equal, or unset one", l.sources["redis.url"].where("redis.url"))
+		}
+	}
+	l.d.Redis = p.url.Redis
+}

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// effective is one setting as Load found it.
+type effective struct {
+	section string
+	name    string
+	lines   []string // masked
+	source  source
+	unset   string
+}
+
+func (l *loader) found() []effective {
+	var all []effective
+	for _, sec := range table() {
+		for _, s := range sec.settings {
+			all = append(all, effective{
+				section: sec.title, name: s.key, lines: s.kind.show(&l.d),
+				source: l.sources[s.key], unset: s.unset,
+			})
+		}
+	}
+	return all
+}
+
+// Show writes every setting with its effective value and where that came from. Secrets are masked: it says that they are set and
+// how long they are.
+func (c Config) Show(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(tw, "# engine: %s\n", c.engine()) // a tabwriter keeps its first error for Flush
+	section := ""
+	for _, e := range c.effective {
+		if e.section != section {
+			section = e.section
+			_, _ = fmt.Fprintf(tw, "\n# %s\n", section)
+		}
+		if len(e.lines) == 0 {
+			_, _ = fmt.Fprintf(tw, "%s\t-\t%s\n", e.name, absent(e))
+			continue
+		}
+		for i, line := range e.lines {
+			name, from := e.name, e.source.String()
+			if i > 0 {
+				name = ""
+			}
+			if len(e.source.env) == len(e.lines) {
+				from = "environment " + e.source.env[i]
+			}
+			_, _ = fmt.Fprintf(tw, "%s\t%s\t%s\n", name, line, from)
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	return nil
+}
+
+func absent(e effective) string {
+	what := strings.ReplaceAll(e.unset, "`", "")
+	if e.source.given() {
+		return e.source.String() + ": " + what
+	}
+	return "default: " + what
+}
+
+func (c Config) engine() string {
+	if c.Redis.Enabled() {
+		return "redis at " + c.Redis.String()
+	}
+	return "memory"
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+func connectionSection() section {
+	return section{
+		title: "Connections",
+		intro: "How open WebSocket and SSE connections are treated.",
+		settings: []setting{
+			{
+				key: "connections.ping_interval", env: []string{"KENTONGAN_PING_INTERVAL"}, def: "25s", example: "15s",
+				meaning: "How often a quiet connection gets a sign of life. Two without an answer, and it is closed. " +
+					"Shorter than the idle timeout of every proxy on the way (often 60s, some mobile networks 30s).",
+				kind: duration{func(d *draft) *time.Duration { return &d.Connections.PingInterval }, time.Second, 10 * time.Minute},
+			},
+			{
+				key: "connections.deflate", env: []string{"KENTONGAN_DEFLATE"}, def: "on", example: "off",
+				meaning: "Compress for clients that offer permessage-deflate: once for each publication, not once for each reader.",
+				kind:    toggle{func(d *draft) *bool { return &d.Connections.Deflate }},
+			},
+			{
+				key: "connections.deflate_threshold", env: []string{"KENTONGAN_DEFLATE_THRESHOLD"}, def: "512", example: "1KiB",
+				meaning: "Shorter publications are sent as they are.",
+				kind:    size{func(d *draft) *int { return &d.Connections.DeflateThreshold }, 0, 1 << 30},
+			},
+		},
+	}
+}
+
+func limitSection() section {
+	return section{
+		title: "Limits",
+		intro: "What one client, one publisher and all together may take.",
+		settings: []setting{
+			{
+				key: "limits.connections", env: []string{"KENTONGAN_MAX_CONNECTIONS"}, def: "50000", example: "20000",
+				meaning: "Open connections at once on this node; one more is answered 503. Each needs a file descriptor: see `ulimit -n`.",
+				kind:    count{func(d *draft) *int { return &d.Limits.Connections }, 1, 10_000_000},
+			},
+			{
+				key: "limits.subscriptions", env: []string{"KENTONGAN_MAX_SUBSCRIPTIONS"}, def: "100", example: "200",
+				meaning: "Channels that one connection may follow.",
+				kind:    count{func(d *draft) *int { return &d.Limits.Subscriptions }, 1, 10_000},
+			},
+			{
+				key: "limits.message_bytes", env: []string{"KENTONGAN_MAX_MESSAGE_BYTES"}, def: "64KiB", example: "16KiB",
+				meaning: "Largest message from a client.",
+				kind:    size{func(d *draft) *int { return &d.Limits.MessageBytes }, 1 << 10, 64 << 20},
+			},
+			{
+				key: "limits.publish_bytes", env: []string{"KENTONGAN_MAX_PUBLISH_BYTES"}, def: "1MiB", example: "256KiB",
+				meaning: "Largest publication from a server or from Redis.",
+				kind:    size{func(d *draft) *int { return &d.Limits.PublishBytes }, 1 << 10, 64 << 20},
+			},
+			{
+				key: "limits.backlog_bytes", env: []string{"KENTONGAN_BACKLOG_BYTES"}, def: "1MiB", example: "4MiB",
+				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At least as much as the largest publication.",
+				kind:    size{func(d *draft) *int { return &d.Limits.BacklogBytes }, 1 << 10, 256 << 20},
+			},
+		},
+	}
+}
+
+func channelSection() section {
+	return section{
+		title: "Channels and history",
+		intro: "Which names belong to which kitchen, and what is kept for those who come back.",
+		settings: []setting{
+			{
+				key: "history.size", env: []string{"KENTONGAN_HISTORY_SIZE"}, def: "500", example: "1000",
+				meaning: "Publications that each channel keeps; 0 keeps none, and clients are told of a gap whenever the line was down.",
+				kind:    count{func(d *draft) *int { return &d.history.size }, 0, maxHistorySize},
+			},
+			{
+				key: "history.age", env: []string{"KENTONGAN_HISTORY_AGE"}, def: "24h", example: "6h",
+				meaning: "How long they are kept.",
+				kind:    duration{func(d *draft) *time.Duration { return &d.history.age }, minHistoryAge, maxHistoryAge},
+			},
+			{
+				key: "history.memory_bytes", env: []string{"KENTONGAN_MAX_HISTORY_BYTES"}, def: "256MiB", example: "1GiB",
+				meaning: "Memory engine only: bound of the history of all kitchens together. When it is reached, the kitchen that holds the most loses its oldest first.",
+				kind:    size{func(d *draft) *int { return &d.Limits.HistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
+			},
+			{
+				key: "channels.extend", def: "on", example: "off",
+				meaning: "`on`: `channels.patterns` come after the default patterns, and one with the spelling of a default replaces it. `off`: they are the only ones.",
+				kind:    toggle{func(d *draft) *bool { return &d.extend }},
+			},
+			{
+				key: "channels.patterns", unset: "the default patterns alone", example: "orders:{tenant}:*",
+				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for one free segment. " +
+					"Each is a spelling, or a map of `spelling`, `history.size` and `history.age`.",
+				kind: patternList{},
+			},
+			{
+				key: "channels.report_unmatched", env: []string{"KENTONGAN_REPORT_UNMATCHED"}, def: "on", example: "off",
+				meaning: "Listen to every name in Redis, so that names that match no pattern are counted and listed. `off` listens to the patterns alone: less traffic where other programs publish much.",
+				kind:    toggle{func(d *draft) *bool { return &d.Channels.ReportUnmatched }},
+			},
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
+	claimPath  = regexp.MustCompile(`^[^\s.]+(\.[^\s.]+){0,7}$`)
+	roleName   = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+)
+
+// checkCookie accepts a cookie name (RFC 6265: a token).
+func checkCookie(s string) (string, error) {
+	if !cookieName.MatchString(s) {
+		return "", fmt.Errorf("%s is no cookie name; write it as the app's auth configuration does, for example __Secure-authjs.session-token", quote(s))
+	}
+	return s, nil
+}
+
+// checkClaim accepts names with dots between them.
+func checkClaim(s string) (string, error) {
+	if !claimPath.MatchString(s) || len(s) > 128 {
+		return "", fmt.Errorf("%s is no path of a claim; write its name, with dots between levels: user.sppgId", quote(s))
+	}
+	return s, nil
+}
+
+// checkRole accepts the name of a role.
+func checkRole(s string) (string, error) {
+	if !roleName.MatchString(s) {
+		return "", fmt.Errorf("%s is no role; write its name as the session has it, for example PLATFORM_SUPERADMIN", quote(s))
+	}
+	return s, nil
+}
+
+// checkLine accepts any text of one line.
+func checkLine(s string) (string, error) {
+	if s == "" || len(s) > 512 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", errors.New("must be one line of 1 to 512 bytes")
+	}
+	return s, nil
+}
+
+// checkFile accepts a path. Whether the file is there is seen when it is opened.
+func checkFile(s string) (string, error) {
+	if strings.ContainsRune(s, 0) {
+		return "", errors.New("is no path")
+	}
+	return s, nil
+}
+
+// checkFormat accepts a LogFormat.
+func checkFormat(s string) (string, error) {
+	switch f := LogFormat(strings.ToLower(s)); f {
+	case LogAuto, LogText, LogJSON:
+		return string(f), nil
+	}
+	return "", fmt.Errorf("%s is no format; write auto, text or json", quote(s))
+}
