@@ -14,8 +14,7 @@ import (
 )
 
 // Open starts a headless Chromium with an empty profile and returns a context with one blank page, for chromedp.Do and
-// chromedp.Run. More pages of the same browser come from [Page], a browser that shares no cookies from another Open. It ends
-// with the test.
+// chromedp.Run. More pages of it come from [Page] and [Profile]. It ends with the test.
 func Open(t testing.TB) context.Context {
 	t.Helper()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], // headless, an unattended first run, no throttled pages
@@ -38,7 +37,19 @@ func Open(t testing.TB) context.Context {
 // Page opens one more page in the browser of ctx, with the same cookies. It closes with the test.
 func Page(t testing.TB, ctx context.Context) context.Context {
 	t.Helper()
-	page, closePage := chromedp.NewContext(ctx)
+	return open(t, ctx)
+}
+
+// Profile opens a page in the browser of ctx that shares no cookies with the others, as if it were on another machine. It
+// closes with the test.
+func Profile(t testing.TB, ctx context.Context) context.Context {
+	t.Helper()
+	return open(t, ctx, chromedp.WithNewBrowserContext())
+}
+
+func open(t testing.TB, ctx context.Context, opts ...chromedp.ContextOption) context.Context {
+	t.Helper()
+	page, closePage := chromedp.NewContext(ctx, opts...)
 	t.Cleanup(closePage)
 	if err := chromedp.Do(page); err != nil {
 		t.Fatalf("open a page: %v", err)

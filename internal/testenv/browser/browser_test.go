@@ -13,7 +13,7 @@ import (
 	"kentongan/internal/testenv/browser"
 )
 
-func TestPagesOfOneBrowserShareCookiesAndBrowsersDoNot(t *testing.T) {
+func TestPagesShareCookiesAndProfilesDoNot(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(`<!doctype html><title>x</title><p id=p></p><script>p.textContent = document.cookie + ';'</script>`))
@@ -21,7 +21,7 @@ func TestPagesOfOneBrowserShareCookiesAndBrowsersDoNot(t *testing.T) {
 	defer srv.Close()
 	first := browser.Open(t)
 	second := browser.Page(t, first)
-	other := browser.Open(t)
+	other := browser.Profile(t, first)
 	if err := chromedp.Do(first, chromedp.Navigate(srv.URL)); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestPagesOfOneBrowserShareCookiesAndBrowsersDoNot(t *testing.T) {
 	}
 	shared, apart := cookies(t, second, srv.URL), cookies(t, other, srv.URL)
 	if shared != "kitchen=7;" || apart != ";" {
-		t.Errorf("cookies of the second page %q and of the other browser %q; want %q and %q", shared, apart, "kitchen=7;", ";")
+		t.Errorf("cookies of the second page %q and of the other profile %q; want %q and %q", shared, apart, "kitchen=7;", ";")
 	}
 }
 
