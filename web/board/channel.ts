@@ -40,10 +40,7 @@ export function counted(c: Channel, m: Message): Channel {
   return { ...c, count: c.count + 1, newestAt: Math.max(c.newestAt ?? 0, m.time) };
 }
 
-/**
- * Reports whether the server has told offsets that lie beyond what has come. A heartbeat follows all messages that it
- * counts, so then something was lost on the way.
- */
+/** Reports whether offsets that the server has told lie beyond what has come. */
 export function behind(channels: Channels, offsets: ReadonlyMap<string, number>): boolean {
   for (const [name, offset] of offsets) {
     const head = channels.get(name)?.head;

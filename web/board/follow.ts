@@ -45,6 +45,7 @@ export class Follow {
   private readonly commands = new Map<number, Command>();
   private readonly held = new Map<string, Frame[]>();
   private readonly unanswered = new Set<string>();
+  private owed: ReadonlyMap<string, number> = new Map(); // offsets of the last heartbeat
   private nextId = 1;
 
   constructor(private readonly options: FollowOptions) {}
@@ -74,6 +75,7 @@ export class Follow {
         this.tellSynced();
         return;
       case "gap":
+        this.owed = new Map(); // these counted in what is past now
         this.options.take(frame);
         this.catchUp(frame.channel, frame.position);
         this.tellSynced();
@@ -86,7 +88,7 @@ export class Follow {
         return;
       case "heartbeat":
         this.options.take(frame);
-        if (this.complete() && behind(this.options.channels(), frame.offsets)) this.options.lost();
+        this.checkHeartbeat(frame.offsets);
         return;
       case "unsubscribed":
       case "goaway":
@@ -117,6 +119,17 @@ export class Follow {
   private history(channel: string, since: Position | undefined): void {
     const command = { channel, limit: HISTORY, ...(since === undefined ? {} : { since }) };
     this.commands.set(this.send({ history: command }), { verb: "history", channel, whole: since === undefined });
+  }
+
+  /**
+   * What one heartbeat counts in must have come by the next one, or it was lost on the way. Not by the same one, which may
+   * overtake the messages of a resume.
+   */
+  private checkHeartbeat(offsets: ReadonlyMap<string, number>): void {
+    if (offsets.size === 0) return; // a pong or a welcome
+    const lost = this.complete() && behind(this.options.channels(), this.owed);
+    this.owed = offsets;
+    if (lost) this.options.lost();
   }
 
   private takeMessage(channel: string, frame: Frame): void {
