@@ -37,7 +37,7 @@ func ParseAPIKey(s string) (APIKey, error) {
 	if holder, kitchen, bound := strings.Cut(name, "@"); bound {
 		id, err := tenant.Parse(kitchen)
 		if err != nil {
-			return APIKey{}, fmt.Errorf("API key %q: %w", shorten(holder, 64), err)
+			return APIKey{}, fmt.Errorf("API key: %w", errors.Unwrap(err)) // err itself quotes, see check
 		}
 		k.Name, k.Tenant = holder, id
 	}
@@ -46,7 +46,8 @@ func ParseAPIKey(s string) (APIKey, error) {
 
 func (k APIKey) check() error {
 	if !tenant.Valid(k.Name) { // the alphabet of tenant ids is as good for the names of servers
-		return fmt.Errorf("API key %q: name must be 1 to %d of A-Z a-z 0-9 _ -", shorten(k.Name, 64), tenant.MaxBytes)
+		// The text is not quoted: where the name was forgotten, a part of the key stands in its place.
+		return fmt.Errorf("API key: name must be 1 to %d of A-Z a-z 0-9 _ -", tenant.MaxBytes)
 	}
 	if len(k.Key) < MinSecretBytes || strings.ContainsAny(k.Key, " \t\r\n,") || !plain(k.Key) {
 		return fmt.Errorf("API key %q: key must be at least %d bytes without spaces and commas", k.Name, MinSecretBytes)

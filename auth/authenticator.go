@@ -192,10 +192,14 @@ func (a *Authenticator) Admit(ctx context.Context, r *http.Request) (*Identity, 
 // WebSocket and EventSource, and both are GET. Any other token in an address would end in logs, in the browser's history and
 // in Referer headers, so it is an error even beside a good credential: whoever sends it should learn of it.
 func (a *Authenticator) fromQuery(r *http.Request) (ticket, socketToken string, err error) {
-	if r.URL == nil || !strings.Contains(r.URL.RawQuery, "t") { // neither ticket nor token
+	if r.URL == nil {
 		return "", "", nil
 	}
-	q, err := url.ParseQuery(r.URL.RawQuery)
+	raw := r.URL.RawQuery
+	if !strings.Contains(raw, "%") && !strings.Contains(raw, "ticket") && !strings.Contains(raw, "token") {
+		return "", "", nil // most requests; a percent sign may be one of these words in disguise
+	}
+	q, err := url.ParseQuery(raw)
 	if err != nil {
 		q = r.URL.Query() // what could be understood of it
 	}
