@@ -1,0 +1,562 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/internal/testenv"
+	"kentongan/realtime"
+	"kentongan/realtime/redis"
+)
+
+var channelA = realtime.Channel{Tenant: "k1", Name: "production:updates"}
+
+// watcher is a Sink that checks the promise of realtime.Sink for each channel: the next offset, or a gap before.
+type watcher struct {
+	t  *testing.T
+	mu sync.Mutex
+
+	at        map[realtime.Channel]realtime.Position
+	delivered map[realtime.Channel][]string
+	gaps      map[realtime.Channel][]realtime.Gap
+}
+
+func newWatcher(t *testing.T) *watcher {
+	return &watcher{
+		t: t, at: map[realtime.Channel]realtime.Position{}, delivered: map[realtime.Channel][]string{},
+		gaps: map[realtime.Channel][]realtime.Gap{},
+	}
+}
+
+func (w *watcher) Deliver(p *realtime.Publication) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, ok := w.at[p.Channel]; ok && p.Position != (realtime.Position{Epoch: last.Epoch, Offset: last.Offset + 1}) {
+		w.t.Errorf("%v: %v is delivered after %v", p.Channel, p.Position, last)
+	}
+	w.at[p.Channel] = p.Position
+	w.delivered[p.Channel] = append(w.delivered[p.Channel], string(p.Data))
+}
+
+func (w *watcher) Gap(g realtime.Gap) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at[g.Channel] = g.Position
+	w.gaps[g.Channel] = append(w.gaps[g.Channel], g)
+}
+
+func (w *watcher) has(ch realtime.Channel, data string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range w.delivered[ch] {
+		if d == data {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *watcher) gapCount(ch realtime.Channel) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.gaps[ch])
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !f() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond) // between two questions, not for an effect
+	}
+}
+
+// follow starts a broker with a watcher that follows k1.
+func follow(t *testing.T, opts redis.Options) (*redis.Broker, *watcher) {
+	t.Helper()
+	b, w := open(t, opts), newWatcher(t)
+	run(t, b, w)
+	h, err := b.Follow(t.Context(), "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.at[channelA]; !ok {
+		w.at[channelA] = h.At(channelA.Name)
+	}
+	return b, w
+}
+
+// admin is a plain client, to do to Redis what operators and accidents do.
+func admin(t *testing.T, addr string) rueidis.Client {
+	t.Helper()
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func do(t *testing.T, c rueidis.Client, args ...string) rueidis.RedisResult {
+	t.Helper()
+	r := c.Do(context.Background(), c.B().Arbitrary(args...).Build())
+	if err := r.Error(); err != nil && !rueidis.IsRedisNil(err) {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return r
+}
+
+// publishUntil publishes distinct data from several goroutines until stop, and returns what was acknowledged.
+func publishUntil(t *testing.T, b *redis.Broker, stop <-chan struct{}) (wait func() map[string]realtime.Position) {
+	acked := map[string]realtime.Position{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				data := fmt.Sprintf(`{"g":%d,"i":%d}`, g, i)
+				p, err := b.Publish(context.Background(), channelA, []byte(data), realtime.PublishOptions{})
+				if err == nil {
+					mu.Lock()
+					acked[data] = p.Position
+					mu.Unlock()
+				} else if !errors.Is(err, realtime.ErrUnavailable) {
+					t.Errorf("publish: %v", err)
+				}
+			}
+		})
+	}
+	return func() map[string]realtime.Position { wg.Wait(); return acked }
+}
+
+// settle publishes a last message until it is acknowledged, and waits until it is delivered.
+func settle(t *testing.T, b *redis.Broker, w *watcher) {
+	t.Helper()
+	eventually(t, "a publish that succeeds and arrives", func() bool {
+		data := fmt.Sprintf(`{"last":%d}`, rand.Int64())
+		if _, err := b.Publish(context.Background(), channelA, []byte(data), realtime.PublishOptions{}); err != nil {
+			return false
+		}
+		for range 200 {
+			if w.has(channelA, data) {
+				return true
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		return false
+	})
+}
+
+// exactlyOnce checks that what was acknowledged was delivered once, and nothing else was delivered twice.
+func exactlyOnce(t *testing.T, w *watcher, acked map[string]realtime.Position) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	times := map[string]int{}
+	for _, d := range w.delivered[channelA] {
+		times[d]++
+		if times[d] == 2 {
+			t.Errorf("%s was delivered twice", d)
+		}
+	}
+	for d, p := range acked {
+		if times[d] == 0 {
+			t.Errorf("%s was acknowledged at %v and never delivered", d, p)
+		}
+	}
+	t.Logf("%d acknowledged, %d delivered, %d gaps", len(acked), len(w.delivered[channelA]), len(w.gaps[channelA]))
+}
+
+// TestConnectionsKilled kills every connection of the broker again and again while it publishes.
+func TestConnectionsKilled(t *testing.T) {
+	addr := testenv.Redis(t)
+	opts := redis.Options{Address: addr, Names: bigHistory(t)}
+	b, w := follow(t, opts)
+	killer := admin(t, addr)
+	stop := make(chan struct{})
+	wait := publishUntil(t, b, stop)
+	for range 60 {
+		time.Sleep(rand.N(10 * time.Millisecond)) // a random point is the point
+		clients, err := do(t, killer, "CLIENT", "LIST").ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(strings.TrimPrefix(clients, "txt:"), "\n") { // RESP3 names the format
+			if id, ok := fieldOf(line, "id"); ok && strings.Contains(line, "name=kentongan-") && rand.N(2) == 0 {
+				do(t, killer, "CLIENT", "KILL", "ID", id)
+			}
+		}
+	}
+	close(stop)
+	acked := wait()
+	settle(t, b, w)
+	exactlyOnce(t, w, acked)
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none: history holds everything", n)
+	}
+	if s := b.Stats(); s.Reconnects < 2 || s.Repaired == 0 || s.Retried == 0 {
+		t.Errorf("nothing broke, so nothing is proved: %+v", s)
+	} else {
+		t.Logf("%+v", s)
+	}
+}
+
+func fieldOf(line, key string) (string, bool) {
+	for f := range strings.FieldsSeq(line) {
+		if v, ok := strings.CutPrefix(f, key+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// bigHistory keeps so much that no test's outage outgrows it.
+func bigHistory(t *testing.T) *realtime.Names {
+	t.Helper()
+	names, err := realtime.NewNames([]realtime.Pattern{
+		{Spelling: "production:updates:{tenant}", Retention: realtime.Retention{Size: 1_000_000, Age: time.Hour}},
+		{Spelling: "production:alerts:{tenant}", Retention: realtime.Retention{Size: 10, Age: time.Hour}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestRestartKeepsEpoch restarts a Redis that writes everything to disk before it answers: nothing is lost, so nothing is
+// told.
+func TestRestartKeepsEpoch(t *testing.T) {
+	server := testenv.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	b, w := follow(t, redis.Options{Address: server.Addr, Names: bigHistory(t)})
+	stop := make(chan struct{})
+	wait := publishUntil(t, b, stop)
+	for range 3 {
+		before := b.Stats().Published
+		eventually(t, "publications", func() bool { return b.Stats().Published > before+50 })
+		server.Kill()
+		server.Restart()
+	}
+	close(stop)
+	acked := wait()
+	settle(t, b, w)
+	exactlyOnce(t, w, acked)
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none: nothing was lost", n)
+	}
+}
+
+// TestRestartEmpty restarts a Redis that keeps nothing: the epoch is another one, and it is told.
+func TestRestartEmpty(t *testing.T) {
+	server := testenv.StartRedis(t)
+	b, w := follow(t, redis.Options{Address: server.Addr})
+	first, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	eventually(t, "Ready to say so", func() bool { return b.Ready() != nil })
+	server.Restart()
+	eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+	settle(t, b, w)
+	eventually(t, "Ready", func() bool { return b.Ready() == nil })
+	page, err := b.History(t.Context(), channelA, first.Position, 10)
+	if err != nil || page.Gap != realtime.GapEpoch || page.Head.Epoch == first.Position.Epoch {
+		t.Errorf("history after the restart: %+v, %v; want gap %q and another epoch", page, err, realtime.GapEpoch)
+	}
+}
+
+func TestFlushed(t *testing.T) {
+	addr := testenv.Redis(t)
+	b, w := follow(t, redis.Options{Address: addr})
+	for range 5 {
+		if _, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, admin(t, addr), "FLUSHALL")
+	p, err := b.Publish(t.Context(), channelA, []byte(`"after"`), realtime.PublishOptions{})
+	if err != nil || p.Position.Offset != 1 {
+		t.Fatalf("the first publish after FLUSHALL: %v, %v; want offset 1", p, err)
+	}
+	eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+	settle(t, b, w)
+}
+
+// TestForgottenTail takes acknowledged publications away, as a failover to a replica that was behind does. Their offsets
+// must not be given out a second time in the same epoch.
+func TestForgottenTail(t *testing.T) {
+	for name, after := range map[string]func(*testing.T, *redis.Broker, rueidis.Client){
+		"found by publishing": func(t *testing.T, b *redis.Broker, c rueidis.Client) {},
+		"found by a reconnect": func(t *testing.T, b *redis.Broker, c rueidis.Client) {
+			do(t, c, "CLIENT", "KILL", "TYPE", "pubsub")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := testenv.Redis(t)
+			b, w := follow(t, redis.Options{Address: addr})
+			var last realtime.Published
+			for range 5 {
+				var err error
+				if last, err = b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "deliveries", func() bool { return b.Stats().Delivered == 5 })
+			c := admin(t, addr)
+			do(t, c, "HSET", "kentongan:{k1}:head", "o:"+channelA.Name, "3")
+			do(t, c, "XDEL", "kentongan:{k1}:h:"+channelA.Name, "4-0", "5-0")
+			if after(t, b, c); name == "found by a reconnect" {
+				eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+			}
+			next, err := b.Publish(t.Context(), channelA, []byte(`2`), realtime.PublishOptions{})
+			if err != nil || next.Position.Epoch == last.Position.Epoch {
+				t.Errorf("the next publish: %v, %v; want another epoch than %s", next.Position, err, last.Position.Epoch)
+			}
+			eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+			settle(t, b, w)
+		})
+	}
+}
+
+func TestPaused(t *testing.T) {
+	server := testenv.StartRedis(t)
+	opts := redis.Options{Address: server.Addr, CommandTimeout: 400 * time.Millisecond, SilenceLimit: 300 * time.Millisecond}
+	b, w := follow(t, opts)
+	if _, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	// None of these has a deadline of its own, so that a test which hangs here has found a call that does not end.
+	_, err := b.Publish(context.Background(), channelA, []byte(`2`), realtime.PublishOptions{})
+	if !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("publish: %v, want ErrUnavailable", err)
+	}
+	if _, err := b.History(context.Background(), channelA, realtime.Position{}, 1); !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("history: %v, want ErrUnavailable", err)
+	}
+	if _, err := b.Follow(context.Background(), "k2"); !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("follow: %v, want ErrUnavailable", err)
+	}
+	if _, err := b.Presence().Members(context.Background(), channelA); !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("members: %v, want ErrUnavailable", err)
+	}
+	eventually(t, "Ready to say so", func() bool { return b.Ready() != nil })
+	server.Resume()
+	settle(t, b, w)
+	eventually(t, "Ready", func() bool { return b.Ready() == nil })
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none: nothing was lost", n)
+	}
+}
+
+// TestHalfOpen swallows what Redis sends on open connections, as a broken middlebox does: Redis counts the message as
+// delivered, the kernel sees nothing wrong. New connections work.
+func TestHalfOpen(t *testing.T) {
+	proxy := newProxy(t, testenv.Redis(t))
+	b, w := follow(t, redis.Options{Address: proxy.addr, SilenceLimit: 300 * time.Millisecond, CommandTimeout: 600 * time.Millisecond})
+	settle(t, b, w)
+	proxy.swallow()
+	settle(t, b, w)
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none: history holds everything", n)
+	}
+	if b.Stats().Reconnects < 2 {
+		t.Error("the dead connection was not replaced")
+	}
+}
+
+// TestAnswerLost cuts the connection in the moment in which the answer to a publish comes: it was stored, and the node
+// does not know.
+func TestAnswerLost(t *testing.T) {
+	proxy := newProxy(t, testenv.Redis(t))
+	b, w := follow(t, redis.Options{Address: proxy.addr, Names: bigHistory(t), SilenceLimit: 300 * time.Millisecond})
+	want := uint64(0)
+	for i := range 10 {
+		settle(t, b, w) // the connections are up
+		page, err := b.History(t.Context(), channelA, realtime.Position{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = page.Head.Offset + 1
+		key := ""
+		if i%2 == 1 {
+			key = fmt.Sprint("key", i)
+		}
+		proxy.cut()
+		p, err := b.Publish(t.Context(), channelA, fmt.Appendf(nil, `{"lost":%d}`, i), realtime.PublishOptions{Key: key})
+		if err != nil || p.Position.Offset != want || p.Duplicate {
+			t.Errorf("publish with the lost answer: %+v, %v; want offset %d, no duplicate", p, err, want)
+		}
+	}
+	settle(t, b, w)
+	exactlyOnce(t, w, nil)
+	if s := b.Stats(); s.Retried < 10 {
+		t.Errorf("%d answers were lost, want 10", s.Retried)
+	}
+	// A channel without history has no memory of tokens: there the honest answer is that nobody knows.
+	none := realtime.Channel{Tenant: "k1", Name: "kept-nowhere"}
+	if _, err := b.Publish(t.Context(), none, []byte(`1`), realtime.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	proxy.cut()
+	if _, err := b.Publish(t.Context(), none, []byte(`2`), realtime.PublishOptions{}); !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("without history: %v, want ErrUnavailable", err)
+	}
+}
+
+// proxy passes bytes on, until it is told to do harm to the connections that are open.
+type proxy struct {
+	addr  string
+	mu    sync.Mutex
+	harms []*atomic.Int32
+}
+
+const (
+	harmSwallow = 1 // read what Redis sends, and do not pass it on
+	harmCut     = 2 // close when Redis sends the next bytes
+)
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{addr: l.Addr().String()}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { cancel(); _ = l.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			harm := &atomic.Int32{}
+			p.mu.Lock()
+			p.harms = append(p.harms, harm)
+			p.mu.Unlock()
+			context.AfterFunc(ctx, func() { _, _ = client.Close(), server.Close() })
+			wg.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })
+			wg.Go(func() {
+				defer func() { _, _ = client.Close(), server.Close() }()
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := server.Read(buf)
+					if harm.Load() == harmCut {
+						return
+					}
+					if harm.Load() == 0 {
+						if _, err := client.Write(buf[:n]); err != nil {
+							return
+						}
+					}
+					if err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	return p
+}
+
+func (p *proxy) swallow() { p.harm(harmSwallow) }
+func (p *proxy) cut()     { p.harm(harmCut) }
+
+func (p *proxy) harm(kind int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.harms {
+		h.Store(kind)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	const secret = "not-the-password-4711"
+	server := testenv.StartRedis(t, "--requirepass", "right")
+	b := open(t, redis.Options{Address: server.Addr, Password: secret, CommandTimeout: 300 * time.Millisecond})
+	run(t, b, nothing{})
+	_, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
+	if !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("publish: %v, want ErrUnavailable", err)
+	}
+	eventually(t, "Ready to name the reason", func() bool {
+		err := b.Ready()
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Fatalf("Ready tells the password: %v", err)
+		}
+		return err != nil && strings.Contains(err.Error(), "WRONGPASS")
+	})
+	right, w := follow(t, redis.Options{Address: server.Addr, Password: "right", DB: 3})
+	settle(t, right, w)
+}
+
+func TestOptions(t *testing.T) {
+	for name, opts := range map[string]redis.Options{
+		"prefix with a glob":  {Prefix: "a*:"},
+		"prefix with a brace": {Prefix: "a{b}:"},
+		"negative database":   {DB: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if b, err := redis.New(opts); err == nil {
+				b.Close()
+				t.Error("New accepts it")
+			}
+		})
+	}
+}
+
+// TestOverloaded fills the queue while Redis does not answer.
+func TestOverloaded(t *testing.T) {
+	server := testenv.StartRedis(t)
+	b := open(t, redis.Options{Address: server.Addr, MaxQueue: 10, CommandTimeout: 500 * time.Millisecond})
+	server.Pause()
+	var overloaded, others, pending atomic.Int32
+	var wg sync.WaitGroup
+	for range 600 { // one batch is on its way, ten wait
+		wg.Add(1)
+		b.PublishAsync(channelA, []byte(`1`), realtime.PublishOptions{}, func(_ realtime.Published, err error) {
+			defer wg.Done()
+			switch {
+			case errors.Is(err, realtime.ErrOverloaded) && errors.Is(err, realtime.ErrUnavailable):
+				overloaded.Add(1)
+			case errors.Is(err, realtime.ErrUnavailable):
+				others.Add(1)
+			default:
+				pending.Add(1)
+				t.Errorf("unexpected answer %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	server.Resume()
+	if overloaded.Load() == 0 || others.Load() == 0 || overloaded.Load()+others.Load() != 600 {
+		t.Errorf("%d overloaded, %d unavailable; want some of each, 600 in sum", overloaded.Load(), others.Load())
+	}
+}
