@@ -1,0 +1,163 @@
+package drive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync"
+	"time"
+
+	"kentongan/bench/latency"
+	"kentongan/bench/process"
+)
+
+// Fleet is as many driver processes as a crowd needs. It is for one goroutine at a time.
+type Fleet struct {
+	start   func() *exec.Cmd
+	drivers []*driver
+}
+
+// NewFleet returns a Fleet without drivers. start makes the command of a driver process: one that calls Run with its
+// standard input and output.
+func NewFleet(start func() *exec.Cmd) *Fleet { return &Fleet{start: start} }
+
+// driver is the near end of one driver process.
+type driver struct {
+	child *process.Child
+	in    io.WriteCloser
+	lines *json.Encoder
+	out   *json.Decoder
+}
+
+// Open starts as many drivers as the plan's screens need, each with its share of them, and waits until all are up or
+// refused. A refused screen is an error.
+func (f *Fleet) Open(plan Plan) (Opened, error) {
+	if len(f.drivers) > 0 {
+		return Opened{}, errors.New("drive: this fleet has opened already")
+	}
+	total := Opened{Latency: new(latency.Histogram)}
+	count := max((len(plan.Screens)+MaxScreens-1)/MaxScreens, 1)
+	for range count {
+		d, err := launch(f.start())
+		if err != nil {
+			return total, err
+		}
+		f.drivers = append(f.drivers, d)
+	}
+	parts := make([]Plan, count)
+	for i := range parts {
+		from, to := i*len(plan.Screens)/count, (i+1)*len(plan.Screens)/count
+		parts[i] = plan
+		parts[i].Screens, parts[i].Source, parts[i].Rate = plan.Screens[from:to], from, plan.Rate/count
+	}
+	err := f.each(func(i int, d *driver) (answer, error) { return d.ask(command{Act: actOpen, Plan: &parts[i]}) },
+		func(a answer) {
+			total.Up += a.Opened.Up
+			total.Refused += a.Opened.Refused
+			total.TookNs = max(total.TookNs, a.Opened.TookNs)
+			total.Latency.Add(a.Opened.Latency)
+			if total.Why == "" {
+				total.Why = a.Opened.Why
+			}
+		})
+	if err == nil && total.Refused > 0 {
+		err = fmt.Errorf("%d of %d screens refused, the first: %s", total.Refused, len(plan.Screens), total.Why)
+	}
+	return total, err
+}
+
+// Reset forgets what was counted so far.
+func (f *Fleet) Reset() error {
+	return f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actReset}) }, func(answer) {})
+}
+
+// Counts returns what arrived since the last Reset.
+func (f *Fleet) Counts() (Counts, error) {
+	var total Counts
+	err := f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actCount}) },
+		func(a answer) { total.add(*a.Counts) })
+	return total, err
+}
+
+// Latency returns the latencies since the last Reset, of all drivers together.
+func (f *Fleet) Latency() (*latency.Histogram, error) {
+	total := new(latency.Histogram)
+	err := f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actLatency}) },
+		func(a answer) { total.Add(a.Latency) })
+	return total, err
+}
+
+// Close ends the drivers, and with them their connections.
+func (f *Fleet) Close() {
+	const patience = 5 * time.Second
+	for _, d := range f.drivers {
+		_ = d.in.Close()
+		select {
+		case <-d.child.Done():
+		case <-time.After(patience):
+			d.child.Stop(0)
+		}
+	}
+	f.drivers = nil
+}
+
+// each asks all drivers at once and takes their answers one after the other.
+func (f *Fleet) each(ask func(i int, d *driver) (answer, error), take func(answer)) error {
+	answers, errs := make([]answer, len(f.drivers)), make([]error, len(f.drivers))
+	var all sync.WaitGroup
+	for i, d := range f.drivers {
+		all.Go(func() { answers[i], errs[i] = ask(i, d) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, a := range answers {
+		take(a)
+	}
+	return nil
+}
+
+// launch starts one driver process.
+func launch(cmd *exec.Cmd) (*driver, error) {
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start driver: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start driver: %w", err)
+	}
+	child, err := process.Start(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start driver: %w", err)
+	}
+	return &driver{child: child, in: in, lines: json.NewEncoder(in), out: json.NewDecoder(out)}, nil
+}
+
+// ask sends one command and waits for its answer.
+func (d *driver) ask(c command) (answer, error) {
+	var a answer
+	if err := d.lines.Encode(c); err != nil {
+		return a, fmt.Errorf("tell driver to %s: %w", c.Act, d.why(err))
+	}
+	if err := d.out.Decode(&a); err != nil {
+		return a, fmt.Errorf("ask driver to %s: %w", c.Act, d.why(err))
+	}
+	if a.Err != "" {
+		return a, fmt.Errorf("ask driver to %s: %s", c.Act, a.Err)
+	}
+	return a, nil
+}
+
+// why adds to err what the driver said when it ended, if it has ended: a broken pipe alone explains nothing.
+func (d *driver) why(err error) error {
+	select {
+	case <-d.child.Done():
+		return errors.Join(err, d.child.Err())
+	case <-time.After(time.Second):
+		return err
+	}
+}
