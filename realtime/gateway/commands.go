@@ -150,7 +150,7 @@ func (s *session) enter(ctx context.Context, ch realtime.Channel, wire string) (
 		}
 	}
 	who := s.who.Load()
-	sub, err := s.gw.hub.Subscribe(ctx, s, ch, who.Tenant)
+	sub, err := s.gw.hub.Subscribe(ctx, s, ch, s.home)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (s *session) onPublish(ctx context.Context, c protocol.Command) error {
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	s.push(protocol.Published{ID: c.ID, Channel: wire, Published: published})
+	s.push(protocol.Published{ID: c.ID, Channel: wire, Position: published.Position, Duplicate: published.Duplicate})
 	return nil
 }
 

@@ -131,10 +131,7 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 
 // identify authenticates and checks the origin; it answers the refusal itself.
 func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) (*auth.Identity, bool) {
-	who, err := g.opts.Auth.Authenticate(r.Context(), r)
-	if err == nil {
-		err = g.opts.Auth.CheckOrigin(r, who.Kind)
-	}
+	who, err := g.opts.Auth.Admit(r.Context(), r)
 	if err != nil {
 		g.stats.deny(auth.Reason(err))
 		auth.Deny(w, err)
@@ -270,12 +267,8 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 
-	s.mu.Lock()
-	s.state = open
-	s.write(head)
-	s.mu.Unlock()
 	g.link(s)
-	s.goLive(req)
+	s.goLive(req, head)
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, tick)
@@ -283,36 +276,50 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	g.opts.Log.Debug("session opened", "session", s.id, "dialect", s.dialect.String(), "who", req.who, "remote", s.remote)
 }
 
-// goLive greets the client and makes its first subscriptions live, each after a replay if it was here before.
-func (s *session) goLive(req request) {
+// goLive sends the head and the greeting and makes the first subscriptions live, each after a replay if the client was
+// here before. Without one, that is a single moment: a client that sees the head misses nothing that is published after it.
+func (s *session) goLive(req request, head []byte) {
 	s.mu.Lock()
 	subs := append([]subscription(nil), s.subs...)
 	s.mu.Unlock()
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.positions = maps.Clone(req.cursor)
-		if s.positions == nil {
-			s.positions = protocol.Cursor{}
-		}
+		s.positions = protocol.Cursor{}
+		maps.Copy(s.positions, req.cursor)
 	}
-	s.welcome(req, subs)
-	for i, sub := range subs {
-		switch {
-		case s.dialect == protocol.V1:
-			s.goLiveNamed(sub.sub, req.wishes[i], "")
-		case req.resume:
-			at := maps.Clone(req.cursor)
-			if at == nil {
-				at = protocol.Cursor{}
-			}
-			r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at}
-			s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
-		default:
-			s.gw.hub.GoLive(sub.sub, func(h hub.Heads) bool {
+	if s.dialect != protocol.V1 && !req.resume {
+		more := make([]*hub.Subscription, 0, len(subs))
+		for _, sub := range subs[1:] {
+			more = append(more, sub.sub)
+		}
+		s.gw.hub.GoLive(subs[0].sub, func(h hub.Heads) bool {
+			for _, sub := range subs {
 				s.mark(sub.channel, h.At(sub.channel))
-				return true
-			})
-		}
+			}
+			s.greet(head, s.welcome(subs, h.Cursor))
+			return true
+		}, more...)
+		return
 	}
+	s.greet(head, s.welcome(subs, nil))
+	for i, sub := range subs {
+		if s.dialect == protocol.V1 {
+			s.goLiveNamed(sub.sub, req.wishes[i], "")
+			continue
+		}
+		at := protocol.Cursor{}
+		maps.Copy(at, req.cursor)
+		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at}
+		s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+	}
+}
+
+// greet opens the session: from here on things are sent to it.
+func (s *session) greet(head []byte, w protocol.Welcome) {
+	s.mu.Lock()
+	s.state = open
+	s.write(head)
+	s.mu.Unlock()
+	s.push(w)
 }
 
 // mark notes how far a channel was sent, for the event streams that need a cursor of their own.
@@ -326,11 +333,12 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 	return protocol.EncodeCursor(s.home, s.positions)
 }
 
-func (s *session) welcome(req request, subs []subscription) {
-	who := s.who.Load()
+// welcome is the first push. cursor returns where a stream that starts now starts; nil if it resumes, and its client
+// knows better.
+func (s *session) welcome(subs []subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
 		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),
-		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: who.Expires,
+		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires,
 	}
 	for _, sub := range subs {
 		if sub.wire != "" {
@@ -341,11 +349,13 @@ func (s *session) welcome(req request, subs []subscription) {
 	}
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
-		if !req.resume && s.positions == nil {
-			s.gw.hub.View(subs[0].sub, func(h hub.Heads) { w.Cursor = h.Cursor() })
+		if cursor != nil && s.positions != nil {
+			w.Cursor = protocol.EncodeCursor(s.home, s.positions)
+		} else if cursor != nil {
+			w.Cursor = cursor()
 		}
 	}
-	s.push(w)
+	return w
 }
 
 // sseRetry is how long a browser waits before it opens a lost stream again.

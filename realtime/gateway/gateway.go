@@ -16,11 +16,9 @@ import (
 
 // Authenticator says who a request comes from.
 type Authenticator interface {
-	// Authenticate returns the identity that the request proves, or an error that auth.Deny can answer with.
-	Authenticate(ctx context.Context, r *http.Request) (*auth.Identity, error)
-
-	// CheckOrigin returns an error that auth.Deny can answer with if a page of another origin made the request.
-	CheckOrigin(r *http.Request, kind auth.Kind) error
+	// Admit returns the identity that the request proves, if the page that made it may connect here; else an error that
+	// auth.Deny can answer with.
+	Admit(ctx context.Context, r *http.Request) (*auth.Identity, error)
 }
 
 // Options are the knobs of a Gateway. The zero value is safe but for the parts, which are needed.

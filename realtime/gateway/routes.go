@@ -194,7 +194,7 @@ func (g *Gateway) serveExtend(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	n := g.Extend(who, func(old *auth.Identity) bool { return auth.MayReplace(old, who) })
+	n := g.Extend(who, func(old *auth.Identity) bool { return old.MayReplace(who) })
 	data := struct {
 		Extended int        `json:"extended"`
 		Expires  *time.Time `json:"expires,omitempty"`

@@ -108,14 +108,25 @@ func (v Heads) Positions() map[realtime.Channel]realtime.Position {
 // behind. From then on every publication after the heads that caughtUp saw is offered, and none before: what the session
 // writes in caughtUp is sent ahead of them. The Heads are valid during the call only, which must not block. It returns
 // whether there is nothing more to catch up with: true as well if sub was unsubscribed meanwhile.
-func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool) bool {
+//
+// With more subscriptions of the same session, all become live at the same moment; they must have been made with the same home,
+// and be of its channels or global.
+func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool, more ...*Subscription) bool {
 	s := sub.shard
+	for _, m := range more {
+		if m.shard != s {
+			panic("hub: GoLive with subscriptions of several shards")
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.ended || !caughtUp(Heads{sub}) {
 		return sub.ended
 	}
 	sub.live = true
+	for _, m := range more {
+		m.live = !m.ended
+	}
 	return true
 }
 

@@ -47,8 +47,7 @@ const (
 
 // Authenticator says who a request comes from; auth.Authenticator is one.
 type Authenticator interface {
-	Authenticate(ctx context.Context, r *http.Request) (*auth.Identity, error)
-	CheckOrigin(r *http.Request, kind auth.Kind) error
+	Admit(ctx context.Context, r *http.Request) (*auth.Identity, error)
 }
 
 // Publisher is what the HTTP door needs of a Broker.
@@ -108,10 +107,7 @@ func (d *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "publications are sent with POST")
 		return
 	}
-	who, err := d.opts.Auth.Authenticate(r.Context(), r)
-	if err == nil {
-		err = d.opts.Auth.CheckOrigin(r, who.Kind)
-	}
+	who, err := d.opts.Auth.Admit(r.Context(), r)
 	if err != nil {
 		auth.Deny(w, err)
 		return

@@ -44,7 +44,8 @@ var cursorWords = []string{
 }
 
 // EncodeCursor returns c as one opaque URL-safe word that only DecodeCursor with the same tenant reads. The same
-// positions always give the same word. Channels without a name and positions without an epoch are left out.
+// positions always give the same word. The Channel without a name stands for all channels of its tenant that have no entry:
+// they had no publication yet. Positions without an epoch are left out.
 func EncodeCursor(t tenant.ID, c Cursor) string {
 	type entry struct {
 		ch realtime.Channel
@@ -52,7 +53,7 @@ func EncodeCursor(t tenant.ID, c Cursor) string {
 	}
 	entries := make([]entry, 0, len(c))
 	for ch, p := range c {
-		if validEpoch(p.Epoch) && p.Offset <= MaxOffset && ch.Name != "" && len(ch.Name) <= realtime.MaxNameBytes {
+		if validEpoch(p.Epoch) && p.Offset <= MaxOffset && len(ch.Name) <= realtime.MaxNameBytes {
 			entries = append(entries, entry{ch, p})
 		}
 	}
@@ -157,7 +158,7 @@ func (r *cursorReader) number() uint64 {
 
 func (r *cursorReader) text(limit int) string {
 	n := r.number()
-	if n == 0 || n > uint64(limit) || n > uint64(len(r.b)) {
+	if n > uint64(limit) || n > uint64(len(r.b)) {
 		r.bad = true
 		return ""
 	}

