@@ -68,6 +68,6 @@ test("what is no alert leaves the same map, and nothing makes it throw", () => {
   for (const event of [...HOSTILE, ...HOSTILE.map((alert) => ({ type: "production_update", alert }))]) assert.equal(applyAlert(before, event, 2000), before);
   const random = chance(3);
   let alerts = before;
-  for (let i = 0; i < 20_000; i++) alerts = applyAlert(alerts, { type: "production_alert", productionId: mess(random), alert: mess(random) }, i);
+  for (let i = 0; i < 4000; i++) alerts = applyAlert(alerts, { type: "production_alert", productionId: mess(random), alert: mess(random) }, i);
   assert.ok(alerts.size > 1 && alerts.size <= MAX_ALERTS);
 });

@@ -93,7 +93,7 @@ test("a refused channel says so until it is followed", () => {
 test("apply changes nothing that it was given, and nothing makes it throw", () => {
   const random = chance(5);
   let s = after(subscribed(0));
-  for (let i = 0; i < 5000; i++) {
+  for (let i = 0; i < 1500; i++) {
     const before = s;
     const kept = JSON.stringify([...before.channels]) + before.log.entries.length + before.productions.size + before.alerts.size;
     const body = mess(random) as Record<string, unknown>;
@@ -101,5 +101,5 @@ test("apply changes nothing that it was given, and nothing makes it throw", () =
     s = apply(s, { kind: "frame", frame: readFrame(random() < 0.8 ? wild : (JSON.stringify(mess(random)) ?? "")), now: i });
     assert.equal(JSON.stringify([...before.channels]) + before.log.entries.length + before.productions.size + before.alerts.size, kept);
   }
-  assert.ok((channel(s)?.count ?? 0) > 3000);
+  assert.ok((channel(s)?.count ?? 0) > 900);
 });

@@ -11,6 +11,7 @@ const ICONS: Readonly<Record<Lamp, string>> = { connected: "i-link", connecting:
 /** Returns the part that shows the head. */
 export function header(): Part {
   const kitchen = byId("kitchen", HTMLElement);
+  const kitchenOver = byId("kitchen-over", HTMLElement);
   const kitchenId = byId("kitchen-id", HTMLElement);
   const lampBox = byId("lamp", HTMLElement);
   const lampWord = byId("lamp-word", HTMLElement);
@@ -26,6 +27,7 @@ export function header(): Part {
     const shows = lamp(state.connection, now);
     const tenant = state.kitchen?.tenant;
     setText(kitchen, state.kitchen?.name ?? tenant ?? "Kentongan");
+    kitchenOver.hidden = tenant === undefined;
     setText(kitchenId, state.kitchen?.name === undefined ? "" : (tenant ?? ""));
     // Before anybody has signed in there is no line to speak of.
     lampBox.hidden = last.hidden = state.connection.phase === "denied";

@@ -75,6 +75,7 @@ function card(): Row<Card> {
     setText(alertWord, severityWord(l, severity));
     setText(batch, p.batch ?? p.id);
     setText(menu, p.menu ?? "");
+    menu.title = p.menu ?? ""; // it is cut to one line
     bar.value = p.progress ?? 0;
     bar.setAttribute("aria-label", say(l, "progress"));
     bar.setAttribute("aria-valuetext", p.progress === undefined ? UNKNOWN : `${p.progress} %`);
