@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func newFleet(t *testing.T) *drive.Fleet {
 	t.Helper()
 	fleet := drive.NewFleet(func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very binary; the fleet ends it
+		cmd := exec.Command(os.Args[0])                                  //nolint:gosec,noctx // this very binary; the fleet ends it
 		cmd.Env = []string{driverEnv + "=1", "GORACE=atexit_sleep_ms=0"} // it would sleep a second at each end
 		return cmd
 	})
