@@ -52,17 +52,24 @@ var closeTable = []CloseInfo{
 	{CloseProtocolError, "protocol-error", "protocol error", "A frame broke RFC 6455 or RFC 7692; the reason says which rule."},
 	{CloseUnsupported, "unsupported-data", "only text is understood", "A binary message: all dialects are text."},
 	{CloseInvalidPayload, "invalid-payload", "invalid payload", "Text that is not UTF-8, or compressed data that is corrupt."},
-	{ClosePolicy, "policy", "too much traffic", "More frames in a message, or more control frames in a second, than any client needs."},
+	{ClosePolicy, "policy", "too much traffic",
+		"More frames in a message, or more control frames in a second, than any client needs."},
 	{CloseTooBig, "too-big", "message over the size limit", "A message over the size limit, before or after inflation."},
 	{CloseInternal, "internal", "internal error", "A mistake of the server. It is in its log."},
-	{CloseDrain, "drain", "server restarts; come back", "The server stops or is emptied. In kentongan.v1 and SSE a goaway said when to come back."},
-	{CloseSlow, "slow", "reader too slow; come back and resume", "The connection did not take what was sent and its queue is full. Nothing is lost to a client that resumes."},
-	{CloseSessionExpired, "session-expired", "session expired; come back with a new one", "The credential has ended. Come back after renewing it; the upgrade answers 401 until then."},
+	{CloseDrain, "drain", "server restarts; come back",
+		"The server stops or is emptied. In kentongan.v1 and SSE a goaway said when to come back."},
+	{CloseSlow, "slow", "reader too slow; come back and resume",
+		"The connection did not take what was sent and its queue is full. Nothing is lost to a client that resumes."},
+	{CloseSessionExpired, "session-expired", "session expired; come back with a new one",
+		"The credential has ended. Come back after renewing it; the upgrade answers 401 until then."},
 	{CloseIdle, "idle", "no sign of life", "Pings were not answered for two intervals, or the handshake was never finished."},
-	{CloseNotReady, "not-ready", "not ready; come back later", "The engine behind the server is out and the request could not be held."},
-	{CloseTooFast, "too-fast", "too many requests; come back later", "Far more commands than the limit, in spite of TOO_FAST answers."},
+	{CloseNotReady, "not-ready", "not ready; come back later",
+		"The engine behind the server is out and the request could not be held."},
+	{CloseTooFast, "too-fast", "too many requests; come back later",
+		"Far more commands than the limit, in spite of TOO_FAST answers."},
 	{CloseRevoked, "revoked", "session revoked", "The session was ended by the app. Sign in anew."},
-	{CloseBadRequests, "bad-requests", "too many bad requests", "Command after command could not be understood: the client's program is wrong."},
+	{CloseBadRequests, "bad-requests", "too many bad requests",
+		"Command after command could not be understood: the client's program is wrong."},
 	{CloseForbidden, "forbidden", "no longer allowed", "The user may no longer see this kitchen."},
 }
 
@@ -86,11 +93,12 @@ func (c Code) String() string {
 		return "no-status"
 	case CloseAbnormal:
 		return "abnormal"
+	default:
+		if i, ok := c.info(); ok {
+			return i.Name
+		}
+		return strconv.Itoa(int(c))
 	}
-	if i, ok := c.info(); ok {
-		return i.Name
-	}
-	return strconv.Itoa(int(c))
 }
 
 // Reason returns the text that goes over the wire with c, "" where the table has none.

@@ -37,7 +37,7 @@ func (v Verb) String() string {
 
 func verbOf(name string) (Verb, bool) {
 	i := slices.Index(verbNames[:], name)
-	return Verb(max(i, 0)), i > 0
+	return Verb(max(i, 0)), i > 0 //nolint:gosec // a place in verbNames
 }
 
 // Limits of commands.
@@ -51,7 +51,7 @@ const (
 type Command struct {
 	ID       ID
 	Verb     Verb
-	Channels []string          // wire names as the client sent them, at most realtime.MaxNameBytes each; one in V1, 1 to MaxBareChannels in Bare; none for ping
+	Channels []string          // wire names as the client sent them, at most realtime.MaxNameBytes each; none for ping, one in V1
 	Since    realtime.Position // subscribe, history; zero: the client gave none
 	BadSince bool              // a position was given that cannot be read: answer with a gap, not with an error
 	Limit    int               // history; zero: the server decides
@@ -100,7 +100,8 @@ func ParseV1(data []byte) (Command, *CommandError) {
 	if c.Verb == 0 {
 		return c, badRequest(c.ID, "no command; known are %s", strings.Join(verbNames[1:], ", "))
 	}
-	return c, c.parseBody(body)
+	bad = c.parseBody(body)
+	return c, bad
 }
 
 // parseBody reads the object behind the verb.
@@ -125,7 +126,7 @@ func (c *Command) parseBody(body []byte) *CommandError {
 			if !ok || n > maxLimit {
 				err = badRequest(c.ID, "limit must be a whole number from 0 to %d", maxLimit)
 			}
-			c.Limit = int(n)
+			c.Limit = int(n) //nolint:gosec // 2^53 at most
 		case f.name == "data":
 			needsData = false
 			c.Data = slices.Clone(f.value)
@@ -161,8 +162,9 @@ func fieldsOf(v Verb) []string {
 		return []string{"channel", "data", "key"}
 	case VerbHistory:
 		return []string{"channel", "since", "limit"}
+	default: // ping
+		return nil
 	}
-	return nil
 }
 
 func orNone(known []string) string {
@@ -217,7 +219,8 @@ func ParseBare(data []byte) (Command, *CommandError) {
 	default:
 		return c, unknownCommand(c.ID, kind, []string{"subscribe", "unsubscribe", "ping"})
 	}
-	return c, c.parseBareChannels(fields)
+	bad = c.parseBareChannels(fields)
+	return c, bad
 }
 
 func (c *Command) parseBareChannels(fields []member) *CommandError {

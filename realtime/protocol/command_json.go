@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -26,7 +25,7 @@ type member struct {
 }
 
 // decoders are pooled for their buffers. jsontext refuses what is not UTF-8 and names that come twice, at any depth.
-var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(bytes.NewReader(nil)) }}
+var decoders = pool[jsontext.Decoder]{fresh: func() *jsontext.Decoder { return jsontext.NewDecoder(bytes.NewReader(nil)) }}
 
 // members reads data as one object and returns its fields. If it is none, the fields before the mistake are returned too,
 // among which the id may be.
@@ -34,10 +33,10 @@ func members(data []byte) ([]member, *CommandError) {
 	if tooDeep(data) {
 		return nil, badRequest("", "nested deeper than %d", MaxCommandDepth)
 	}
-	dec := decoders.Get().(*jsontext.Decoder)
+	dec := decoders.take()
 	defer func() {
 		dec.Reset(bytes.NewReader(nil)) // so that a pooled decoder does not keep data alive
-		decoders.Put(dec)
+		decoders.put(dec)
 	}()
 	dec.Reset(bytes.NewReader(data))
 	if dec.PeekKind() != '{' {
@@ -96,7 +95,8 @@ func tooDeep(data []byte) bool {
 				i++
 			}
 		case c == '{' || c == '[':
-			if depth++; depth > MaxCommandDepth {
+			depth++
+			if depth > MaxCommandDepth {
 				return true
 			}
 		case c == '}' || c == ']':

@@ -90,7 +90,7 @@ func TestParseV1Refuses(t *testing.T) {
 		{`{"id":1,"subscribe":"a"}`, "1", protocol.ErrBadRequest, "subscribe must be an object"},
 		{`{"id":1,"subscribe":{}}`, "1", protocol.ErrBadRequest, "needs a channel"},
 		{`{"id":1,"subscribe":{"channel":7}}`, "1", protocol.ErrBadRequest, "channel must be a string"},
-		{`{"id":1,"subscribe":{"channel":"a","sicne":{}}}`, "1", protocol.ErrBadRequest, "channel, since"},
+		{`{"id":1,"subscribe":{"channel":"a","from":{}}}`, "1", protocol.ErrBadRequest, "channel, since"},
 		{`{"id":1,"ping":{"a":1}}`, "1", protocol.ErrBadRequest, "known are none"},
 		{`{"id":1,"subscribe":{"channel":"` + strings.Repeat("x", 256) + `"}}`, "1", protocol.ErrNoChannel, "no such channel"},
 		{`{"id":1,"publish":{"channel":"a"}}`, "1", protocol.ErrBadRequest, "needs data"},
@@ -178,7 +178,7 @@ func TestCommandsOwnTheirMemory(t *testing.T) {
 }
 
 func TestVerbs(t *testing.T) {
-	if got := protocol.VerbHistory.String() + " " + protocol.Verb(0).String() + " " + protocol.Verb(99).String(); got != "history unknown unknown" {
+	if got := protocol.VerbHistory.String() + " " + protocol.Verb(0).String() + " " + protocol.Verb(99).String(); got != "history unknown"+" unknown" {
 		t.Errorf("verbs print as %q", got)
 	}
 }

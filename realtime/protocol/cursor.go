@@ -158,7 +158,7 @@ func (r *cursorReader) number() uint64 {
 
 func (r *cursorReader) text(limit int) string {
 	n := r.number()
-	if n > uint64(limit) || n > uint64(len(r.b)) {
+	if n > uint64(min(limit, len(r.b))) { //nolint:gosec // neither is negative
 		r.bad = true
 		return ""
 	}

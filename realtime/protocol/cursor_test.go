@@ -21,7 +21,7 @@ func drawTenant(t *rapid.T) tenant.ID {
 }
 
 func drawCursor(t *rapid.T) protocol.Cursor {
-	name := rapid.OneOf(rapid.SampledFrom([]string{"production:updates", "menu:updates", "system-alert", "orders:7"}), rapid.StringMatching(`[a-z:._-]{1,40}`))
+	name := rapid.OneOf(rapid.SampledFrom([]string{"", "production:updates", "menu:updates", "system-alert", "orders:7"}), rapid.StringMatching(`[a-z:._-]{1,40}`))
 	epoch := rapid.OneOf(rapid.Just("k3v9x2m7q4ab"), rapid.StringMatching(`[A-Za-z0-9]{1,32}`))
 	c := protocol.Cursor{}
 	for range rapid.IntRange(0, 20).Draw(t, "channels") {
@@ -80,8 +80,8 @@ func TestCursorLeavesOutWhatIsNoPosition(t *testing.T) {
 		realtime.Channel{Tenant: "sppg_7", Name: "menu:updates"}:           {},
 		realtime.Channel{Tenant: "sppg_7", Name: "a"}:                      {Epoch: "no spaces"},
 		realtime.Channel{Tenant: "sppg_7", Name: "b"}:                      {Epoch: "e", Offset: protocol.MaxOffset + 1},
-		realtime.Channel{Tenant: "sppg_7"}:                                 head7,
 		realtime.Channel{Tenant: "sppg_7", Name: strings.Repeat("x", 256)}: head7,
+		realtime.Channel{Tenant: "sppg_7"}:                                 head7,
 	}
 	got, err := protocol.DecodeCursor("sppg_7", protocol.EncodeCursor("sppg_7", c))
 	if want := (protocol.Cursor{channel: head7, realtime.Channel{Tenant: "sppg_7"}: head7}); err != nil || !maps.Equal(got, want) {

@@ -38,22 +38,27 @@ type ErrorInfo struct {
 }
 
 var errorTable = []ErrorInfo{
-	{ErrBadRequest, http.StatusBadRequest, false, "The command cannot be read, or a field of it is wrong. The message says which and what would be right."},
+	{ErrBadRequest, http.StatusBadRequest, false,
+		"The command cannot be read, or a field of it is wrong. The message says which and what would be right."},
 	{ErrUnknownCommand, http.StatusBadRequest, false, "No such command. The message names those that are known."},
-	{ErrNoChannel, http.StatusNotFound, false, "The channel is unknown, belongs to another kitchen, or its name is outside of the grammar. All three look the same."},
+	{ErrNoChannel, http.StatusNotFound, false,
+		"The channel is unknown, belongs to another kitchen, or its name is outside of the grammar. All three look the same."},
 	{ErrNotSubscribed, http.StatusConflict, false, "Unsubscribe of a channel that is not followed."},
 	{ErrForbidden, http.StatusForbidden, false, "This credential may not do that: publishing is for servers."},
 	{ErrTooManyChannels, http.StatusTooManyRequests, false, "The connection follows as many channels as it may."},
-	{ErrTooFast, http.StatusTooManyRequests, true, "Too many commands a second. Slow down; a client that does not is closed with 4005."},
+	{ErrTooFast, http.StatusTooManyRequests, true,
+		"Too many commands a second. Slow down; a client that does not is closed with 4005."},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, false, "The data is over the size limit of a publication."},
 	{ErrInvalidData, http.StatusUnprocessableEntity, false, "The data can never be published."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
-	{ErrUnavailable, http.StatusServiceUnavailable, true, "The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
+	{ErrUnavailable, http.StatusServiceUnavailable, true,
+		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
 	{ErrMethod, http.StatusMethodNotAllowed, false, "Upgrade: a handshake is a GET."},
 	{ErrUpgradeRequired, http.StatusUpgradeRequired, false, "Upgrade: not a WebSocket handshake over HTTP/1.1."},
 	{ErrWebSocketVersion, http.StatusUpgradeRequired, false, "Upgrade: not version 13."},
-	{ErrBadUpgrade, http.StatusBadRequest, false, "Upgrade: the key is missing, doubled or malformed, or the handshake has a body."},
+	{ErrBadUpgrade, http.StatusBadRequest, false,
+		"Upgrade: the key is missing, doubled or malformed, or the handshake has a body."},
 }
 
 // ErrorCodes returns all error codes in the order of docs/protocol.md.

@@ -152,12 +152,13 @@ func beginPush(dst []byte, d Dialect, id ID, name, cursor string) []byte {
 			dst = append(appendMember(dst, "id"), id...)
 		}
 		return append(appendMember(dst, name), '{')
+	default: // Bare
+		dst = appendStringMember(append(beginFrame(dst), '{'), "type", name)
+		if id != "" {
+			dst = append(appendMember(dst, "id"), id...)
+		}
+		return dst
 	}
-	dst = appendStringMember(append(beginFrame(dst), '{'), "type", name)
-	if id != "" {
-		dst = append(appendMember(dst, "id"), id...)
-	}
-	return dst
 }
 
 func endPush(dst []byte, start int, d Dialect) []byte {
@@ -165,9 +166,10 @@ func endPush(dst []byte, start int, d Dialect) []byte {
 	case SSE:
 		return append(dst, "}\n\n"...)
 	case V1:
-		dst = append(dst, '}')
+		return endFrame(append(dst, '}', '}'), start, OpText)
+	default: // Bare
+		return endFrame(append(dst, '}'), start, OpText)
 	}
-	return endFrame(append(dst, '}'), start, OpText)
 }
 
 func appendPosition(dst []byte, p realtime.Position) []byte {

@@ -37,15 +37,8 @@ func (e *UpgradeError) Error() string {
 	return fmt.Sprintf("upgrade refused with %d: %s", e.Status, e.Message)
 }
 
-func refuse(code ErrorCode, message string, fields ...string) error {
-	e := &UpgradeError{Status: code.Status(), Code: code, Message: message}
-	if len(fields) > 0 {
-		e.Header = make(http.Header, len(fields)/2)
-		for i := 0; i < len(fields); i += 2 {
-			e.Header.Set(fields[i], fields[i+1])
-		}
-	}
-	return e
+func refuse(code ErrorCode, message string, header http.Header) error {
+	return &UpgradeError{Status: code.Status(), Code: code, Message: message, Header: header}
 }
 
 const (
@@ -78,29 +71,30 @@ func ParseUpgrade(r *http.Request, offer UpgradeOptions) (Upgrade, error) {
 
 // checkUpgrade checks what RFC 6455, section 4.2.1 asks of a client.
 func checkUpgrade(r *http.Request) error {
+	wanted := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	if r.Method != http.MethodGet {
-		return refuse(ErrMethod, "a WebSocket handshake is a GET request", "Allow", http.MethodGet)
+		return refuse(ErrMethod, "a WebSocket handshake is a GET request", http.Header{"Allow": {http.MethodGet}})
 	}
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 {
-		return refuse(ErrUpgradeRequired, "a WebSocket handshake needs HTTP/1.1", "Upgrade", "websocket", "Connection", "Upgrade")
+		return refuse(ErrUpgradeRequired, "a WebSocket handshake needs HTTP/1.1", wanted)
 	}
 	if !hasToken(r.Header["Upgrade"], "websocket") || !hasToken(r.Header["Connection"], "upgrade") {
-		return refuse(ErrUpgradeRequired, "the handshake needs 'Upgrade: websocket' and 'Connection: Upgrade'; a proxy between may have removed them",
-			"Upgrade", "websocket", "Connection", "Upgrade")
+		return refuse(ErrUpgradeRequired,
+			"the handshake needs 'Upgrade: websocket' and 'Connection: Upgrade'; a proxy between may have removed them", wanted)
 	}
 	if v := r.Header[headerVersion]; len(v) != 1 || strings.TrimSpace(v[0]) != "13" {
-		return refuse(ErrWebSocketVersion, "the handshake needs 'Sec-WebSocket-Version: 13'", "Sec-WebSocket-Version", "13",
-			"Upgrade", "websocket", "Connection", "Upgrade")
+		wanted[headerVersion] = []string{"13"}
+		return refuse(ErrWebSocketVersion, "the handshake needs 'Sec-WebSocket-Version: 13'", wanted)
 	}
 	keys := r.Header[headerKey]
 	if len(keys) != 1 {
-		return refuse(ErrBadUpgrade, "the handshake needs Sec-WebSocket-Key once")
+		return refuse(ErrBadUpgrade, "the handshake needs Sec-WebSocket-Key once", nil)
 	}
 	if !validKey(keys[0]) {
-		return refuse(ErrBadUpgrade, "Sec-WebSocket-Key is not 16 bytes in base64")
+		return refuse(ErrBadUpgrade, "Sec-WebSocket-Key is not 16 bytes in base64", nil)
 	}
 	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		return refuse(ErrBadUpgrade, "a handshake has no body")
+		return refuse(ErrBadUpgrade, "a handshake has no body", nil)
 	}
 	return nil
 }

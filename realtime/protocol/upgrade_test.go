@@ -186,8 +186,8 @@ func TestCompressionOffers(t *testing.T) {
 			if err != nil {
 				t.Fatalf("refused: %v", err)
 			}
-			res := response(t, protocol.AppendUpgradeResponse(nil, u, nil))
-			if got := res.Header.Get("Sec-WebSocket-Extensions"); got != tt.want {
+			_, header := response(t, protocol.AppendUpgradeResponse(nil, u, nil))
+			if got := header.Get("Sec-WebSocket-Extensions"); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 			if u, _ = protocol.ParseUpgrade(r, protocol.UpgradeOptions{}); u.Deflate {
@@ -198,37 +198,37 @@ func TestCompressionOffers(t *testing.T) {
 }
 
 // response reads one response head and fails if anything is left behind it.
-func response(t testing.TB, raw []byte) *http.Response {
+func response(t testing.TB, raw []byte) (status int, header http.Header) {
 	t.Helper()
 	b := bufio.NewReader(bytes.NewReader(raw))
 	res, err := http.ReadResponse(b, &http.Request{Method: http.MethodGet})
 	if err != nil {
 		t.Fatalf("read response %q: %v", raw, err)
 	}
-	t.Cleanup(func() { _ = res.Body.Close() })
+	defer res.Body.Close()
 	if !bytes.HasSuffix(raw, []byte("\r\n\r\n")) || bytes.Count(raw, []byte("\r\n\r\n")) != 1 {
 		t.Errorf("the head does not end at its end: %q", raw)
 	}
-	return res
+	return res.StatusCode, res.Header
 }
 
 func TestUpgradeResponse(t *testing.T) {
 	u := protocol.Upgrade{Key: goodKey, Protocol: protocol.SubprotocolV1}
-	res := response(t, protocol.AppendUpgradeResponse(nil, u, http.Header{
+	status, header := response(t, protocol.AppendUpgradeResponse(nil, u, http.Header{
 		"Set-Cookie": {"device=1; Path=/", "other=2"}, "X-Bad": {"a\r\nX-Forged: 1"}, "Connection": {"close"}, "Sec-Websocket-Accept": {"wrong"},
 	}))
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		t.Errorf("status %d", res.StatusCode)
+	if status != http.StatusSwitchingProtocols {
+		t.Errorf("status %d", status)
 	}
 	for name, want := range map[string]string{
 		"Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Upgrade": "websocket", "Connection": "Upgrade",
 		"Sec-WebSocket-Protocol": "kentongan.v1", "X-Forged": "", "Sec-WebSocket-Extensions": "",
 	} {
-		if got := strings.Join(res.Header.Values(name), "|"); got != want {
+		if got := strings.Join(header.Values(name), "|"); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if got := res.Header.Values("Set-Cookie"); len(got) != 2 {
+	if got := header.Values("Set-Cookie"); len(got) != 2 {
 		t.Errorf("Set-Cookie: got %q, want both", got)
 	}
 }

@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"sync"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // assembly is where a message is put together that came in more than one piece. It is taken from a pool for that time
 // only, and grows with what really came, never with what a header announces.
@@ -16,23 +13,21 @@ type assembly struct {
 // maxPooled is the largest buffer that goes back into the pool: the default limit of a message and what inflate appends.
 const maxPooled = DefaultMaxMessageBytes + 4<<10
 
-var assemblies = sync.Pool{New: func() any {
+var assemblies = pool[assembly]{fresh: func() *assembly {
 	return &assembly{data: make([]byte, 0, 4<<10), control: make([]byte, 0, maxControl)}
 }}
-
-func takeAssembly() *assembly { return assemblies.Get().(*assembly) }
 
 func (a *assembly) release() {
 	if cap(a.data) > maxPooled {
 		a.data = nil
 	}
 	a.data, a.control, a.text = a.data[:0], a.control[:0], utf8Check{}
-	assemblies.Put(a)
+	assemblies.put(a)
 }
 
 func (r *Reader) assembly() *assembly {
 	if r.asm == nil {
-		r.asm = takeAssembly()
+		r.asm = assemblies.take()
 	}
 	return r.asm
 }
@@ -88,7 +83,7 @@ func (c *utf8Check) feed(p []byte) bool {
 	if !utf8.Valid(p[:end]) {
 		return false
 	}
-	c.n = uint8(copy(c.tail[:], p[end:]))
+	c.n = uint8(copy(c.tail[:], p[end:])) //nolint:gosec // at most 3
 	return true
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/flate"
@@ -28,12 +27,22 @@ var (
 // inflater holds about 40 KiB of tables and window, so it is pooled and held only for the time of one message.
 type inflater struct {
 	src bytes.Reader
-	rd  io.ReadCloser
+	rd  inflateReader
 }
 
-var inflaters = sync.Pool{New: func() any {
+// inflateReader is what flate.NewReader returns.
+type inflateReader interface {
+	io.ReadCloser
+	flate.Resetter
+}
+
+var inflaters = pool[inflater]{fresh: func() *inflater {
 	f := &inflater{}
-	f.rd = flate.NewReader(&f.src)
+	rd, ok := flate.NewReader(&f.src).(inflateReader)
+	if !ok {
+		panic("protocol: the decompressor cannot be reset, which its package promises")
+	}
+	f.rd = rd
 	return f
 }}
 
@@ -44,10 +53,10 @@ func inflated(op Opcode, a *assembly, o *ReaderOptions, h Handler) error {
 		return h.OnMessage(op, a.data)
 	}
 	a.data = append(a.data, inflateTail...)
-	out := takeAssembly()
+	out := assemblies.take()
 	defer out.release()
-	f := inflaters.Get().(*inflater)
-	defer inflaters.Put(f)
+	f := inflaters.take()
+	defer inflaters.put(f)
 	if err := f.inflate(out, a.data, o.maxMessage()); err != nil {
 		return err
 	}
@@ -63,7 +72,7 @@ func (f *inflater) inflate(out *assembly, src []byte, limit int) error {
 	defer f.src.Reset(nil)
 	var window []byte
 	for range maxFinals {
-		if err := f.rd.(flate.Resetter).Reset(&f.src, window); err != nil {
+		if err := f.rd.Reset(&f.src, window); err != nil {
 			return errCorrupt
 		}
 		if err := f.readAll(out, limit); err != nil {

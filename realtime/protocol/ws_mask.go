@@ -23,7 +23,7 @@ func xor(p []byte, key uint32) uint32 {
 		p = p[8:]
 	}
 	for i := range p {
-		p[i] ^= byte(wide >> (8 * i))
+		p[i] ^= byte(wide >> (8 * i)) //nolint:gosec // the lowest byte is meant
 	}
 	return next
 }

@@ -30,11 +30,11 @@ func (o *ReaderOptions) maxMessage() int {
 // maxWire is the largest message before inflation. What cannot be compressed grows by 5 bytes for each stored block, and no
 // compressor in use makes blocks of less than 8 KiB; 1/64 leaves room for those that flush between.
 func (o *ReaderOptions) maxWire(compressed bool) uint64 {
-	limit := o.maxMessage()
+	limit := uint64(o.maxMessage()) //nolint:gosec // never negative
 	if compressed {
 		limit += limit/64 + 64
 	}
-	return uint64(limit)
+	return limit
 }
 
 func (o *ReaderOptions) maxFrames() uint32 {
@@ -117,7 +117,7 @@ func (r *Reader) Feed(p []byte, o *ReaderOptions, h Handler) error {
 				return nil // the header is not complete, so p was used up
 			}
 		}
-		n := int(min(r.left, uint64(len(p))))
+		n := int(min(r.left, uint64(len(p)))) //nolint:gosec // len(p) at most
 		if n == 0 && r.left > 0 {
 			return nil
 		}
@@ -164,7 +164,7 @@ func (r *Reader) takeHead(p []byte, o *ReaderOptions) (int, error) {
 	n := 0
 	for {
 		c := copy(r.head[r.headN:need], p[n:])
-		r.headN += uint8(c)
+		r.headN += uint8(c) //nolint:gosec // 14 at most
 		n += c
 		if int(r.headN) < need {
 			return n, nil
@@ -224,9 +224,16 @@ func (r *Reader) checkHead(b0, b1 byte, o *ReaderOptions) error {
 		return violation("frame is not masked")
 	case b1&bitMask != 0 && o.Client:
 		return violation("frame is masked")
-	case op.Control() && b0&bitFIN == 0:
+	}
+	return r.checkOrder(op, b0&bitFIN != 0, b1&0x7f)
+}
+
+// checkOrder checks whether a frame may come now (RFC 6455, sections 5.4 and 5.5). Length is as in the second byte.
+func (r *Reader) checkOrder(op Opcode, final bool, length byte) error {
+	switch {
+	case op.Control() && !final:
 		return violation("fragmented control frame")
-	case op.Control() && b1&0x7f > maxControl:
+	case op.Control() && length > maxControl:
 		return violation("control frame over 125 bytes")
 	case op == OpContinuation && r.msg == OpContinuation:
 		return violation("continuation without a message")
@@ -280,7 +287,8 @@ func (r *Reader) startFrame(o *ReaderOptions) error {
 	if length > o.maxWire(r.is(compressed))-held {
 		return &CloseError{CloseTooBig, "message over the size limit"}
 	}
-	if r.frames++; r.frames > o.maxFrames() {
+	r.frames++
+	if r.frames > o.maxFrames() {
 		return &CloseError{ClosePolicy, "message of too many frames"}
 	}
 	return nil

@@ -3,7 +3,6 @@ package protocol
 import (
 	"encoding/binary"
 	"slices"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/flate"
@@ -23,9 +22,9 @@ func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
 func appendHead(dst []byte, b0, mask byte, length int) []byte {
 	switch {
 	case length < 126:
-		return append(dst, b0, mask|byte(length))
+		return append(dst, b0, mask|byte(length)) //nolint:gosec // below 126
 	case length <= 0xffff:
-		return append(dst, b0, mask|126, byte(length>>8), byte(length))
+		return binary.BigEndian.AppendUint16(append(dst, b0, mask|126), uint16(length))
 	}
 	return binary.BigEndian.AppendUint64(append(dst, b0, mask|127), uint64(length))
 }
@@ -65,7 +64,7 @@ func (a *appender) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var appenders = sync.Pool{New: func() any { return new(appender) }}
+var appenders = pool[appender]{fresh: func() *appender { return new(appender) }}
 
 // AppendDeflated appends payload as one compressed frame (RFC 7692, no context takeover), so that one frame suits every
 // connection that negotiated it. If that would not be smaller than the plain frame it returns dst as it was, and false.
@@ -75,12 +74,12 @@ var appenders = sync.Pool{New: func() any { return new(appender) }}
 // than levels 1 to 6 with their tables of some 100 KB.
 func AppendDeflated(dst []byte, op Opcode, payload []byte) ([]byte, bool) {
 	start := len(dst)
-	a := appenders.Get().(*appender)
+	a := appenders.take()
 	a.b = beginFrame(dst)
 	err := flate.StatelessDeflate(a, payload, false, nil)
 	out := a.b
 	a.b = nil
-	appenders.Put(a)
+	appenders.put(a)
 	if err != nil {
 		panic("protocol: compress into memory: " + err.Error())
 	}

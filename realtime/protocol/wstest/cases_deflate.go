@@ -10,7 +10,7 @@ import (
 const deflateOffer = "permessage-deflate"
 
 // extensions is RFC 7692, section 7.1: the negotiation.
-func extensions(o *Options) []Case {
+func extensions(*Options) []Case {
 	g := group{name: "extensions"}
 	for name, tt := range map[string]struct {
 		offer string
@@ -57,7 +57,7 @@ func negotiate(o *Options, offer string, taken bool) error {
 		return err
 	}
 	c.hangUp()
-	answer := res.Header.Get("Sec-WebSocket-Extensions")
+	answer := res.header.Get("Sec-WebSocket-Extensions")
 	if (answer != "") != (taken && o.Deflate) {
 		return fmt.Errorf("the server answered %q to %q", answer, offer)
 	}
@@ -139,7 +139,7 @@ func compression(o *Options) []Case {
 // compressedSizes are messages of all sizes, of all levels of a compressor, whole and in fragments.
 func (g *group) compressedSizes(o *Options) {
 	noise := make([]byte, 64<<10)
-	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same noise each time
+	chance := rand.New(rand.NewPCG(1, 2)) // the same noise each time
 	for i := range noise {
 		noise[i] = byte(chance.Uint32())
 	}

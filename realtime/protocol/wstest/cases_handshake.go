@@ -31,8 +31,8 @@ func handshakes(o *Options) []Case {
 				return err
 			}
 			defer c.hangUp()
-			if res.Header.Get("Sec-WebSocket-Protocol") != "" || res.Header.Get("Sec-WebSocket-Extensions") != "" {
-				return fmt.Errorf("the server chose what nobody offered: %v", res.Header)
+			if res.header.Get("Sec-WebSocket-Protocol") != "" || res.header.Get("Sec-WebSocket-Extensions") != "" {
+				return fmt.Errorf("the server chose what nobody offered: %v", res.header)
 			}
 			return checkAccepted(res)
 		})
@@ -86,8 +86,8 @@ func (g *group) refusals(good string) {
 				return err
 			}
 			defer c.hangUp()
-			if !slices.Contains(want.status, res.StatusCode) {
-				return fmt.Errorf("got status %d, want one of %v", res.StatusCode, want.status)
+			if !slices.Contains(want.status, res.status) {
+				return fmt.Errorf("got status %d, want one of %v", res.status, want.status)
 			}
 			return checkRefused(res, name)
 		})
@@ -95,13 +95,13 @@ func (g *group) refusals(good string) {
 }
 
 // checkRefused checks the fields that go with a status (RFC 9110, sections 15.5.6 and 15.5.22; RFC 6455, section 4.4).
-func checkRefused(res *http.Response, name string) error {
+func checkRefused(res *answer, name string) error {
 	switch {
-	case res.StatusCode == http.StatusMethodNotAllowed && res.Header.Get("Allow") == "":
+	case res.status == http.StatusMethodNotAllowed && res.header.Get("Allow") == "":
 		return errors.New("405 without Allow")
-	case res.StatusCode == http.StatusUpgradeRequired && res.Header.Get("Upgrade") == "":
+	case res.status == http.StatusUpgradeRequired && res.header.Get("Upgrade") == "":
 		return errors.New("426 without Upgrade")
-	case strings.HasPrefix(name, "Version1") && res.Header.Get("Sec-WebSocket-Version") != "13":
+	case strings.HasPrefix(name, "Version1") && res.header.Get("Sec-WebSocket-Version") != "13":
 		return errors.New("a refused version without Sec-WebSocket-Version: 13")
 	}
 	return nil
@@ -128,7 +128,7 @@ func (g *group) subprotocols() {
 			if tt.want {
 				want = o.Protocol
 			}
-			if got := res.Header.Get("Sec-WebSocket-Protocol"); got != want {
+			if got := res.header.Get("Sec-WebSocket-Protocol"); got != want {
 				return fmt.Errorf("got the subprotocol %q, want %q", got, want)
 			}
 			return checkAccepted(res)

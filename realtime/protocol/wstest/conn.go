@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
-	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -32,7 +32,7 @@ func request(o *Options, lines string) string {
 }
 
 // send connects and sends raw; the answer's head is read.
-func send(o *Options, raw string) (*conn, *http.Response, error) {
+func send(o *Options, raw string) (*conn, *answer, error) {
 	tcp, err := net.DialTimeout("tcp", o.Addr, o.Patience)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect: %w", err)
@@ -50,11 +50,18 @@ func send(o *Options, raw string) (*conn, *http.Response, error) {
 		c.hangUp()
 		return nil, nil, fmt.Errorf("read response: %w", err)
 	}
-	return c, res, nil
+	_ = res.Body.Close() // of memory; nothing is read
+	return c, &answer{res.StatusCode, res.Header}, nil
+}
+
+// answer is the head of the response to a handshake.
+type answer struct {
+	status int
+	header http.Header
 }
 
 // open makes a connection, with an offer of extensions if there is one.
-func open(o *Options, offer string) (*conn, *http.Response, error) {
+func open(o *Options, offer string) (*conn, *answer, error) {
 	lines := ""
 	if offer != "" {
 		lines = "Sec-WebSocket-Extensions: " + offer + "\r\n"
@@ -67,20 +74,20 @@ func open(o *Options, offer string) (*conn, *http.Response, error) {
 		c.hangUp()
 		return nil, nil, err
 	}
-	c.deflate = res.Header.Get("Sec-WebSocket-Extensions") != ""
+	c.deflate = res.header.Get("Sec-WebSocket-Extensions") != ""
 	return c, res, nil
 }
 
 // checkAccepted checks what RFC 6455, section 4.1 has a client check.
-func checkAccepted(res *http.Response) error {
-	sum := sha1.Sum([]byte(clientKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
+func checkAccepted(res *answer) error {
+	sum := sha1.Sum([]byte(clientKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	accept := base64.StdEncoding.EncodeToString(sum[:])
 	switch {
-	case res.StatusCode != http.StatusSwitchingProtocols:
-		return fmt.Errorf("got status %d, want 101", res.StatusCode)
-	case res.Header.Get("Sec-WebSocket-Accept") != accept:
-		return fmt.Errorf("got Sec-WebSocket-Accept %q, want %q", res.Header.Get("Sec-WebSocket-Accept"), accept)
-	case res.Header.Get("Upgrade") == "" || res.Header.Get("Connection") == "":
+	case res.status != http.StatusSwitchingProtocols:
+		return fmt.Errorf("got status %d, want 101", res.status)
+	case res.header.Get("Sec-WebSocket-Accept") != accept:
+		return fmt.Errorf("got Sec-WebSocket-Accept %q, want %q", res.header.Get("Sec-WebSocket-Accept"), accept)
+	case res.header.Get("Upgrade") == "" || res.header.Get("Connection") == "":
 		return errors.New("the answer has no Upgrade or no Connection")
 	}
 	return nil

@@ -3,6 +3,7 @@ package wstest
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // talk is what most cases are: something is sent, something must come back, and the connection must end in one way.
@@ -41,7 +42,7 @@ func (t talk) run(o *Options) error {
 func (t talk) write(w io.Writer) error {
 	sends := t.send
 	if t.ends == 0 {
-		sends = append(sends[:len(sends):len(sends)], frame(fin|opClose, closing(1000, "")))
+		sends = append(slices.Clip(sends), frame(fin|opClose, closing(1000, "")))
 	}
 	for _, s := range sends {
 		for t.chop > 0 && len(s) > t.chop {

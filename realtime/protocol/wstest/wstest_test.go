@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -54,8 +55,9 @@ func (e *echoer) OnControl(op protocol.Opcode, payload []byte) error {
 	case protocol.OpClose:
 		code, _ := protocol.ParseClose(payload)
 		return errors.Join(e.write(protocol.AppendClose(nil, code, "bye")), io.EOF)
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (e *echoer) write(p []byte) error {
@@ -65,11 +67,8 @@ func (e *echoer) write(p []byte) error {
 
 func echo(w http.ResponseWriter, r *http.Request) {
 	up, err := protocol.ParseUpgrade(r, protocol.UpgradeOptions{Deflate: true, Protocols: []string{protocol.SubprotocolV1}})
-	var refused *protocol.UpgradeError
-	if errors.As(err, &refused) {
-		for name, values := range refused.Header {
-			w.Header()[name] = values
-		}
+	if refused, ok := errors.AsType[*protocol.UpgradeError](err); ok {
+		maps.Copy(w.Header(), refused.Header)
 		http.Error(w, refused.Message, refused.Status)
 		return
 	}
