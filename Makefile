@@ -13,7 +13,6 @@ MAKE_DIR         := $(CURDIR)/.make
 GOLANGCI         := $(MAKE_DIR)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 TESTENV_NPM := internal/testenv/npm
-WEB_DIST    := web/dist
 
 # RUN and FUZZTIME narrow and lengthen: make e2e RUN=TestIoredis, make fuzz FUZZTIME=1m.
 RUN      ?= .
@@ -104,9 +103,12 @@ modules: ## the modules are what go.sum says, and go.mod lists what is used
 .PHONY: assets
 assets: web/node_modules/.package-lock.json ## the tests of web/, and web/dist is what its sources build to
 	$(call step,web,\
-		kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; cp -R $(WEB_DIST) "$$kept/dist"; \
-		(cd web && npm run --silent test && npm run --silent build); \
-		diff -r "$$kept/dist" $(WEB_DIST) || { echo "web/dist was not built from these sources: run make web and commit it" >&2; exit 1; })
+		kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; cp -R web/dist "$$kept/dist"; cd web; \
+		npm run --silent test >"$$kept/tests" 2>&1 || { cat "$$kept/tests"; exit 1; }; \
+		sed -nE 's/^[#ℹ] ((tests|pass|fail|skipped) [0-9]+)$$/   \1/p' "$$kept/tests"; \
+		if grep -qE '^[#ℹ] skipped [1-9]' "$$kept/tests"; then echo "a skipped test is one that nobody runs" >&2; exit 1; fi; \
+		npm run --silent build; \
+		diff -rq "$$kept/dist" dist || { echo "web/dist was not built from these sources: run make web and commit it" >&2; exit 1; })
 
 # npm writes node_modules/.package-lock.json last: it is newer than the lock file when that was installed wholly.
 %/node_modules/.package-lock.json: %/package-lock.json %/package.json
