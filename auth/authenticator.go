@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -45,6 +44,9 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil discards
 }
+
+// LogValue leaves the secrets out, and with them everything: what is set is the business of config.
+func (o Options) LogValue() slog.Value { return slog.StringValue("auth options") }
 
 // Authenticator finds out who sent a request. It is safe for concurrent use.
 type Authenticator struct {
@@ -199,15 +201,23 @@ func (a *Authenticator) fromQuery(r *http.Request) (ticket, socketToken string, 
 	if !strings.Contains(raw, "%") && !strings.Contains(raw, "ticket") && !strings.Contains(raw, "token") {
 		return "", "", nil // most requests; a percent sign may be one of these words in disguise
 	}
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		q = r.URL.Query() // what could be understood of it
-	}
-	if q.Get("access_token") != "" || q.Get("token") != "" && a.socketKey == nil {
+	q := r.URL.Query()
+	socketToken = firstOf(q["token"])
+	if firstOf(q["access_token"]) != "" || socketToken != "" && a.socketKey == nil {
 		return "", "", ErrTokenInQuery
 	}
 	if r.Method == http.MethodGet {
-		ticket = q.Get("ticket")
+		ticket = firstOf(q["ticket"])
 	}
-	return ticket, q.Get("token"), nil
+	return ticket, socketToken, nil
+}
+
+// firstOf returns the first value that is not empty, or "".
+func firstOf(values []string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
 }

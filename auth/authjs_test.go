@@ -37,9 +37,9 @@ type authjsAnswer struct {
 }
 
 // authjs runs @auth/core and next-auth from npm.
-func authjs(t *testing.T, make []order, read []toRead) authjsAnswer {
+func authjs(t *testing.T, orders []order, read []toRead) authjsAnswer {
 	t.Helper()
-	job, err := json.Marshal(map[string]any{"make": append([]order{}, make...), "read": append([]toRead{}, read...)})
+	job, err := json.Marshal(map[string]any{"make": append([]order{}, orders...), "read": append([]toRead{}, read...)})
 	if err != nil {
 		t.Fatal(err)
 	}

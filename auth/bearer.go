@@ -128,7 +128,8 @@ func (a *Authenticator) fromJWT(ctx context.Context, token string) (*Identity, e
 	if a.issuer != "" && (c[slotIssuer].kind != '"' || c[slotIssuer].text != a.issuer) {
 		return nil, fmt.Errorf("claim iss is not the configured issuer: %w", ErrBadCredential)
 	}
-	if aud := c[slotAudience]; a.audience != "" && !(aud.kind == '"' && aud.text == a.audience) && !slices.Contains(aud.list, a.audience) {
+	aud := c[slotAudience]
+	if named := aud.kind == '"' && aud.text == a.audience; a.audience != "" && !named && !slices.Contains(aud.list, a.audience) {
 		return nil, fmt.Errorf("claim aud is not the configured audience: %w", ErrBadCredential)
 	}
 	return a.identify(KindBearer, c)

@@ -43,7 +43,11 @@ func BenchmarkAuthenticateSession(b *testing.B) {
 func sealV4(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	claims["iat"], claims["exp"] = time.Now().Unix(), time.Now().Add(time.Hour).Unix()
-	return sealGCM(t, claims)
+	key, err := deriveV4(testSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealGCM(t, key, `{"alg":"dir","enc":"A256GCM"}`, claims)
 }
 
 func BenchmarkAuthenticateBearer(b *testing.B) {

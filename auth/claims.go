@@ -64,7 +64,12 @@ func newClaimTree(p ClaimPaths) (*claimTree, error) {
 	for _, c := range []struct {
 		path, standard string
 		slot           slot
-	}{{p.Subject, "sub", slotSubject}, {p.Tenant, "sppgId", slotTenant}, {p.Role, "userRole", slotRole}, {p.UserType, "userType", slotUserType}} {
+	}{
+		{p.Subject, "sub", slotSubject},
+		{p.Tenant, "sppgId", slotTenant},
+		{p.Role, "userRole", slotRole},
+		{p.UserType, "userType", slotUserType},
+	} {
 		path := c.path
 		if path == "" {
 			path = c.standard

@@ -109,7 +109,7 @@ func (c *sessionCookie) add(suffix, value string) {
 // chunkNumber reads ".0" to ".31". Auth.js never writes leading zeros.
 func chunkNumber(suffix string) (int, bool) {
 	digits, ok := strings.CutPrefix(suffix, ".")
-	if !ok || len(digits) == 0 || len(digits) > 2 || len(digits) == 2 && digits[0] == '0' {
+	if !ok || digits == "" || len(digits) > 2 || len(digits) == 2 && digits[0] == '0' {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 8)

@@ -69,7 +69,7 @@ func newKeySet(address string, transport http.RoundTripper, now func() time.Time
 	}
 	ip := net.ParseIP(u.Hostname())
 	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && !(u.Scheme == "http" && local) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
 		return nil, errors.New("JWKS URL: want https (http only on this machine), for who writes the keys signs the tokens")
 	}
 	if transport == nil {
@@ -187,7 +187,7 @@ func (s *keySet) triedJustNow() bool {
 
 // fetch reads and parses the set.
 func (s *keySet) fetch(ctx context.Context) ([]publicKey, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}

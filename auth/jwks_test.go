@@ -263,7 +263,7 @@ func TestJWKSHostileAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := newIDP(t, s.JSONWebKey)
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // this is the weak key that must be refused
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,8 +278,11 @@ func TestJWKSHostileAnswers(t *testing.T) {
 	encryption := s.JSONWebKey
 	encryption.Use = "enc"
 	for name, answer := range map[string]http.HandlerFunc{
-		"Redirect":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
-		"Status":        func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500); _, _ = w.Write(good) },
+		"Redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
+		"Status": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write(good)
+		},
 		"TooLong":       text(string(good) + strings.Repeat(" ", jwksMaxBytes)),
 		"Endless":       func(w http.ResponseWriter, _ *http.Request) { endless(w) },
 		"NotJSON":       text("<html>"),

@@ -79,7 +79,7 @@ func SetSession(w http.ResponseWriter, name, token string, secure bool, maxAge t
 		http.SetCookie(w, sessionCookieOf(name, token, secure, maxAge))
 		return
 	}
-	for i := 0; len(token) > 0; i++ {
+	for i := 0; token != ""; i++ {
 		n := min(len(token), chunkBytes)
 		http.SetCookie(w, sessionCookieOf(name+"."+strconv.Itoa(i), token[:n], secure, maxAge))
 		token = token[n:]
@@ -92,5 +92,7 @@ func sessionCookieOf(name, value string, secure bool, maxAge time.Duration) *htt
 	if seconds <= 0 {
 		seconds = -1
 	}
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
+	//nolint:gosec // G124: without TLS, on a developer's machine, a browser would drop a Secure cookie; the callers know
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds,
+		HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
 }

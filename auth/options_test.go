@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,15 @@ func TestNewRefusesAllThatIsWrongAtOnce(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}
+	}
+}
+
+func TestOptionsAreLoggedWithoutSecrets(t *testing.T) {
+	var log bytes.Buffer
+	l := slog.New(slog.NewJSONHandler(&log, nil))
+	l.Info("x", "options", Options{SessionSecrets: []string{testSecret}, JWTSecret: jwtSecret}, "sign_in", SignInOptions{Secret: testSecret})
+	if text := log.String(); strings.Contains(text, testSecret) || strings.Contains(text, jwtSecret) {
+		t.Errorf("logged: %s", text)
 	}
 }
 

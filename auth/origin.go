@@ -74,12 +74,14 @@ func splitHost(s string) (host, port string, ok bool) {
 
 // validHost reports whether s is a host name or an IPv4 address in lower case, without a dot at the end.
 func validHost(s string) bool {
-	for _, label := range strings.Split(s, ".") {
+	for label := range strings.SplitSeq(s, ".") {
 		if label == "" {
 			return false
 		}
 		for i := range len(label) {
-			if c := label[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			switch c := label[i]; {
+			case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+			default:
 				return false
 			}
 		}

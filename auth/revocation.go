@@ -71,7 +71,8 @@ func ParseRevocation(text []byte) (Revocation, error) {
 	}
 	var wire revocationJSON
 	if err := json.Unmarshal(text, &wire, json.RejectUnknownMembers(true)); err != nil {
-		return Revocation{}, fmt.Errorf(`%w: want {"sub":"…","tenant":"…","issuedBefore":milliseconds} and no other member`, ErrBadRevocation)
+		const want = `{"sub":"…","tenant":"…","issuedBefore":milliseconds} and no other member`
+		return Revocation{}, fmt.Errorf("%w: want %s", ErrBadRevocation, want)
 	}
 	at, err := parseIssuedBefore(wire.IssuedBefore)
 	if err != nil {

@@ -60,7 +60,7 @@ func NewRevocations(o RevocationOptions) *Revocations {
 func (l *Revocations) OnAdd(f func(Revocation)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hear = append(l.hear[:len(l.hear):len(l.hear)], f)
+	l.hear = append(slices.Clip(l.hear), f)
 }
 
 // Add takes r into the list and tells those who asked with OnAdd. It returns ErrBadRevocation if r names nobody or a moment that is

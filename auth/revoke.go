@@ -42,7 +42,7 @@ func (a *Authenticator) RevokeHandler(announce func(context.Context, Revocation)
 		if !ok {
 			return
 		}
-		if err := revocation.bind(id); err != nil {
+		if revocation, err = revocation.boundTo(id); err != nil {
 			a.deny(w, r, err)
 			return
 		}
@@ -52,7 +52,8 @@ func (a *Authenticator) RevokeHandler(announce func(context.Context, Revocation)
 		}
 		if err := announce(r.Context(), revocation); err != nil {
 			a.log.ErrorContext(r.Context(), "revocation not announced", "tenant", revocation.Tenant, "err", err)
-			answer.Later(w, http.StatusServiceUnavailable, "revoke_unavailable", "The revocation did not reach all nodes. Send it again.", retryRevoke)
+			answer.Later(w, http.StatusServiceUnavailable, "revoke_unavailable",
+				"The revocation did not reach all nodes. Send it again.", retryRevoke)
 			return
 		}
 		a.log.InfoContext(r.Context(), "revoked", "by", id, "sub", revocation.Subject, "tenant", revocation.Tenant,
@@ -81,16 +82,16 @@ func readRevocation(w http.ResponseWriter, r *http.Request) (Revocation, bool) {
 	return revocation, true
 }
 
-// bind keeps a key of one kitchen to that kitchen.
-func (r *Revocation) bind(id *Identity) error {
+// boundTo keeps a key of one kitchen to that kitchen.
+func (r Revocation) boundTo(id *Identity) (Revocation, error) {
 	if !id.Server || id.Tenant == tenant.Global {
-		return nil
+		return r, nil
 	}
 	if r.Tenant == tenant.Global {
 		r.Tenant = id.Tenant
 	}
 	if r.Tenant != id.Tenant {
-		return fmt.Errorf("revoke in another kitchen: %w", ErrForbidden)
+		return r, fmt.Errorf("revoke in another kitchen: %w", ErrForbidden)
 	}
-	return nil
+	return r, nil
 }

@@ -8,8 +8,8 @@ var moneyRoles = []string{RoleSuperadmin, "SPPG_KEPALA", "SPPG_ADMIN", "SPPG_AKU
 // MaySeeMoney reports whether a person of this role may see fields with costs and prices.
 func MaySeeMoney(role string) bool { return slices.Contains(moneyRoles, role) }
 
-// MayReplace reports whether a connection that next proves to be allowed may go on as the one that i opened: the same person in the same kitchen,
-// by whatever credential, or the same server. Rights that next has lost or won hold from then on, except the look into all
+// MayReplace reports whether next may carry on the connection that i opened: the same person in the same kitchen, by
+// whatever credential, or the same server. Rights that next has lost or won hold from then on, except the look into all
 // kitchens: a connection that has it may follow channels that one without it may not, so it cannot change in place.
 func (i *Identity) MayReplace(next *Identity) bool {
 	return next != nil && i.Subject == next.Subject && i.Tenant == next.Tenant &&

@@ -133,7 +133,7 @@ func (s *sessions) open(i int, token string) ([]byte, error) {
 // fromCookies reads the first session that is good. If none is, it returns the error that says most; ErrNoCredential if the
 // request has no session cookie.
 func (a *Authenticator) fromCookies(r *http.Request) (*Identity, error) {
-	best := error(ErrNoCredential)
+	best := ErrNoCredential
 	for i, cookie := range collectCookies(r.Header, a.sessions.names) {
 		for _, token := range cookie.tokens() {
 			id, err := a.fromSession(i, token)

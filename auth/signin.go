@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,9 @@ type SignInOptions struct {
 	SessionLife time.Duration // zero: 8 h, as the app
 	Now         func() time.Time
 }
+
+// LogValue leaves the secret out.
+func (o SignInOptions) LogValue() slog.Value { return slog.StringValue("sign-in options") }
 
 // SignIn gives sessions to whoever has a link. It is for demonstrations, where there is no app to sign in at.
 //
@@ -153,10 +157,12 @@ const linkPageText = `<!doctype html>
 <title>Tautan tidak berlaku · Link not valid</title>
 <main>
 <h1>Tautan masuk ini tidak berlaku lagi</h1>
-<p>Tautan sudah kedaluwarsa, tidak lengkap, atau dibuat oleh server yang sudah dimulai ulang. Mintalah tautan baru kepada orang yang menjalankan server.</p>
+<p>Tautan sudah kedaluwarsa, tidak lengkap, atau dibuat oleh server yang sudah dimulai ulang.
+Mintalah tautan baru kepada orang yang menjalankan server.</p>
 <section lang="en">
 <h2>This sign-in link is no longer valid</h2>
-<p>It has expired, is incomplete, or was made by a server that has been restarted since. Ask whoever runs the server for a new one.</p>
+<p>It has expired, is incomplete, or was made by a server that has been restarted since.
+Ask whoever runs the server for a new one.</p>
 </section>
 </main>
 `

@@ -218,7 +218,7 @@ func TestTokenInTheAddress(t *testing.T) {
 	cookie := "Cookie: " + SessionCookie + "=" + mint(t, kepala())
 	a := newAuth(t, Options{JWTSecret: jwtSecret})
 	token := hs256(t, jwtSecret, kepalaJWT())
-	for _, query := range []string{"token=" + token, "access_token=" + token, "token=x", "a=1&token=x", "%74oken=x", "token=x&a=%zz"} {
+	for _, query := range []string{"token=" + token, "access_token=" + token, "token=x", "a=1&token=x", "%74oken=x", "token=x&a=%zz", "token=&token=x"} {
 		_, err := a.Authenticate(t.Context(), get("/api/ws?"+query, cookie))
 		if !errors.Is(err, ErrTokenInQuery) || Status(err) != 400 || strings.Contains(err.Error(), token) {
 			t.Errorf("%.20s: %v, want ErrTokenInQuery", query, err)
