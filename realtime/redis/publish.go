@@ -19,12 +19,18 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 	if err := b.check(ctx, "publish"); err != nil {
 		return realtime.Published{}, err
 	}
+	if err := realtime.CheckPublish(ch, data, opts, b.opts.MaxDataBytes); err != nil {
+		return realtime.Published{}, fmt.Errorf("publish: %w", err)
+	}
 	type answer struct {
 		p   realtime.Published
 		err error
 	}
 	answers := make(chan answer, 1)
-	b.PublishAsync(ch, data, opts, func(p realtime.Published, err error) { answers <- answer{p, err} })
+	o := &outgoing{ch: ch, data: data, opts: opts, urgent: true, done: func(p realtime.Published, err error) { answers <- answer{p, err} }}
+	if err := b.pub.add(o); err != nil {
+		return realtime.Published{}, fmt.Errorf("publish: %w", err)
+	}
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	select {
@@ -56,8 +62,10 @@ type outgoing struct {
 	opts  realtime.PublishOptions
 	done  func(realtime.Published, error)
 	token token
-	until time.Time // no try begins after it
-	tries int       // that were sent without an answer
+
+	urgent bool      // a caller waits for it
+	until  time.Time // no try begins after it
+	tries  int       // that were sent without an answer
 }
 
 // command is the call of the script that stamps o.

@@ -1,0 +1,9 @@
+// Package intake holds the doors through which publications come in.
+//
+//   - [PubSub] hears what the app publishes to its Redis with plain PUBLISH. Nothing is acknowledged on that way, so what
+//     may be missing after a break is told to every reader as a gap.
+//   - [HTTP] is POST /api/publish, which answers with the position.
+//
+// Each door turns the name that it was given into a channel of one tenant, checks that the data is JSON, and hands both on to be
+// stamped. Names that no pattern matches are counted and listed by [Unmatched].
+package intake

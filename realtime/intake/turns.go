@@ -1,0 +1,154 @@
+package intake
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// turns has the epochs of channels turned in which something may be missing. It tries until it succeeds: a reader that is
+// not told shows old data as fresh.
+type turns struct {
+	turner realtime.EpochTurner // nil: the stamper cannot
+	log    *slog.Logger
+	wake   chan struct{}
+
+	mu       sync.Mutex
+	everyone bool
+	channels map[realtime.Channel]realtime.GapCause
+}
+
+// maxTurns bounds what waits; past it, all are turned.
+const maxTurns = 10_000
+
+func (t *turns) init(stamper Stamper, log *slog.Logger) {
+	t.turner, _ = stamper.(realtime.EpochTurner)
+	t.log, t.wake, t.channels = log, make(chan struct{}, 1), map[realtime.Channel]realtime.GapCause{}
+}
+
+// all has every channel turned.
+func (t *turns) all() {
+	t.mu.Lock()
+	t.everyone = true
+	clear(t.channels)
+	t.mu.Unlock()
+	t.start()
+}
+
+// one has ch turned.
+func (t *turns) one(ch realtime.Channel, cause realtime.GapCause) {
+	t.mu.Lock()
+	if !t.everyone {
+		if t.channels[ch] = cause; len(t.channels) > maxTurns {
+			t.everyone = true
+			clear(t.channels)
+		}
+	}
+	t.mu.Unlock()
+	t.start()
+}
+
+func (t *turns) start() {
+	select {
+	case t.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+func (t *turns) run(ctx context.Context) {
+	if t.turner == nil {
+		return
+	}
+	for fails := 0; ; {
+		t.mu.Lock()
+		everyone, channels := t.everyone, t.channels
+		t.everyone, t.channels = false, map[realtime.Channel]realtime.GapCause{}
+		t.mu.Unlock()
+		if !everyone && len(channels) == 0 {
+			select {
+			case <-t.wake:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		if t.turn(ctx, everyone, channels) {
+			fails = 0
+			continue
+		}
+		if !pause(ctx, backoff(fails)) {
+			return
+		}
+		fails++
+	}
+}
+
+// turn reports whether all was done; what was not is put back.
+func (t *turns) turn(ctx context.Context, everyone bool, channels map[realtime.Channel]realtime.GapCause) bool {
+	if everyone {
+		began := time.Now()
+		if err := t.turner.TurnAll(ctx, realtime.GapIntake); err != nil {
+			t.log.Warn("turn all epochs", "err", err) // it is repeated
+			t.all()
+			return false
+		}
+		t.log.Info("all epochs turned", "took_ms", time.Since(began).Milliseconds())
+		return true
+	}
+	ok := true
+	for ch, cause := range channels {
+		if err := t.turner.TurnEpoch(ctx, ch, cause); err != nil {
+			t.log.Warn("turn epoch", "tenant", ch.Tenant, "channel", ch.Name, "err", err) // it is repeated
+			t.one(ch, cause)
+			ok = false
+		}
+	}
+	return ok
+}
+
+// complaints logs what is wrong with messages, once for each channel and minute: an app that is wrong is wrong all the
+// time.
+type complaints struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	since time.Time // of the minute that last is about
+	last  map[realtime.Channel]struct{}
+}
+
+const (
+	complainEvery = time.Minute
+	maxComplaints = 1000 // channels in a minute; more are counted only
+)
+
+func (c *complaints) about(ch realtime.Channel, what string, size int, now time.Time) {
+	if c.first(ch, now) {
+		c.log.Warn("message not sent", "tenant", ch.Tenant, "channel", ch.Name, "why", what, "bytes", size)
+	}
+}
+
+// first reports whether ch was not complained about in this minute.
+func (c *complaints) first(ch realtime.Channel, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil || now.Sub(c.since) >= complainEvery {
+		c.since, c.last = now, map[realtime.Channel]struct{}{}
+	}
+	if _, ok := c.last[ch]; ok || len(c.last) >= maxComplaints {
+		return false
+	}
+	c.last[ch] = struct{}{}
+	return true
+}
+
+// clip keeps a hostile name short in logs.
+func clip(name []byte) string {
+	if len(name) > tenant.MaxBytes {
+		return string(name[:tenant.MaxBytes]) + "…"
+	}
+	return string(name)
+}
