@@ -60,9 +60,9 @@ type HTTPOptions struct {
 	Auth      Authenticator
 	Names     *realtime.Names
 	Publisher Publisher
-	MaxBytes  int                           // of the data of one publication; zero means 1 MiB
-	Count     func(accepted bool, data int) // if set, is told of every publication and its bytes
-	Log       *slog.Logger                  // nil discards
+	MaxBytes  int                 // of the data of one publication; zero means 1 MiB
+	Count     func(accepted bool) // if set, is told of every publication
+	Log       *slog.Logger        // nil discards
 }
 
 // HTTP is the door of POST /api/publish: a publication {"channel","data","id"?} or a list of them, by servers with an
@@ -75,7 +75,7 @@ func NewHTTP(opts HTTPOptions) *HTTP {
 		opts.MaxBytes = 1 << 20
 	}
 	if opts.Count == nil {
-		opts.Count = func(bool, int) {}
+		opts.Count = func(bool) {}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -211,7 +211,7 @@ func (d *HTTP) publish(ctx context.Context, who *auth.Identity, items []item) []
 		}
 		results[i] = d.publishOne(ctx, who, it)
 		out = results[i].status == http.StatusServiceUnavailable
-		d.opts.Count(results[i].Error == nil, len(it.Data))
+		d.opts.Count(results[i].Error == nil)
 	}
 	return results
 }

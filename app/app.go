@@ -1,0 +1,264 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kentongan/app/demo"
+	"kentongan/auth"
+	"kentongan/config"
+	"kentongan/realtime"
+	"kentongan/realtime/gateway"
+	"kentongan/realtime/hub"
+	"kentongan/realtime/intake"
+)
+
+// Options are what the command adds to the configuration.
+type Options struct {
+	Log     *slog.Logger // nil discards
+	Version string       // what /healthz shows
+
+	// Demo lets the simulated kitchens cook, and people sign in by link. It needs a session secret.
+	Demo bool
+
+	// Ready, if set, is called once, when both listeners accept connections.
+	Ready func(Addresses)
+}
+
+// Addresses are where the server listens, and how to get in.
+type Addresses struct {
+	Public string // host:port
+	Admin  string // host:port; empty: off
+
+	// SignIn returns the path and query of a link that signs in with these claims; nil unless Options.Demo is set.
+	SignIn func(claims map[string]any) (string, error)
+}
+
+// App is a server that has been put together and not yet started.
+type App struct {
+	cfg     config.Config
+	opts    Options
+	log     *slog.Logger
+	names   *realtime.Names
+	engine  engine
+	auth    *auth.Authenticator
+	signIn  *auth.SignIn // nil without Options.Demo
+	hub     *hub.Hub
+	gateway *gateway.Gateway
+	http    *intake.HTTP
+	pubsub  *intake.PubSub // nil with the memory engine
+	metrics *metrics
+	ready   readiness
+}
+
+// Run builds the server, serves until ctx ends, and stops in order. It returns nil after a clean stop, and an error if
+// something could not be built, or broke.
+func Run(ctx context.Context, cfg config.Config, opts Options) error {
+	a, err := build(cfg, opts)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// build makes all parts. It opens nothing.
+func build(cfg config.Config, opts Options) (*App, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log}
+	var err error
+	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
+		return nil, fmt.Errorf("channel patterns: %w", err)
+	}
+	a.metrics = newMetrics(a)
+	revocations := auth.NewRevocations(auth.RevocationOptions{})
+	if a.engine, err = openEngine(cfg, a.names, a.onRevocation, a.log); err != nil {
+		return nil, err
+	}
+	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log); err != nil {
+		return nil, err
+	}
+	if opts.Demo {
+		if a.signIn, err = newSignIn(cfg); err != nil {
+			return nil, err
+		}
+	}
+	a.hub = hub.New(a.engine.broker, hub.Options{
+		Names: a.names, DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
+	})
+	a.gateway = gateway.New(gateway.Options{
+		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Hub: a.hub,
+		Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL,
+		PingInterval: cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
+		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
+		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
+	})
+	revocations.OnAdd(func(r auth.Revocation) {
+		if n := a.gateway.Revoke(r.Covers); n > 0 {
+			a.log.Info("sessions revoked", "sub", r.Subject, "tenant", r.Tenant, "connections", n)
+		}
+	})
+	a.http = intake.NewHTTP(intake.HTTPOptions{
+		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, MaxBytes: cfg.Limits.PublishBytes,
+		Count: a.metrics.published, Log: a.log,
+	})
+	if a.engine.source != nil {
+		if a.pubsub, err = a.newPubSub(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// onRevocation takes a revocation that came over the engine, from another node or from the app itself.
+func (a *App) onRevocation(payload []byte) {
+	r, err := auth.ParseRevocation(payload)
+	if err == nil {
+		err = a.auth.Revocations().Add(r)
+	}
+	if err != nil {
+		a.log.Error("revocation refused: sessions that should end go on", "err", err)
+	}
+}
+
+// run serves until ctx ends or a part breaks.
+func (a *App) run(ctx context.Context) error {
+	public, err := listen(ctx, a.cfg.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("public listener: %w", err)
+	}
+	defer func() { _ = public.Close() }() // closed by its server; this is for the ways out before that
+	var admin net.Listener
+	if a.cfg.Server.AdminListen != "" {
+		if admin, err = listen(ctx, a.cfg.Server.AdminListen); err != nil {
+			return fmt.Errorf("admin listener: %w", err)
+		}
+		defer func() { _ = admin.Close() }() // as above
+	}
+
+	// The parts outlive ctx by the drain: they have a context of their own.
+	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopParts()
+	g, broken := errgroup.WithContext(parts)
+	a.startParts(broken, g)
+	servers := a.startServers(g, public, admin)
+	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "version", a.opts.Version)
+	a.announce(public, admin)
+
+	select {
+	case <-ctx.Done():
+		a.stop(servers)
+	case <-broken.Done(): // a part has returned an error: the others cannot go on without it
+	}
+	stopParts()
+	for _, s := range servers {
+		_ = s.Close() // what Shutdown left; there is nobody to tell
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	a.log.Info("server stopped")
+	return nil
+}
+
+// startParts runs everything that has a loop, the engine first.
+func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
+	// The order of stopping is that of the contexts: doors and gateway end with ctx, the hub after them, the engine last.
+	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return a.engine.broker.Run(engineCtx, a.hub) })
+	g.Go(func() error {
+		defer stopEngine()
+		return a.hub.Run(hubCtx)
+	})
+	g.Go(func() error {
+		defer stopHub()
+		return a.gateway.Run(ctx)
+	})
+	if a.pubsub != nil {
+		g.Go(func() error { return a.pubsub.Run(ctx) })
+	}
+	if a.opts.Demo {
+		g.Go(func() error {
+			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {
+				_, err := a.engine.broker.Publish(ctx, ch, data, realtime.PublishOptions{Arrived: time.Now()})
+				return err //nolint:wrapcheck // the demo logs it as it is
+			})
+		})
+	}
+}
+
+func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*http.Server {
+	server := gateway.NewServer(a.publicRoutes())
+	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
+	servers := []*http.Server{server}
+	g.Go(func() error { return a.serve(server, gateway.Listen(public)) })
+	if admin != nil {
+		// Profiles take as long as they are asked to, so only the head of a request has a time limit.
+		adminServer := &http.Server{Handler: a.adminRoutes(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}
+		servers = append(servers, adminServer)
+		g.Go(func() error { return ignoreClosed(adminServer.Serve(admin)) })
+	}
+	return servers
+}
+
+func (a *App) serve(s *http.Server, l net.Listener) error {
+	if a.cfg.Server.TLSCert == "" {
+		return ignoreClosed(s.Serve(l))
+	}
+	return ignoreClosed(s.ServeTLS(l, a.cfg.Server.TLSCert, a.cfg.Server.TLSKey))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// stop sends the clients away and ends what is still being answered.
+func (a *App) stop(servers []*http.Server) {
+	a.log.Info("server stops", "connections", a.gateway.Connections(), "drain", a.cfg.Server.DrainTime.String())
+	a.ready.drain()
+	limit, cancel := context.WithTimeout(context.Background(), a.cfg.Server.DrainTime)
+	defer cancel()
+	// The spread leaves the last client a few seconds to answer its close frame.
+	a.gateway.Drain(limit, a.cfg.Server.DrainTime*4/5)
+	for _, s := range servers {
+		if err := s.Shutdown(limit); err != nil {
+			a.log.Warn("requests broken off at the stop", "err", err)
+		}
+	}
+}
+
+// announce tells the command that the server can be reached.
+func (a *App) announce(public, admin net.Listener) {
+	if a.opts.Ready == nil {
+		return
+	}
+	addresses := Addresses{Public: public.Addr().String()}
+	if admin != nil {
+		addresses.Admin = admin.Addr().String()
+	}
+	if a.signIn != nil {
+		addresses.SignIn = a.signIn.Link
+	}
+	a.opts.Ready(addresses)
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"kentongan/auth"
+	"kentongan/realtime"
+	"kentongan/realtime/protocol"
+)
+
+// metrics are the figures of all parts, read when Prometheus asks. Labels have few values and never a tenant: with
+// 35,000 kitchens that would be more series than all else together, and it is what /connections is for.
+type metrics struct {
+	app      *App
+	registry *prometheus.Registry
+	latency  prometheus.Histogram
+
+	httpAccepted, httpRefused atomic.Uint64
+}
+
+func newMetrics(a *App) *metrics {
+	m := &metrics{app: a, registry: prometheus.NewRegistry()}
+	m.latency = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "kentongan_delivery_seconds",
+		Help: "Time from the arrival of a publication at this node to the last write to a socket here.",
+		// From the best of a small kitchen to the 3 s that a kitchen may wait at most (DOMAIN: p99 < 3 s).
+		Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 3, 10},
+	})
+	m.registry.MustRegister(m, m.latency, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// delivered is called by the hub after each publication.
+func (m *metrics) delivered(p *realtime.Publication, sessions int) {
+	if sessions > 0 && !p.Arrived.IsZero() {
+		m.latency.Observe(time.Since(p.Arrived).Seconds())
+	}
+}
+
+// published is called by the HTTP door.
+func (m *metrics) published(accepted bool) {
+	if !accepted {
+		m.httpRefused.Add(1)
+		return
+	}
+	m.httpAccepted.Add(1)
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("kentongan_"+name, help, labels, nil)
+}
+
+var (
+	descConnections  = desc("connections", "Open connections.", "dialect")
+	descOpened       = desc("connections_opened_total", "Connections that were opened.", "dialect")
+	descClosed       = desc("connections_closed_total", "Connections that ended, by the name of the close code.", "code")
+	descDenied       = desc("requests_denied_total", "Upgrades, streams and requests that were refused.", "reason")
+	descMessagesOut  = desc("messages_out_total", "Publications written or queued for clients.", "dialect")
+	descBytesOut     = desc("bytes_out_total", "Bytes written or queued for clients.")
+	descMessagesIn   = desc("client_messages_total", "Messages from clients.")
+	descBytesIn      = desc("client_bytes_total", "Bytes from clients.")
+	descBacklog      = desc("backlog_bytes", "Bytes that wait for clients that do not keep up.")
+	descSlow         = desc("slow_closed_total", "Clients closed because their backlog was full.")
+	descHalfOpen     = desc("half_open_closed_total", "Clients closed because they gave no sign of life.")
+	descViolations   = desc("violations_closed_total", "Clients closed because they broke the protocol or a limit.")
+	descGaps         = desc("gaps_told_total", "Gaps told to connected clients.")
+	descReplayed     = desc("replayed_total", "Publications sent out of history.")
+	descResumes      = desc("resumes_total", "Channels that clients resumed.", "outcome")
+	descTenants      = desc("tenants_followed", "Tenants that this node follows.")
+	descSubs         = desc("subscriptions", "Subscriptions on this node.")
+	descQueue        = desc("hub_queue", "Publications that wait for a shard of the hub.")
+	descIntake       = desc("intake_total", "Publications by door and outcome.", "door", "outcome")
+	descBreaks       = desc("intake_breaks_total", "Breaks of the connection that hears PUBLISH.")
+	descEngineUp     = desc("engine_up", "1 if the engine can be reached.", "engine")
+	descPublished    = desc("engine_published_total", "Publications stamped by this node.")
+	descDuplicates   = desc("engine_duplicates_total", "Publications answered with an earlier position.")
+	descRefused      = desc("engine_refused_total", "Publications not taken because the queue was full.")
+	descDelivered    = desc("engine_delivered_total", "Publications handed to the hub.")
+	descRepaired     = desc("engine_repaired_total", "Of these, read from history because no copy of them came.")
+	descEngineGaps   = desc("engine_gaps_total", "Gaps that the engine declared.")
+	descReconnects   = desc("engine_reconnects_total", "Reconnects of the subscribing connection.")
+	descEvicted      = desc("engine_evicted_total", "Publications that left the history early, for want of memory.")
+	descHistoryBytes = desc("engine_history_bytes", "Bytes of history in memory.")
+	descEngineQueue  = desc("engine_queue", "Publications that wait to be sent to the engine.")
+	descRoundTrip    = desc("engine_round_trip_seconds", "Round trip of the last ping to the engine.")
+)
+
+// Describe implements prometheus.Collector. It describes nothing, so the registry does not check what Collect sends
+// against it; a test does.
+func (m *metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	send := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		send(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) { send(d, prometheus.GaugeValue, v, labels...) }
+	m.collectGateway(counter, gauge)
+	m.collectIntake(counter)
+	m.collectEngine(counter, gauge)
+}
+
+type (
+	counterFunc func(d *prometheus.Desc, v uint64, labels ...string)
+	gaugeFunc   func(d *prometheus.Desc, v float64, labels ...string)
+)
+
+func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
+	st := m.app.gateway.Stats()
+	for dialect, n := range st.Open {
+		gauge(descConnections, float64(n), dialect)
+		counter(descOpened, st.Opened[dialect], dialect)
+		counter(descMessagesOut, st.MessagesOut[dialect], dialect)
+	}
+	for _, c := range protocol.Codes() {
+		if _, seen := st.Closed[c.Name]; !seen {
+			counter(descClosed, 0, c.Name) // a series that begins with 0 shows its first increase
+		}
+	}
+	for code, n := range st.Closed {
+		counter(descClosed, n, code)
+	}
+	for _, reason := range auth.Reasons() {
+		if _, seen := st.Denied[reason]; !seen {
+			counter(descDenied, 0, reason)
+		}
+	}
+	for reason, n := range st.Denied {
+		counter(descDenied, n, reason)
+	}
+	counter(descBytesOut, st.BytesOut)
+	counter(descMessagesIn, st.MessagesIn)
+	counter(descBytesIn, st.BytesIn)
+	gauge(descBacklog, float64(st.QueuedBytes))
+	counter(descSlow, st.Slow)
+	counter(descHalfOpen, st.HalfOpen)
+	counter(descViolations, st.Violations)
+	counter(descGaps, st.Gaps)
+	counter(descReplayed, st.Replayed)
+	counter(descResumes, st.Recovered, "recovered")
+	counter(descResumes, st.Unrecovered, "gap")
+	h := m.app.hub.Stats()
+	gauge(descTenants, float64(h.Tenants))
+	gauge(descSubs, float64(h.Subscriptions))
+	gauge(descQueue, float64(h.Queued))
+}
+
+func (m *metrics) collectIntake(counter counterFunc) {
+	counter(descIntake, m.httpAccepted.Load(), "http", "stamped")
+	counter(descIntake, m.httpRefused.Load(), "http", "refused")
+	if m.app.pubsub == nil {
+		return
+	}
+	st := m.app.pubsub.Stats()
+	for outcome, n := range map[string]uint64{
+		"stamped": st.Stamped, "unmatched": st.Unmatched, "invalid": st.Invalid, "too_large": st.TooLarge,
+		"overloaded": st.Overloaded, "failed": st.Failed,
+	} {
+		counter(descIntake, n, "pubsub", outcome)
+	}
+	counter(descBreaks, st.Breaks)
+}
+
+func (m *metrics) collectEngine(counter counterFunc, gauge gaugeFunc) {
+	up := 1.0
+	if health, can := m.app.engine.broker.(realtime.Health); can && health.Ready() != nil {
+		up = 0
+	}
+	gauge(descEngineUp, up, m.app.engine.name)
+	st := m.app.engine.stats()
+	counter(descPublished, st.published)
+	counter(descDuplicates, st.duplicates)
+	counter(descRefused, st.refused)
+	counter(descDelivered, st.delivered)
+	counter(descRepaired, st.repaired)
+	counter(descEngineGaps, st.gaps)
+	counter(descReconnects, st.reconnects)
+	counter(descEvicted, st.evicted)
+	gauge(descHistoryBytes, float64(st.historyBytes))
+	gauge(descEngineQueue, float64(st.queued))
+	gauge(descRoundTrip, st.roundTrip.Seconds())
+}

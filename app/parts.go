@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"kentongan/auth"
+	"kentongan/config"
+	"kentongan/realtime"
+	"kentongan/realtime/intake"
+	"kentongan/realtime/memory"
+	"kentongan/realtime/redis"
+)
+
+// engine is the technology below everything: what the rest of the app needs of it.
+type engine struct {
+	name     string
+	broker   realtime.Broker
+	async    intake.Stamper // the broker, as the doors that pour use it
+	presence realtime.Presence
+	tickets  auth.TicketStore // nil: those of the authenticator, in this process
+
+	// announce takes a revocation to all nodes; nil: there is only this one.
+	announce func(ctx context.Context, payload []byte) error
+
+	source intake.Source // where the app publishes; nil with the memory engine
+	stats  func() engineStats
+}
+
+// engineStats are the figures of an engine for metrics; what an engine does not know is zero.
+type engineStats struct {
+	published, duplicates, refused, delivered, repaired, gaps, reconnects, evicted uint64
+	queued, channels, historyBytes                                                 int64
+	roundTrip                                                                      time.Duration
+}
+
+// openEngine makes the engine that the configuration asks for. It connects later, by itself.
+func openEngine(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
+	if cfg.Redis.Enabled() {
+		return openRedis(cfg, names, onRevocation, log)
+	}
+	return openMemory(cfg, names, log)
+}
+
+func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (engine, error) {
+	broker, err := memory.New(memory.Options{
+		Names: names, MaxHistoryBytes: int64(cfg.Limits.HistoryBytes), MaxDataBytes: cfg.Limits.PublishBytes, Log: log,
+	})
+	if err != nil {
+		return engine{}, fmt.Errorf("memory engine: %w", err)
+	}
+	return engine{name: "memory", broker: broker, async: broker, presence: &memory.Presence{}, stats: func() engineStats {
+		st := broker.Stats()
+		return engineStats{
+			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
+			channels: st.Channels, historyBytes: st.HistoryBytes,
+		}
+	}}, nil
+}
+
+func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
+	opts := redis.Options{
+		Address: cfg.Redis.Address, Username: cfg.Redis.Username, Password: string(cfg.Redis.Password), DB: cfg.Redis.DB,
+		Names: names, MaxDataBytes: cfg.Limits.PublishBytes, OnRevocation: onRevocation, Log: log,
+	}
+	if cfg.Redis.TLS {
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	broker, err := redis.New(opts)
+	if err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
+	}
+	source, err := redis.NewSource(opts, cfg.Limits.PublishBytes)
+	if err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
+	}
+	return engine{
+		name: "redis", broker: broker, async: broker, presence: broker.Presence(), tickets: broker.Tickets(),
+		announce: broker.AnnounceRevocation, source: source,
+		stats: func() engineStats {
+			st := broker.Stats()
+			return engineStats{
+				published: st.Published, duplicates: st.Duplicates, refused: st.Refused, delivered: st.Delivered,
+				repaired: st.Repaired, gaps: st.Gaps, reconnects: st.Reconnects, queued: int64(st.Queued), roundTrip: st.RoundTrip,
+			}
+		},
+	}, nil
+}
+
+// newPubSub makes the door for what the app publishes with plain PUBLISH.
+func (a *App) newPubSub() (*intake.PubSub, error) {
+	p, err := intake.NewPubSub(a.engine.source, a.engine.async, intake.PubSubOptions{
+		Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
+		OnBreak: func(from, to time.Time) {
+			a.log.Warn("intake of PUBLISH was broken: what was published meanwhile is unknown, readers are told a gap",
+				"from", from, "to", to)
+		},
+		Log: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("intake of PUBLISH: %w", err)
+	}
+	return p, nil
+}
+
+func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations, log *slog.Logger) (*auth.Authenticator, error) {
+	c := cfg.Auth
+	secrets := make([]string, len(c.SessionSecrets))
+	for i, s := range c.SessionSecrets {
+		secrets[i] = string(s)
+	}
+	keys := make([]auth.APIKey, len(c.APIKeys))
+	for i, k := range c.APIKeys {
+		keys[i] = auth.APIKey{Name: k.Name, Tenant: k.Tenant, Key: string(k.Key)}
+	}
+	a, err := auth.New(auth.Options{
+		SessionSecrets: secrets, SessionCookie: c.Cookie,
+		Claims:        auth.ClaimPaths{Subject: c.Claims.Subject, Tenant: c.Claims.Tenant, Role: c.Claims.Role, UserType: c.Claims.UserType},
+		PlatformRoles: c.PlatformRoles,
+		JWTSecret:     string(c.JWTSecret), JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
+		APIKeys: keys, SocketTokenSecret: string(c.SocketTokenSecret),
+		AllowedOrigins: cfg.Server.AllowedOrigins, Tickets: e.tickets, Revocations: revocations, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	return a, nil
+}
+
+func newSignIn(cfg config.Config) (*auth.SignIn, error) {
+	if len(cfg.Auth.SessionSecrets) == 0 {
+		return nil, fmt.Errorf("sign-in by link: %w", errNoSecret)
+	}
+	s, err := auth.NewSignIn(auth.SignInOptions{
+		Secret: string(cfg.Auth.SessionSecrets[0]), Secure: strings.HasPrefix(cfg.Server.PublicURL, "https://"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign-in by link: %w", err)
+	}
+	return s, nil
+}

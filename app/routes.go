@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kentongan/auth"
+	"kentongan/internal/answer"
+	"kentongan/web"
+)
+
+// publicRoutes is everything on the public listener; docs/protocol.md describes it.
+func (a *App) publicRoutes() http.Handler {
+	api := http.NewServeMux()
+	page := web.Handler()
+	a.gateway.Routes(api, page)
+	api.Handle("/api/publish", a.http)
+	api.Handle("/api/ticket", a.auth.TicketHandler())
+	api.Handle("/api/revoke", a.auth.RevokeHandler(a.announceRevocation()))
+	api.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		answer.Error(w, http.StatusNotFound, "NOT_FOUND", "no such route; docs/protocol.md lists them")
+	})
+	api.HandleFunc("GET /healthz", a.serveHealth)
+	api.HandleFunc("GET /readyz", a.serveReady)
+	api.Handle("/signout", a.auth.SignOutHandler())
+	if a.signIn != nil {
+		api.Handle("/signin", a.signIn)
+	}
+	api.Handle("/", page)
+	return a.auth.CORS(api)
+}
+
+// announceRevocation returns how a revocation gets to all nodes; nil if this is the only one.
+func (a *App) announceRevocation() func(context.Context, auth.Revocation) error {
+	if a.engine.announce == nil {
+		return nil
+	}
+	return func(ctx context.Context, r auth.Revocation) error {
+		payload, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode revocation: %w", err)
+		}
+		return a.engine.announce(ctx, payload)
+	}
+}
+
+// adminRoutes is everything on the admin listener, which must never be public.
+func (a *App) adminRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /connections", a.serveConnections)
+	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
+	mux.HandleFunc("GET /healthz", a.serveHealth)
+	mux.HandleFunc("GET /readyz", a.serveReady)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
+			"here are /metrics /connections?tenant=&limit= /channels/unmatched /healthz /readyz /debug/pprof/")
+	})
+	return mux
+}
+
+// serveConnections lists who is connected, oldest first.
+func (a *App) serveConnections(w http.ResponseWriter, r *http.Request) {
+	limit := 1000
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			answer.Error(w, http.StatusBadRequest, "BAD_REQUEST", "limit must be a whole number above 0")
+			return
+		}
+		limit = n
+	}
+	answer.JSON(w, http.StatusOK, struct {
+		Time        time.Time `json:"time"`
+		Total       int       `json:"total"`
+		Connections any       `json:"connections"`
+	}{time.Now(), a.gateway.Connections(), a.gateway.List(r.URL.Query().Get("tenant"), limit)})
+}
+
+// serveUnmatched lists the names that the app publishes to and no channel pattern matches: what is sent there reaches
+// nobody.
+func (a *App) serveUnmatched(w http.ResponseWriter, _ *http.Request) {
+	out := struct {
+		Total uint64 `json:"total"`
+		Names any    `json:"names"`
+	}{Names: []string{}}
+	if a.pubsub != nil {
+		out.Total, out.Names = a.pubsub.Unmatched().Total(), a.pubsub.Unmatched().Names()
+	}
+	answer.JSON(w, http.StatusOK, out)
+}
