@@ -49,6 +49,11 @@ test("the gravest stand first, and the unknown before the light ones", () => {
   assert.equal(gravest(alerts, "p2"), undefined);
 });
 
+test("of the words of the platform to all kitchens the newest is shown", () => {
+  const say = (id: string) => ({ type: "system_alert", alert: { id, severity: "LOW", status: "OPEN", message: { id, en: id } } });
+  assert.deepEqual(byGravity(after(say("s1"), say("s2"))).map((a) => a.message.id), ["s2"]);
+});
+
 test("an alert without an end is forgotten after a day", () => {
   const old = after(raise({ id: "old", severity: "CRITICAL" }));
   const next = applyAlert(old, raise({ id: "new", severity: "LOW" }), 1001 + ALERT_LIFE_MS);

@@ -28,17 +28,21 @@ export const MAX_ALERTS = 50;
 /** After this time an alert that nobody resolved is no longer shown: apps exist that never tell of an end. One serving day. */
 export const ALERT_LIFE_MS = 24 * 3_600_000;
 
+/** A word of the platform to all kitchens. Nobody resolves it; the next one takes its place. */
+const SYSTEM = "system_alert";
+
 export type Alerts = ReadonlyMap<string, Alert>;
 
 /** Returns alerts after an event of the app that came at the given time, or alerts itself if the event is no alert. */
 export function applyAlert(alerts: Alerts, event: unknown, time: number): Alerts {
-  if (text(event, "type") !== "production_alert") return alerts;
+  const type = text(event, "type");
+  if (type !== "production_alert" && type !== SYSTEM) return alerts;
   const body = field(event, "alert");
   if (fields(body) === undefined) return alerts;
 
   const productionId = text(event, "productionId") ?? text(body, "productionId");
   const code = text(body, "code", 60) ?? text(body, "type", 60);
-  const key = text(body, "id") ?? `${productionId ?? ""} ${code ?? ""}`;
+  const key = type === SYSTEM ? SYSTEM : (text(body, "id") ?? `${productionId ?? ""} ${code ?? ""}`);
   const state = text(body, "status");
   const next = new Map(alerts);
   next.delete(key);

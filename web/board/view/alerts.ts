@@ -62,10 +62,10 @@ function item(): Row<Item> {
   return { element, update };
 }
 
-/** Returns "72,4 °C (batas 75 °C)", or undefined if nothing was measured. */
+/** Returns "72,4 °C (batas 75 °C)", or undefined if nothing was measured. A number without a unit says nothing. */
 function measured(l: Language, a: Alert): string | undefined {
-  if (a.value === undefined) return undefined;
-  const unit = a.unit === undefined ? "" : ` ${a.unit === "C" ? "°C" : a.unit}`;
+  if (a.value === undefined || a.unit === undefined) return undefined;
+  const unit = ` ${a.unit === "C" ? "°C" : a.unit}`;
   const limit = a.limit === undefined ? "" : ` (${say(l, "limit", { n: amount(l, a.limit) + unit })})`;
   return amount(l, a.value) + unit + limit;
 }
