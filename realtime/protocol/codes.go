@@ -53,7 +53,7 @@ var closeTable = []CloseInfo{
 	{CloseUnsupported, "unsupported-data", "only text is understood", "A binary message: all dialects are text."},
 	{CloseInvalidPayload, "invalid-payload", "invalid payload", "Text that is not UTF-8, or compressed data that is corrupt."},
 	{ClosePolicy, "policy", "too much traffic",
-		"More frames in a message, or more control frames in a second, than any client needs."},
+		"More frames in a message, or in a second, than any client needs."},
 	{CloseTooBig, "too-big", "message over the size limit", "A message over the size limit, before or after inflation."},
 	{CloseInternal, "internal", "internal error", "A mistake of the server. It is in its log."},
 	{CloseDrain, "drain", "server restarts; come back",
@@ -62,18 +62,18 @@ var closeTable = []CloseInfo{
 		"The connection did not take what was sent and its queue is full. Nothing is lost to a client that resumes."},
 	{CloseSessionExpired, "session-expired", "session expired; come back with a new one",
 		"The credential has ended. Come back after renewing it; the upgrade answers 401 until then."},
-	{CloseIdle, "idle", "no sign of life", "Pings were not answered for two intervals, or the handshake was never finished."},
+	{CloseIdle, "idle", "no sign of life", "Nothing came for two intervals of the ping."},
 	{CloseNotReady, "not-ready", "not ready; come back later",
 		"The engine behind the server is out and the request could not be held."},
 	{CloseTooFast, "too-fast", "too many requests; come back later",
-		"Far more commands than the limit, in spite of TOO_FAST answers."},
+		"Reserved. A client that sends too fast is closed with 1008 now."},
 	{CloseRevoked, "revoked", "session revoked", "The session was ended by the app. Sign in anew."},
 	{CloseBadRequests, "bad-requests", "too many bad requests",
 		"Command after command could not be understood: the client's program is wrong."},
-	{CloseForbidden, "forbidden", "no longer allowed", "The user may no longer see this kitchen."},
+	{CloseForbidden, "forbidden", "no longer allowed", "Reserved: the user may no longer see this kitchen."},
 }
 
-// Codes returns the close codes that this server sends, in the order of their numbers.
+// Codes returns the close codes that this server sends or keeps free, in the order of their numbers.
 func Codes() []CloseInfo { return append([]CloseInfo(nil), closeTable...) }
 
 func (c Code) info() (CloseInfo, bool) {

@@ -13,7 +13,6 @@ const (
 	ErrNotSubscribed   ErrorCode = "NOT_SUBSCRIBED"
 	ErrForbidden       ErrorCode = "FORBIDDEN"
 	ErrTooManyChannels ErrorCode = "TOO_MANY_CHANNELS"
-	ErrTooFast         ErrorCode = "TOO_FAST"
 	ErrTooLarge        ErrorCode = "TOO_LARGE"
 	ErrInvalidData     ErrorCode = "INVALID_DATA"
 	ErrKeyReused       ErrorCode = "KEY_REUSED"
@@ -21,7 +20,16 @@ const (
 	ErrInternal        ErrorCode = "INTERNAL"
 )
 
-// The error codes of a refused upgrade, beside those of the commands.
+// The error codes that only HTTP answers with, beside those of the commands.
+const (
+	ErrFull           ErrorCode = "FULL"
+	ErrNotAcceptable  ErrorCode = "NOT_ACCEPTABLE"
+	ErrMediaType      ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
+	ErrTooManyHeaders ErrorCode = "TOO_MANY_HEADERS"
+	ErrNotFound       ErrorCode = "NOT_FOUND"
+)
+
+// The error codes of a refused upgrade.
 const (
 	ErrMethod           ErrorCode = "METHOD_NOT_ALLOWED"
 	ErrUpgradeRequired  ErrorCode = "UPGRADE_REQUIRED"
@@ -46,15 +54,18 @@ var errorTable = []ErrorInfo{
 	{ErrNotSubscribed, http.StatusConflict, false, "Unsubscribe of a channel that is not followed."},
 	{ErrForbidden, http.StatusForbidden, false, "This credential may not do that: publishing is for servers."},
 	{ErrTooManyChannels, http.StatusTooManyRequests, false, "The connection follows as many channels as it may."},
-	{ErrTooFast, http.StatusTooManyRequests, true,
-		"Too many commands a second. Slow down; a client that does not is closed with 4005."},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, false, "The data is over the size limit of a publication."},
 	{ErrInvalidData, http.StatusUnprocessableEntity, false, "The data can never be published."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
 	{ErrUnavailable, http.StatusServiceUnavailable, true,
 		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
-	{ErrMethod, http.StatusMethodNotAllowed, false, "Upgrade: a handshake is a GET."},
+	{ErrFull, http.StatusServiceUnavailable, true, "The server holds as many connections as it may. Retry-After says when to come back."},
+	{ErrNotAcceptable, http.StatusNotAcceptable, false, "An event stream was asked for in another format."},
+	{ErrMediaType, http.StatusUnsupportedMediaType, false, "A publish that is not JSON."},
+	{ErrTooManyHeaders, http.StatusRequestHeaderFieldsTooLarge, false, "More header lines than any client needs."},
+	{ErrNotFound, http.StatusNotFound, false, "There is nothing at this path."},
+	{ErrMethod, http.StatusMethodNotAllowed, false, "Not the method of this path; for an upgrade it is GET."},
 	{ErrUpgradeRequired, http.StatusUpgradeRequired, false, "Upgrade: not a WebSocket handshake over HTTP/1.1."},
 	{ErrWebSocketVersion, http.StatusUpgradeRequired, false, "Upgrade: not version 13."},
 	{ErrBadUpgrade, http.StatusBadRequest, false,

@@ -111,7 +111,7 @@ func compression(o *Options) []Case {
 	with("ManyMessages", talk{send: []string{strings.Repeat(frame(0xc1, hello), 100)}, want: repeat(got{opText, "Hello"}, 100)})
 	with("UTF8SplitInsideOfRune", talk{send: []string{fragmented(rsv1|opText, deflated("a\u00a3\u20ac\U0001f35a", flate.HuffmanOnly), 1)}, want: []got{{opText, "a\u00a3\u20ac\U0001f35a"}}})
 	g.compressedSizes(o)
-	bomb := deflated(strings.Repeat("\x00", o.MaxMessage+1), flate.BestSpeed)
+	bomb := deflatedTimes(strings.Repeat("\x00", 1<<20), o.MaxMessage>>20+1)
 	for name, tt := range map[string]struct {
 		send string
 		code int
@@ -157,5 +157,7 @@ func (g *group) compressedSizes(o *Options) {
 		add(fmt.Sprintf("Level%d", level), opText, strings.Repeat(line, 1000), level, 1<<30)
 		add(fmt.Sprintf("NoiseOfLevel%d", level), opBinary, string(noise), level, 4096)
 	}
-	add("Largest", opBinary, strings.Repeat("0123456789abcdef", o.MaxMessage/16), flate.BestSpeed, 1<<30)
+	mebi := strings.Repeat("0123456789abcdef", 1<<16)
+	largest := frame(fin|rsv1|opBinary, deflatedTimes(mebi, o.MaxMessage>>20))
+	g.talk("Largest", talk{offer: deflateOffer, send: []string{largest}, want: []got{{opBinary, strings.Repeat(mebi, o.MaxMessage>>20)}}})
 }

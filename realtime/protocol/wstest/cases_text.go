@@ -96,7 +96,6 @@ func limits(o *Options) []Case {
 	g := group{name: "limits"}
 	large := strings.Repeat("0123456789abcdef", o.MaxMessage/16)
 	g.talk("LargestText", echo(opText, large))
-	g.talk("LargestBinary", echo(opBinary, large))
 	g.talk("LargestInFragments", talk{send: []string{fragmented(opBinary, large, 64<<10)}, want: []got{{opBinary, large}}})
 	inPieces := echo(opBinary, large)
 	inPieces.chop = 100_003

@@ -95,6 +95,12 @@ func deflated(message string, level int) string {
 	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
+// deflatedTimes compresses part, repeated; it works once and repeats what comes out.
+func deflatedTimes(part string, times int) string {
+	const tail = "\x00\x00\xff\xff"
+	return strings.TrimSuffix(strings.Repeat(deflated(part, flate.BestSpeed)+tail, times), tail)
+}
+
 // referring compresses a text to a reference to itself in a window that the server does not have.
 func referring(text string, times int) string {
 	var b bytes.Buffer

@@ -13,7 +13,7 @@ type Options struct {
 	Path   string // of the echo endpoint, such as "/api/ws"
 	Header string // further lines of the request, each with "\r\n" at its end
 
-	MaxMessage int    // the server's limit of a message, 1 MiB or more
+	MaxMessage int    // the server's limit of a message, a multiple of 1 MiB
 	MaxFrames  int    // the server's limit of frames of one message
 	Deflate    bool   // the server offers permessage-deflate
 	Protocol   string // a subprotocol that the server speaks
