@@ -197,35 +197,3 @@ func TestTheMapNamesWhatExists(t *testing.T) {
 		}
 	}
 }
-
-// TestEveryDependencyHasItsReason compares the direct requirements of go.mod with the table of docs/decisions.
-func TestEveryDependencyHasItsReason(t *testing.T) {
-	mod, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := os.ReadFile("../docs/decisions/0001-dependencies.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	required := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) { // no "// indirect" behind it
-		required[m[1]] = true
-	}
-	explained := map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|").FindAllStringSubmatch(string(table), -1) {
-		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
-			explained[m[1]] = true
-		}
-	}
-	for _, module := range slices.Sorted(maps.Keys(required)) {
-		if !explained[module] {
-			t.Errorf("go.mod requires %s; docs/decisions/0001-dependencies.md does not say why", module)
-		}
-	}
-	for _, module := range slices.Sorted(maps.Keys(explained)) {
-		if !required[module] {
-			t.Errorf("docs/decisions/0001-dependencies.md has %s, which go.mod does not require directly", module)
-		}
-	}
-}
