@@ -82,7 +82,9 @@ func (s *session) onSubscribe(ctx context.Context, c protocol.Command) error {
 			s.push(protocol.Subscribed{ID: c.ID, Channel: wire})
 			continue
 		}
-		err = s.follow(ctx, wish{channel: ch, wire: wire, since: c.Since, resume: c.BadSince || c.Since != realtime.Position{}, unreadable: c.BadSince}, c.ID)
+		w := wish{channel: ch, wire: wire, since: c.Since, unreadable: c.BadSince}
+		w.resume = c.BadSince || c.Since != realtime.Position{}
+		err = s.follow(ctx, w, c.ID)
 		if err != nil {
 			return err
 		}
@@ -176,7 +178,9 @@ func (s *session) onUnsubscribe(c protocol.Command) error {
 		}
 		s.mu.Unlock()
 		if sub == nil {
-			return &protocol.CommandError{Code: protocol.ErrNotSubscribed, Message: "this connection does not follow that channel by its name"}
+			return &protocol.CommandError{
+				Code: protocol.ErrNotSubscribed, Message: "this connection does not follow that channel by its name",
+			}
 		}
 		s.gw.hub.Unsubscribe(sub)
 		s.gw.presence.Leave(ch, s.who.Load().Subject)

@@ -64,9 +64,7 @@ func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
 		panic("gateway: upgrade refused without a reason: " + err.Error())
 	}
 	g.stats.deny("bad-upgrade")
-	for name, values := range refused.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), refused.Header)
 	w.Header().Set("Connection", "close") // whoever gets this wrong may also be wrong about where its request ends
 	answer.Error(w, refused.Status, string(refused.Code), refused.Message)
 }
@@ -103,7 +101,8 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), state: closing} // nothing is sent before the head
+	// Nothing is sent before the head, so the session does not begin as open.
+	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), state: closing}
 	s.who.Store(who)
 	if !g.reserve() {
 		g.stats.deny("full")
@@ -169,7 +168,9 @@ func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Di
 		}
 		if dialect == protocol.SSE && ch.Tenant != tenant.Global && ch.Tenant != req.tenant {
 			// The cursor that is an event's id is about one tenant.
-			return req, &protocol.CommandError{Code: protocol.ErrBadRequest, Message: "one event stream follows one kitchen; name it with ?tenant="}
+			return req, &protocol.CommandError{
+				Code: protocol.ErrBadRequest, Message: "one event stream follows one kitchen; name it with ?tenant=",
+			}
 		}
 		if slices.ContainsFunc(req.wishes, func(other wish) bool { return other.channel == ch }) {
 			continue

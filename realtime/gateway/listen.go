@@ -72,7 +72,8 @@ type headConn struct {
 var errBadHead = errors.New("bad line end in the request head")
 
 const badHeadAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\nConnection: close\r\n\r\n" +
-	`{"success":false,"error":{"code":"BAD_REQUEST","message":"header lines end with CR LF, are not folded and hold no control characters"}}` + "\n"
+	`{"success":false,"error":{"code":"BAD_REQUEST","message":` +
+	`"header lines end with CR LF, are not folded and hold no control characters"}}` + "\n"
 
 func (c *headConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

@@ -41,7 +41,8 @@ func (g *Gateway) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 		g.serveInfo(w, r)
 	default:
 		w.Header().Set("Allow", "GET")
-		answer.Error(w, http.StatusMethodNotAllowed, string(protocol.ErrMethod), "GET with an upgrade opens a WebSocket, GET without answers the connection info")
+		answer.Error(w, http.StatusMethodNotAllowed, string(protocol.ErrMethod),
+			"GET with an upgrade opens a WebSocket, GET without answers the connection info")
 	}
 }
 
@@ -116,7 +117,9 @@ func (g *Gateway) address(r *http.Request, scheme, path string) string {
 }
 
 // history reads at most limit publications of ch after since.
-func (g *Gateway) history(ctx context.Context, ch realtime.Channel, since realtime.Position, unreadable bool, limit int) (realtime.Page, error) {
+func (g *Gateway) history(
+	ctx context.Context, ch realtime.Channel, since realtime.Position, unreadable bool, limit int,
+) (realtime.Page, error) {
 	if limit <= 0 || limit > maxHistory {
 		limit = maxHistory
 	}

@@ -49,8 +49,7 @@ func (s *session) feed(p []byte) error {
 // fail ends a connection after the peer closed it or broke a rule. The answer gets some time to reach the peer:
 // closing while its bytes are unread would make the kernel reset the connection, and the peer lose the close code.
 func (s *session) fail(err error) {
-	var broken *protocol.CloseError
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*protocol.CloseError](err); ok {
 		s.gw.stats.violations.Add(1)
 		s.close(broken.Code, broken.Reason)
 	}

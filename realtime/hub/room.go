@@ -121,8 +121,8 @@ func (m *members) remove(s *Subscription) {
 	}
 }
 
-func (m members) offer(msg *Message) (offered int) {
-	for _, sub := range m {
+func (m *members) offer(msg *Message) (offered int) {
+	for _, sub := range *m {
 		if sub.live {
 			sub.session.Offer(msg)
 			offered++
@@ -131,8 +131,8 @@ func (m members) offer(msg *Message) (offered int) {
 	return offered
 }
 
-func (m members) offerGap(wire string, g realtime.Gap) {
-	for _, sub := range m {
+func (m *members) offerGap(wire string, g realtime.Gap) {
+	for _, sub := range *m {
 		if sub.live {
 			sub.session.OfferGap(wire, g)
 		}

@@ -163,8 +163,7 @@ func (d *HTTP) read(w http.ResponseWriter, r *http.Request) ([]item, bool, *resu
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(max(maxBatchBytes, d.opts.MaxBytes+4096))))
 	if err != nil {
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
+		if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, false, refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "a request may have %d bytes at most", tooLong.Limit)
 		}
 		return nil, false, refuse(http.StatusBadRequest, codeBadRequest, "the body broke off")
@@ -225,13 +224,15 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 		err = realtime.ErrNoChannel // a key of one kitchen may hear the global channels but not speak in them
 	}
 	if err != nil {
-		return *refuse(http.StatusUnprocessableEntity, codeNoChannel, "no such channel for this key; channel patterns are set in the configuration")
+		return *refuse(http.StatusUnprocessableEntity, codeNoChannel,
+			"no such channel for this key; channel patterns are set in the configuration")
 	}
 	if len(it.Data) == 0 {
 		return *refuse(http.StatusUnprocessableEntity, codeInvalidData, "data is missing; null is written as null")
 	}
 	if len(it.Data) > d.opts.MaxBytes {
-		return *refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "data has %d bytes, at most %d are taken", len(it.Data), d.opts.MaxBytes)
+		return *refuse(http.StatusRequestEntityTooLarge, codeTooLarge,
+			"data has %d bytes, at most %d are taken", len(it.Data), d.opts.MaxBytes)
 	}
 	published, err := d.opts.Publisher.Publish(ctx, ch, it.Data, realtime.PublishOptions{Key: it.ID, Arrived: time.Now()})
 	switch {
