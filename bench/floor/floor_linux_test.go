@@ -144,7 +144,7 @@ func deliver(t *testing.T, fleet *drive.Fleet, door publish.Door, tenants, each 
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent, err := p.Run(400 * time.Millisecond)
+		sent, err := p.Run(t.Context(), 400*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

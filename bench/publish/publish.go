@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"time"
@@ -62,8 +63,8 @@ func New(door Door, load Load, now func() int64) (*Publisher, error) {
 // Run sends for a duration, Rate × duration messages in all. Those that are due at the same look at the clock go in one
 // batch, each stamped when it is put there: a slow door shows as lateness and as latency of what waits behind it, but not
 // as latency of a message that was not sent yet. (That is what Late is for: a run with a Late above the latencies has to
-// be read with care.)
-func (p *Publisher) Run(duration time.Duration) (Sent, error) {
+// be read with care.) It ends early with ctx's error.
+func (p *Publisher) Run(ctx context.Context, duration time.Duration) (Sent, error) {
 	runtime.LockOSThread() // a timer on its own thread is not late because of others in this process
 	defer runtime.UnlockOSThread()
 	total := int(float64(p.load.Rate) * duration.Seconds())
@@ -71,6 +72,9 @@ func (p *Publisher) Run(duration time.Duration) (Sent, error) {
 	var result Sent
 	started := time.Now()
 	for result.Messages < total {
+		if err := ctx.Err(); err != nil {
+			return result, err
+		}
 		elapsed := time.Since(started)
 		due := min(int(elapsed/interval)+1, total)
 		if due == result.Messages {

@@ -67,7 +67,7 @@ func TestRunSendsAllInOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				for run := 1; run <= 2; run++ { // the second run numbers on
-					sent, err := p.Run(2 * time.Second)
+					sent, err := p.Run(t.Context(), 2*time.Second)
 					if err != nil || sent.Messages != 2*load.Rate || door.count != run*2*load.Rate {
 						t.Fatalf("run %d: %+v %v, %d in all; want %d", run, sent, err, door.count, 2*load.Rate)
 					}
@@ -88,7 +88,7 @@ func TestRunCatchesUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent, err := p.Run(time.Second)
+		sent, err := p.Run(t.Context(), time.Second)
 		if err != nil || sent.Messages != 100 || sent.Took > time.Second {
 			t.Fatalf("%+v, %v; want 100 messages in a second", sent, err)
 		}
@@ -104,7 +104,7 @@ func TestRunEndsWithTheDoorsError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Run(time.Second); !errors.Is(err, broken) {
+	if _, err := p.Run(t.Context(), time.Second); !errors.Is(err, broken) {
 		t.Fatalf("got %v, want %v", err, broken)
 	}
 }

@@ -1,0 +1,18 @@
+// Bench measures the server against a floor.
+//
+// It builds the server, starts it as a child, drives it over loopback with crowds of WebSocket connections, and prints
+// what a delivered message costs. The floor, a program that does nothing but take a message in and write it to the sockets
+// of its tenant, is measured in the same run, in turn with the server, and the table has the ratio of the two: absolute
+// figures change with the machine and with who else uses it, ratios hardly do.
+//
+//	go run ./bench --quick           about two minutes
+//	go run ./bench                   about ten minutes
+//	go run ./bench --only spread     scenes by name
+//	go run ./bench --json > run.json
+//
+// It ends with 1 if a message was lost, doubled or misdirected, by the floor or by the server, and with 2 if it could not
+// measure. It needs Linux, and redis-server for the scenes with Redis.
+//
+// The rooms: drive is the crowd, publish sends, floor is the floor, process reads costs, mark and latency are what they
+// share. scenes.go lists what is measured; a new scene is a new line there.
+package main

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"kentongan/bench/drive"
+	"kentongan/bench/floor"
+	"kentongan/bench/mark"
+)
+
+// Roles that this program plays as a child of itself, by its first argument.
+const (
+	roleDriver = "driver"
+	roleTwin   = "go-floor"
+)
+
+// Exit codes.
+const (
+	exitLost    = 1 // a message was lost, doubled or misdirected
+	exitTrouble = 2 // it could not be measured
+)
+
+// now is the clock of the marks.
+func now() int64 { return mark.Now() }
+
+// options are the command line.
+type options struct {
+	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
+	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
+	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
+	Rounds  int           `help:"Rounds of each program in each scene; zero: 3, or 2 if quick."`
+	Window  time.Duration `help:"Measured time of a round; zero: 10s, or 2s if quick."`
+	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
+	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
+	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
+	Profile string        `help:"Run another round of the server in each scene, not counted, and keep its CPU and heap profiles here." placeholder:"DIR"`
+	JSON    bool          `help:"Print JSON in place of the table." name:"json"`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run plays the role that args name, or measures. It returns the exit code.
+func run(args []string, out, progress io.Writer) int {
+	var err error
+	switch {
+	case len(args) == 1 && args[0] == roleDriver:
+		err = drive.Run(os.Stdin, os.Stdout)
+	case len(args) > 1 && args[0] == roleTwin:
+		err = floor.Twin(args[1:], os.Stdout)
+	default:
+		return measure(args, out, progress)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(progress, "bench:", err)
+		return exitTrouble
+	}
+	return 0
+}
+
+// measure runs the scenes that args choose and prints the result.
+func measure(args []string, out, progress io.Writer) int {
+	var o options
+	parser, err := kong.New(&o, kong.Name("bench"), kong.Description("Measure the server against a floor."))
+	if err == nil {
+		_, err = parser.Parse(args)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(progress, "bench:", err)
+		return exitTrouble
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	rows, err := all(ctx, o, progress)
+	if len(rows) > 0 { // what was measured before the trouble is still worth reading
+		err = errors.Join(err, print(out, rows, o.JSON))
+	}
+	switch {
+	case err != nil:
+		_, _ = fmt.Fprintln(progress, "bench:", err)
+		return exitTrouble
+	case failed(rows):
+		return exitLost
+	}
+	return 0
+}
+
+// print writes rows as JSON with what machine it was, or as a table.
+func print(out io.Writer, rows []row, asJSON bool) error {
+	if !asJSON {
+		_, _ = fmt.Fprintf(out, "\n%s\n\n", machine())
+		return printTable(out, rows)
+	}
+	lines := json.NewEncoder(out)
+	lines.SetIndent("", "  ")
+	return lines.Encode(map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339), "rows": rows})
+}
+
+// machine says on what the figures were measured.
+func machine() string {
+	var name unix.Utsname
+	release := ""
+	if unix.Uname(&name) == nil {
+		release = unix.ByteSliceToString(name.Release[:])
+	}
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if found := regexp.MustCompile(`(?m)^model name\s*:\s*(.*)$`).FindSubmatch(text); found != nil {
+			model = string(found[1])
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s; driver, publisher, Redis and server share them; loopback", model, runtime.NumCPU(), release, runtime.Version())
+}
+
+// all measures the chosen scenes. With an error it returns the rows that it has.
+func all(ctx context.Context, o options, progress io.Writer) ([]row, error) {
+	chosen, err := o.choose()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "kentongan-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make folder for this run: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	base, err := o.floor(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	server, err := o.server(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	driver, err := driverCommand()
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{driver: driver, pace: o.pace()}
+	if slices.ContainsFunc(chosen, func(s scene) bool { return slices.Contains(s.engines, redis) }) {
+		child, address, err := startRedis(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		defer child.Stop(time.Second)
+		l.redis, l.redisPID = address, child.PID()
+	}
+	var rows []row
+	for _, s := range chosen {
+		for _, engine := range s.engines {
+			more, err := l.scene(ctx, s, engine, base, server, o.Profile, progress)
+			if err != nil {
+				return rows, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
+			}
+			rows = append(rows, more...)
+		}
+	}
+	return rows, nil
+}
+
+// scene measures floor and server in turn, so that what changes on the machine meanwhile meets both.
+func (l *lab) scene(ctx context.Context, s scene, engine string, base, server program, profiles string, progress io.Writer) ([]row, error) {
+	programs := []program{base, server}
+	if s.bare {
+		programs = programs[1:]
+	}
+	rounds := make([][]outcome, len(programs))
+	for n := range l.pace.rounds {
+		for i, p := range programs {
+			_, _ = fmt.Fprintf(progress, "%s, %s engine, %s: round %d of %d\n", s.name, engine, p.name, n+1, l.pace.rounds)
+			o, err := l.round(ctx, s, engine, p)
+			if err != nil {
+				return nil, err
+			}
+			rounds[i] = append(rounds[i], o)
+		}
+	}
+	if profiles != "" {
+		_, _ = fmt.Fprintf(progress, "%s, %s engine, %s: round with profiles\n", s.name, engine, server.name)
+		profiled := *l
+		profiled.profileTo = profiles
+		if _, err := profiled.round(ctx, s, engine, server); err != nil {
+			return nil, err
+		}
+	}
+	rows := make([]row, len(programs))
+	for i, p := range programs {
+		rows[i] = sum(s, engine, p.name, rounds[i])
+	}
+	last := &rows[len(rows)-1]
+	if s.bare {
+		last.compare(nil, s.aim)
+	} else {
+		last.compare(&rows[0], s.aim)
+	}
+	return rows, nil
+}
+
+// choose returns the scenes and engines that the options name.
+func (o options) choose() ([]scene, error) {
+	only, err := regexp.Compile(o.Only)
+	if err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
+	}
+	var chosen []scene
+	var names []string
+	for _, s := range scenes(o.Quick) {
+		names = append(names, s.name)
+		if o.Engine != "both" {
+			s.engines = slices.DeleteFunc(slices.Clone(s.engines), func(e string) bool { return e != o.Engine })
+		}
+		if only.MatchString(s.name) && len(s.engines) > 0 {
+			chosen = append(chosen, s)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no scene is called %q and has the engine; there are %s", o.Only, strings.Join(names, ", "))
+	}
+	return chosen, nil
+}
+
+// pace returns the options' pace.
+func (o options) pace() pace {
+	p := fullPace
+	if o.Quick {
+		p = quickPace
+	}
+	if o.Rounds > 0 {
+		p.rounds = o.Rounds
+	}
+	if o.Window > 0 {
+		p.window = o.Window
+	}
+	return p
+}
+
+// floor returns the floor to compare with.
+func (o options) floor(ctx context.Context, dir string) (program, error) {
+	if o.Floor != "go" {
+		path, err := floor.Compile(ctx, dir)
+		if err == nil {
+			return floorProgram(func(args ...string) *exec.Cmd { return exec.Command(path, args...) }), nil //nolint:gosec,noctx // ended by its round
+		}
+		if o.Floor == "c" || !errors.Is(err, floor.ErrNoCompiler) {
+			return program{}, err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return program{}, fmt.Errorf("find own program: %w", err)
+	}
+	p := floorProgram(func(args ...string) *exec.Cmd { return exec.Command(self, append([]string{roleTwin}, args...)...) }) //nolint:gosec,noctx // ended by its round
+	p.name = "floor (Go)"
+	return p, nil
+}
+
+// server returns the server, built if the options name none.
+func (o options) server(ctx context.Context, dir string) (program, error) {
+	path, err := filepath.Abs(o.Server)
+	if err != nil {
+		return program{}, fmt.Errorf("find server: %w", err)
+	}
+	if o.Server == "" {
+		path = filepath.Join(dir, "kentongan")
+		said, err := exec.CommandContext(ctx, "go", "build", "-o", path, "kentongan/cmd/kentongan").CombinedOutput()
+		if err != nil {
+			return program{}, fmt.Errorf("build server: %w\n%s", err, said)
+		}
+	}
+	return serverProgram(path, dir, o.Env), nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"kentongan/auth"
+	"kentongan/bench/process"
+	"kentongan/bench/publish"
+)
+
+// Credentials of a server that lives for one round on loopback.
+const (
+	secret = "a secret for the rounds of the benchmark"
+	apiKey = "key-of-the-benchmark"
+	cookie = auth.SessionCookie
+)
+
+// program is something that can be measured.
+type program struct {
+	name  string
+	start func(ctx context.Context, engine, redisAddress string) (*running, error)
+}
+
+// running is a program that accepts connections.
+type running struct {
+	child   *process.Child
+	address string // "127.0.0.1:port"
+	origin  string // that its clients send; empty: none
+	admin   string // URL of the admin listener; empty: none
+	door    func() (publish.Door, error)
+	path    func(tenant int) string // of the upgrade request
+	cookie  func(screen, tenant int) (string, error)
+}
+
+// stop ends the program without waiting for a drain: nobody listens any more.
+func (r *running) stop() { r.child.Stop(100 * time.Millisecond) }
+
+// floorProgram runs the floor whose command line is made by command.
+func floorProgram(command func(args ...string) *exec.Cmd) program {
+	return program{name: "floor", start: func(_ context.Context, engine, redisAddress string) (*running, error) {
+		args, ports := []string{"lines"}, 2
+		if engine == redis {
+			host, port, err := net.SplitHostPort(redisAddress)
+			if err != nil {
+				return nil, fmt.Errorf("start floor: %w", err)
+			}
+			args, ports = []string{"redis", host, port}, 1
+		}
+		cmd := command(args...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, fmt.Errorf("start floor: %w", err)
+		}
+		child, err := process.Start(cmd)
+		if err != nil {
+			return nil, err
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		printed := strings.Fields(line)
+		if err != nil || len(printed) != ports {
+			child.Stop(0)
+			return nil, fmt.Errorf("start floor: it prints %q: %w", line, errors.Join(err, child.Err()))
+		}
+		r := &running{child: child, address: "127.0.0.1:" + printed[0],
+			path:   func(tenant int) string { return "/api/ws/" + publish.Tenant(tenant) },
+			cookie: func(int, int) (string, error) { return "", nil }}
+		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress) }
+		if engine == memory {
+			r.door = func() (publish.Door, error) { return publish.Lines("127.0.0.1:" + printed[1]) }
+		}
+		return r, nil
+	}}
+}
+
+// serverProgram runs the server at path, with settings ("NAME=value") besides those that the bench needs.
+func serverProgram(path, dir string, settings []string) program {
+	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
+		address, admin := freeAddress(), freeAddress()
+		cmd := exec.Command(path, "serve") //nolint:gosec,noctx // the server that we have built; running.stop ends it
+		cmd.Dir = dir
+		// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+			"KENTONGAN_LISTEN=" + address, "KENTONGAN_ADMIN_LISTEN=" + admin, "KENTONGAN_LOG_LEVEL=warn",
+			"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey}, settings...)
+		if engine == redis {
+			cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+redisAddress)
+		}
+		child, err := process.Start(cmd)
+		if err != nil {
+			return nil, err
+		}
+		r := &running{child: child, address: address, origin: "http://" + address, admin: "http://" + admin,
+			path: func(int) string { return "/api/ws" }, cookie: session}
+		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress) }
+		if engine == memory {
+			r.door = func() (publish.Door, error) { return publish.HTTP("http://"+address+"/api/publish", apiKey), nil }
+		}
+		if err := r.ready(ctx); err != nil {
+			r.stop()
+			return nil, err
+		}
+		return r, nil
+	}}
+}
+
+// session returns the Cookie header of a screen: each has a user and a token of its own, as in life.
+func session(screen, tenant int) (string, error) {
+	claims := map[string]any{"sub": "user_" + strconv.Itoa(screen), "sppgId": publish.Tenant(tenant), "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
+		"name": "Petugas Dapur", "email": fmt.Sprintf("petugas%d@example.id", screen)}
+	token, err := auth.MintSession(secret, cookie, claims, time.Hour)
+	if err != nil {
+		return "", fmt.Errorf("mint session: %w", err)
+	}
+	return cookie + "=" + token, nil
+}
+
+// ready waits until the server says that it can serve.
+func (r *running) ready(ctx context.Context) error {
+	const patience = 20 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("ask whether the server is ready: %w", err)
+		}
+		resp, err := client.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-r.child.Done():
+			return r.child.Err()
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the server is ready: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// startRedis starts a redis-server that keeps nothing on disk, and returns it and its address.
+func startRedis(ctx context.Context, dir string) (*process.Child, string, error) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, "", errors.New("redis-server is not installed: install it, or measure with --engine memory")
+	}
+	address := freeAddress()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, "", fmt.Errorf("start redis: %w", err)
+	}
+	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir) //nolint:gosec,noctx // stopped by the caller
+	child, err := process.Start(cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	const patience = 10 * time.Second
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		door, err := publish.Redis(address)
+		if err != nil {
+			continue
+		}
+		door.Add(0, []byte("{}")) // answered as soon as Redis serves
+		if errors.Join(door.Flush(), door.Close()) == nil {
+			return child, address, nil
+		}
+	}
+	child.Stop(0)
+	return nil, "", fmt.Errorf("start redis: %w", child.Err())
+}
+
+// freeAddress returns a loopback address that was free a moment ago. Its port lies below those that Linux gives to clients,
+// or a crowd of screens might take it.
+func freeAddress() string {
+	for {
+		address := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000)) //nolint:gosec // no secret
+		listener, err := net.Listen("tcp", address)                      //nolint:noctx // loopback, closed at once
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return address
+	}
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"kentongan/bench/drive"
+	"kentongan/bench/process"
+	"kentongan/bench/publish"
+)
+
+// lab is what all rounds share. It is for one goroutine.
+type lab struct {
+	driver    func() *exec.Cmd // the command of a driver process
+	redis     string           // address; empty: there is none
+	redisPID  int
+	pace      pace
+	profileTo string // folder for profiles of the server in this round; empty: none
+}
+
+// outcome is what one round of one program has shown. Figures that do not belong to the scene's kind are zero.
+type outcome struct {
+	Failed      string        `json:"failed,omitempty"` // what was lost or went wrong with deliveries
+	Expected    uint64        `json:"expected"`         // deliveries; of a connect scene: connections
+	Delivered   uint64        `json:"delivered"`
+	CPU         time.Duration `json:"cpuNs"`              // of the program, in the window
+	RedisCPU    time.Duration `json:"redisCPUNs"`         // of Redis, in the window
+	Allocations float64       `json:"allocations"`        // of the program in the window; below zero: not told
+	Rate        float64       `json:"rate"`               // messages or connections a second that were reached
+	Late        time.Duration `json:"lateNs"`             // see publish.Sent
+	P50         time.Duration `json:"p50Ns"`              // from the publisher's stamp to the driver's read
+	P99         time.Duration `json:"p99Ns"`              // the same
+	Max         time.Duration `json:"maxNs"`              // the same
+	Before      int64         `json:"rssBeforeBytes"`     // RSS before the first connection
+	RSS         int64         `json:"rssBytes"`           // at the end
+	PSS         int64         `json:"pssBytes"`           // at the end
+	Descriptors int           `json:"descriptors"`        // at the end
+	Goroutines  int           `json:"goroutines"`         // at the end; below zero: not told
+	Opened      time.Duration `json:"openedNs"`           // how long it took to open all connections
+	Profiled    bool          `json:"profiled,omitempty"` // the figures hold the profiler's own cost
+}
+
+// round measures one program in one scene. An error means that it could not be measured; what was lost is in the outcome.
+func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out outcome, err error) {
+	r, err := p.start(ctx, engine, l.redis)
+	if err != nil {
+		return out, err
+	}
+	defer r.stop()
+	before, err := process.MemoryOf(r.child.PID())
+	if err != nil {
+		return out, err
+	}
+	out.Before, out.Goroutines, out.Allocations = before.RSS, -1, -1
+	fleet := drive.NewFleet(l.driver)
+	defer fleet.Close()
+	plan, err := s.plan(r)
+	if err != nil {
+		return out, err
+	}
+	watch := l.watch(ctx, r)
+	opened, err := fleet.Open(plan)
+	if err != nil {
+		return out, errors.Join(fmt.Errorf("open %d connections to %s: %w", s.screens(), p.name, err), r.ended())
+	}
+	out.Opened = time.Duration(opened.TookNs)
+	switch s.kind {
+	case connect:
+		watch.read(&out)
+		out.Expected, out.Delivered = uint64(s.screens()), uint64(opened.Up)
+		out.Rate = float64(opened.Up) / out.Opened.Seconds()
+		out.P50, out.P99, out.Max = opened.Latency.Quantile(0.5), opened.Latency.Quantile(0.99), opened.Latency.Max()
+		err = watch.err
+	case idle:
+		err = l.rest(ctx, fleet, &out)
+	case fanOut:
+		err = l.deliver(ctx, s, engine, r, fleet, &out)
+	}
+	if err != nil {
+		return out, errors.Join(fmt.Errorf("measure %s: %w", p.name, err), r.ended())
+	}
+	return out, l.look(ctx, r, s.name+"-"+engine, &out)
+}
+
+// ended returns why the program ended, or nil if it runs.
+func (r *running) ended() error {
+	select {
+	case <-r.child.Done():
+		return r.child.Err()
+	default:
+		return nil
+	}
+}
+
+// plan returns the connections of s to r.
+func (s scene) plan(r *running) (drive.Plan, error) {
+	plan := drive.Plan{Address: r.address, Origin: r.origin, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
+	if s.kind == connect {
+		plan.Rate = s.rate
+	}
+	for i := range plan.Screens {
+		tenant := i % s.tenants
+		cookie, err := r.cookie(i, tenant)
+		if err != nil {
+			return plan, err
+		}
+		plan.Screens[i] = drive.Screen{Tenant: tenant, Path: r.path(tenant), Cookie: cookie}
+	}
+	return plan, nil
+}
+
+// rest lets idle connections settle. None may end meanwhile.
+func (l *lab) rest(ctx context.Context, fleet *drive.Fleet, out *outcome) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(l.pace.settle):
+	}
+	counts, err := fleet.Counts()
+	if counts.Closed > 0 {
+		out.Failed = fmt.Sprintf("%d idle connections ended: %s", counts.Closed, counts.Why)
+	}
+	return err
+}
+
+// deliver publishes, first to warm up, then for the window, and counts what arrives.
+func (l *lab) deliver(ctx context.Context, s scene, engine string, r *running, fleet *drive.Fleet, out *outcome) (err error) {
+	door, err := r.door()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, door.Close()) }()
+	publisher, err := publish.New(door, s.load(), now)
+	if err != nil {
+		return err
+	}
+	warm, err := publisher.Run(ctx, l.pace.warm)
+	if err != nil {
+		return err
+	}
+	counts, err := l.await(ctx, fleet, uint64(warm.Messages*s.each))
+	if err != nil {
+		return err
+	}
+	if out.Failed = fault(counts, uint64(warm.Messages*s.each)); out.Failed != "" {
+		out.Failed = "while warming up: " + out.Failed
+	}
+	if err := fleet.Reset(); err != nil {
+		return err
+	}
+	profiled := l.profileWhile(ctx, r, s.name+"-"+engine)
+	watch := l.watch(ctx, r)
+	sent, err := publisher.Run(ctx, l.pace.window)
+	if err != nil {
+		return err
+	}
+	out.Expected = uint64(sent.Messages * s.each)
+	counts, err = l.await(ctx, fleet, out.Expected)
+	watch.read(out)
+	if err := errors.Join(err, watch.err, <-profiled); err != nil {
+		return err
+	}
+	out.Profiled = l.profileTo != "" && r.admin != ""
+	out.Delivered, out.Rate, out.Late = counts.Delivered, float64(sent.Messages)/sent.Took.Seconds(), sent.Late
+	if out.Failed == "" {
+		out.Failed = fault(counts, out.Expected)
+	}
+	latencies, err := fleet.Latency()
+	if err != nil {
+		return err
+	}
+	out.P50, out.P99, out.Max = latencies.Quantile(0.5), latencies.Quantile(0.99), latencies.Max()
+	return nil
+}
+
+// await waits until the fleet has received what is expected, or something that is not expected, or until nothing has come
+// for a while.
+func (l *lab) await(ctx context.Context, fleet *drive.Fleet, expected uint64) (drive.Counts, error) {
+	var last drive.Counts
+	for changed := time.Now(); ; {
+		counts, err := fleet.Counts()
+		if err != nil || counts.Delivered >= expected {
+			return counts, err
+		}
+		if counts != last {
+			last, changed = counts, time.Now()
+		}
+		if time.Since(changed) > l.pace.silence {
+			return counts, nil
+		}
+		select {
+		case <-ctx.Done():
+			return counts, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// fault says in words what is wrong with counts, or nothing.
+func fault(c drive.Counts, expected uint64) string {
+	if c.Delivered == expected && c.Missing+c.Twice+c.Foreign+c.Broken+c.Closed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d delivered, %d missing before a later one, %d twice, %d of other tenants, %d broken frames, %d connections ended; first: %s",
+		c.Delivered, expected, c.Missing, c.Twice, c.Foreign, c.Broken, c.Closed, c.Why)
+}
+
+// look reads what the program holds at the end of a round.
+func (l *lab) look(ctx context.Context, r *running, name string, out *outcome) error {
+	held, err := process.MemoryOf(r.child.PID())
+	if err != nil {
+		return err
+	}
+	out.RSS, out.PSS = held.RSS, held.PSS
+	if out.Descriptors, err = process.Descriptors(r.child.PID()); err != nil {
+		return err
+	}
+	if r.admin == "" {
+		return nil
+	}
+	if out.Goroutines, err = goroutines(ctx, r.admin); err != nil {
+		return err
+	}
+	if l.profileTo == "" {
+		return nil
+	}
+	return profile(ctx, r.admin, "heap", 0, filepath.Join(l.profileTo, name+".heap.pb.gz"))
+}
+
+// profileWhile begins a CPU profile of the window, if profiles are wished. The channel has one value, at its end.
+func (l *lab) profileWhile(ctx context.Context, r *running, name string) <-chan error {
+	done := make(chan error, 1)
+	if l.profileTo == "" || r.admin == "" {
+		done <- nil
+		return done
+	}
+	go func() {
+		done <- profile(ctx, r.admin, "profile", max(l.pace.window, time.Second), filepath.Join(l.profileTo, name+".cpu.pb.gz"))
+	}()
+	return done
+}
+
+// watch is the accounts of CPU time and allocations at the start of a window.
+type watch struct {
+	lab        *lab
+	ctx        context.Context //nolint:containedctx // lives no longer than the call that made it
+	r          *running
+	cpu, redis time.Duration
+	allocated  float64
+	err        error
+}
+
+func (l *lab) watch(ctx context.Context, r *running) *watch {
+	w := &watch{lab: l, ctx: ctx, r: r}
+	w.allocated = w.allocations() // first: to be asked is work too
+	w.cpu, w.redis = w.used()
+	return w
+}
+
+// read puts the differences since the start into out.
+func (w *watch) read(out *outcome) {
+	cpu, redis := w.used()
+	out.CPU, out.RedisCPU = cpu-w.cpu, redis-w.redis
+	if w.allocated >= 0 {
+		out.Allocations = w.allocations() - w.allocated
+	}
+}
+
+func (w *watch) used() (program, redis time.Duration) {
+	program, err := process.CPU(w.r.child.PID())
+	w.err = errors.Join(w.err, err)
+	if w.lab.redisPID != 0 {
+		redis, err = process.CPU(w.lab.redisPID)
+		w.err = errors.Join(w.err, err)
+	}
+	return program, redis
+}
+
+// allocations returns the program's count, or -1 if it does not tell.
+func (w *watch) allocations() float64 {
+	if w.r.admin == "" {
+		return -1
+	}
+	count, err := allocations(w.ctx, w.r.admin)
+	if err != nil {
+		w.err = errors.Join(w.err, err)
+		return -1
+	}
+	return count
+}
+
+// driverCommand returns this program's own command line as a driver.
+func driverCommand() (func() *exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program: %w", err)
+	}
+	return func() *exec.Cmd { return exec.Command(self, roleDriver) }, nil //nolint:gosec,noctx // the fleet ends it
+}
