@@ -174,7 +174,7 @@ func say(w http.ResponseWriter, status int, text string) {
 // acceptsGzip reports whether a client takes gzip: it names it, or "*", and not with the weight 0.
 func acceptsGzip(values []string) bool {
 	accepted := false
-	for _, part := range strings.Split(strings.Join(values, ","), ",") {
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		coding, params, _ := strings.Cut(part, ";")
 		coding = strings.ToLower(strings.TrimSpace(coding))
 		if coding != "gzip" && coding != "*" {

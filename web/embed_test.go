@@ -13,24 +13,22 @@ import (
 // budget is how much the page may weigh over the line: a bad 2G line of 50 kbit/s carries it in seven seconds.
 const budget = 40 << 10
 
-func get(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
+// reply is an answer of the handler.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, h http.Handler, method, target string, header ...string) reply {
 	t.Helper()
-	r := httptest.NewRequest(method, target, nil)
+	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return reply{w.Code, w.Header(), w.Body.String()}
 }
 
 func TestFilesHaveTheirTypesAndTheSecurityHeaders(t *testing.T) {
@@ -40,17 +38,17 @@ func TestFilesHaveTheirTypesAndTheSecurityHeaders(t *testing.T) {
 		"/app.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml",
 	} {
 		r := get(t, h, http.MethodGet, target)
-		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != kind || body(t, r) == "" {
-			t.Errorf("%s: got %d, %q; want 200, %q and a body", target, r.StatusCode, r.Header.Get("Content-Type"), kind)
+		if r.status != http.StatusOK || r.header.Get("Content-Type") != kind || r.body == "" {
+			t.Errorf("%s: got %d, %q; want 200, %q and a body", target, r.status, r.header.Get("Content-Type"), kind)
 		}
-		if got := r.Header.Get("Cache-Control"); got != "no-cache" {
+		if got := r.header.Get("Cache-Control"); got != "no-cache" {
 			t.Errorf("%s: Cache-Control is %q; want no-cache", target, got)
 		}
 		wantSecure(t, target, r)
 	}
 }
 
-func wantSecure(t *testing.T, target string, r *http.Response) {
+func wantSecure(t *testing.T, target string, r reply) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"Content-Security-Policy":      contentSecurityPolicy,
@@ -59,7 +57,7 @@ func wantSecure(t *testing.T, target string, r *http.Response) {
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
 	} {
-		if got := r.Header.Get(name); got != want {
+		if got := r.header.Get(name); got != want {
 			t.Errorf("%s: %s is %q; want %q", target, name, got, want)
 		}
 	}
@@ -71,7 +69,7 @@ func TestPolicyAllowsNothingInline(t *testing.T) {
 			t.Errorf("the policy has %q in it: %s", word, contentSecurityPolicy)
 		}
 	}
-	page := body(t, get(t, Handler(), http.MethodGet, "/"))
+	page := get(t, Handler(), http.MethodGet, "/").body
 	for _, mark := range []string{" style=", " onclick=", " onload=", "<style", "javascript:"} {
 		if strings.Contains(page, mark) {
 			t.Errorf("index.html has %q in it, which the policy blocks", mark)
@@ -83,8 +81,8 @@ func TestWhatIsNotThere(t *testing.T) {
 	h := Handler()
 	for _, target := range []string{"/x", "/dist/", "/.keep", "/app.js/", "/index.html/", "//", "/../embed.go", "/%2e%2e/embed.go", "/app.js%00", "/APP.JS"} {
 		r := get(t, h, http.MethodGet, target)
-		if text := body(t, r); r.StatusCode != http.StatusNotFound || !strings.Contains(text, "There is no such page") {
-			t.Errorf("%s: got %d %q; want 404 in words", target, r.StatusCode, text)
+		if text := r.body; r.status != http.StatusNotFound || !strings.Contains(text, "There is no such page") {
+			t.Errorf("%s: got %d %q; want 404 in words", target, r.status, text)
 		}
 		wantSecure(t, target, r)
 	}
@@ -94,8 +92,8 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	h := Handler()
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
 		r := get(t, h, method, "/")
-		if r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("%s: got %d, Allow %q; want 405, %q", method, r.StatusCode, r.Header.Get("Allow"), "GET, HEAD")
+		if r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: got %d, Allow %q; want 405, %q", method, r.status, r.header.Get("Allow"), "GET, HEAD")
 		}
 	}
 }
@@ -104,14 +102,14 @@ func TestHeadHasNoBody(t *testing.T) {
 	srv := httptest.NewServer(Handler())
 	defer srv.Close()
 	for _, target := range []string{"/", "/app.js", "/none"} {
-		r, err := http.Head(srv.URL + target)
+		r, err := srv.Client().Head(srv.URL + target)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := body(t, r)
+		text, err := io.ReadAll(r.Body)
 		_ = r.Body.Close()
-		if text != "" || r.Header.Get("Content-Type") == "" {
-			t.Errorf("HEAD %s: got %q, type %q; want no body, and a type", target, text, r.Header.Get("Content-Type"))
+		if err != nil || len(text) > 0 || r.Header.Get("Content-Type") == "" {
+			t.Errorf("HEAD %s: got %q, %v, type %q; want no body, and a type", target, text, err, r.Header.Get("Content-Type"))
 		}
 	}
 }
@@ -119,16 +117,16 @@ func TestHeadHasNoBody(t *testing.T) {
 func TestWhatTheBrowserHasIsNotSentAgain(t *testing.T) {
 	h := Handler()
 	for _, coding := range []string{"identity", "gzip"} {
-		tag := get(t, h, http.MethodGet, "/app.js", "Accept-Encoding", coding).Header.Get("ETag")
+		tag := get(t, h, http.MethodGet, "/app.js", "Accept-Encoding", coding).header.Get("ETag")
 		if len(tag) < 10 || strings.HasPrefix(tag, "W/") {
 			t.Fatalf("%s: ETag is %q; want a strong one", coding, tag)
 		}
 		r := get(t, h, http.MethodGet, "/app.js", "Accept-Encoding", coding, "If-None-Match", tag)
-		if r.StatusCode != http.StatusNotModified || body(t, r) != "" {
-			t.Errorf("%s: got %d; want 304", coding, r.StatusCode)
+		if r.status != http.StatusNotModified || r.body != "" {
+			t.Errorf("%s: got %d; want 304", coding, r.status)
 		}
-		if r := get(t, h, http.MethodGet, "/app.js", "Accept-Encoding", coding, "If-None-Match", `"older"`); r.StatusCode != http.StatusOK {
-			t.Errorf("%s with an older tag: got %d; want 200", coding, r.StatusCode)
+		if r := get(t, h, http.MethodGet, "/app.js", "Accept-Encoding", coding, "If-None-Match", `"older"`); r.status != http.StatusOK {
+			t.Errorf("%s with an older tag: got %d; want 200", coding, r.status)
 		}
 	}
 }
@@ -136,10 +134,11 @@ func TestWhatTheBrowserHasIsNotSentAgain(t *testing.T) {
 func TestTagFollowsTheContent(t *testing.T) {
 	tag := func(content string) string {
 		h := newHandler(fstest.MapFS{"index.html": {Data: []byte(content)}})
-		return get(t, h, http.MethodGet, "/").Header.Get("ETag")
+		return get(t, h, http.MethodGet, "/").header.Get("ETag")
 	}
-	if tag("a") != tag("a") || tag("a") == tag("b") {
-		t.Errorf("tags of a, a, b: %s %s %s; want the same, the same, another", tag("a"), tag("a"), tag("b"))
+	first, again, other := tag("a"), tag("a"), tag("b")
+	if first != again || first == other {
+		t.Errorf("the tags are %s, again %s, and %s of another file; want the same twice, and another one", first, again, other)
 	}
 }
 
@@ -147,15 +146,15 @@ func TestPageKeepsToItsBudgetZipped(t *testing.T) {
 	h := Handler()
 	total := 0
 	for _, target := range []string{"/", "/app.js", "/app.css", "/icon.svg"} {
-		plain := body(t, get(t, h, http.MethodGet, target))
+		plain := get(t, h, http.MethodGet, target).body
 		r := get(t, h, http.MethodGet, target, "Accept-Encoding", "br, gzip")
-		sent := body(t, r)
+		sent := r.body
 		total += len(sent)
-		if r.Header.Get("Content-Encoding") != "gzip" {
+		if r.header.Get("Content-Encoding") != "gzip" {
 			continue // so small that it does not pay
 		}
-		if r.Header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("%s: Vary is %q", target, r.Header.Get("Vary"))
+		if r.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: Vary is %q", target, r.header.Get("Vary"))
 		}
 		z, err := gzip.NewReader(strings.NewReader(sent))
 		if err != nil {
@@ -189,12 +188,12 @@ func TestAcceptsGzip(t *testing.T) {
 func TestWithoutFilesItSaysHowToBuildThem(t *testing.T) {
 	h := newHandler(fstest.MapFS{".keep": {}, ".hidden.html": {Data: []byte("x")}, "notes.txt": {Data: []byte("x")}})
 	r := get(t, h, http.MethodGet, "/")
-	if text := body(t, r); r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "make web") {
-		t.Errorf("got %d %q; want 503 and how to build the page", r.StatusCode, text)
+	if text := r.body; r.status != http.StatusServiceUnavailable || !strings.Contains(text, "make web") {
+		t.Errorf("got %d %q; want 503 and how to build the page", r.status, text)
 	}
 	for _, target := range []string{"/.keep", "/.hidden.html", "/notes.txt"} {
-		if r := get(t, h, http.MethodGet, target); r.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: got %d; want 404", target, r.StatusCode)
+		if r := get(t, h, http.MethodGet, target); r.status != http.StatusNotFound {
+			t.Errorf("%s: got %d; want 404", target, r.status)
 		}
 	}
 }

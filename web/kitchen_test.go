@@ -17,7 +17,7 @@ import (
 // kitchen is a server of one kitchen that keeps just enough of docs/protocol.md for the page, so that a test can do with
 // it what a real server does only in bad hours.
 type kitchen struct {
-	*httptest.Server
+	URL string
 
 	mu       sync.Mutex
 	info     map[string]any // of GET /api/ws; nil: nobody is signed in
@@ -70,10 +70,11 @@ func openKitchen(t *testing.T, id string, channels ...string) *kitchen {
 	mux.HandleFunc("/api/ws", k.serveLine)
 	mux.HandleFunc("POST /signout", k.serveSignOut)
 	mux.Handle("/", web.Handler())
-	k.Server = httptest.NewServer(mux)
+	srv := httptest.NewServer(mux)
+	k.URL = srv.URL
 	t.Cleanup(func() {
 		k.cut()
-		k.Server.Close()
+		srv.Close()
 	})
 	return k
 }

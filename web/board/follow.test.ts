@@ -60,14 +60,14 @@ const history = (offsets: number[], gap?: string) => ({
 test("subscribes to all, and reads the newest part of the history", () => {
   const page = new Page("a", "b");
   assert.deepEqual(page.sent, [{ id: 1, subscribe: { channel: "a" } }, { id: 2, subscribe: { channel: "b" } }]);
-  page.hear(subscribed(90));
-  assert.deepEqual(page.sent[2], { id: 3, history: { channel: "a", limit: HISTORY, since: { epoch: "e", offset: 90 - HISTORY } } });
+  page.hear(subscribed(HISTORY + 90));
+  assert.deepEqual(page.sent[2], { id: 3, history: { channel: "a", limit: HISTORY, since: { epoch: "e", offset: 90 } } });
   page.hear({ subscribed: { channel: "b", epoch: "e", offset: 0, recovered: false } });
   assert.equal(page.isSynced, false);
-  page.message(91); // held until the history is there
+  page.message(HISTORY + 91); // held until the history is there
   assert.deepEqual(page.offsets, []);
-  page.hear(history([89, 90]));
-  assert.deepEqual(page.offsets, [91, 90, 89]);
+  page.hear(history([HISTORY + 89, HISTORY + 90]));
+  assert.deepEqual(page.offsets, [HISTORY + 91, HISTORY + 90, HISTORY + 89]);
   assert.equal(page.isSynced, true);
 });
 

@@ -6,8 +6,11 @@
 import { behind, type Channel, type Channels } from "./channel.ts";
 import type { Frame, Position, Problem } from "./frame.ts";
 
-/** How many messages of a channel are read from its history. A quarter of the log, and far more than a batch has states. */
-export const HISTORY = 50;
+/**
+ * How many messages of a channel are read from its history: all that a server keeps if it was not told otherwise, for what
+ * was said of a batch when it was created may lie that far back. It is 175 KB at most, and 20 KB compressed.
+ */
+export const HISTORY = 500;
 
 /** How many messages of a channel are held while its history is on the way. More means that we are too slow to follow anyhow. */
 export const MAX_HELD = 1000;

@@ -47,7 +47,7 @@ export function zone(minutesWest: number): string {
   }
 }
 
-/** Returns the time of day with its zone: "14.05 WIB". */
-export function clockWithZone(language: Language, ms: number): string {
-  return `${clock(language, ms)} ${zone(new Date(ms).getTimezoneOffset())}`.trim();
+/** Returns the name of this device's time zone at a time, or "" if it is none of Indonesia. */
+export function zoneAt(ms: number): string {
+  return zone(new Date(ms).getTimezoneOffset());
 }

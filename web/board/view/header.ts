@@ -1,7 +1,7 @@
 /** The head of the page: whose kitchen, the lamp, the last message, the banner of a broken line. */
 
 import { byId, setIcon, setOneOf, setText } from "../dom.ts";
-import { age, clock, clockWithZone } from "../format.ts";
+import { age, clock, zoneAt } from "../format.ts";
 import { fresh, lamp, type Lamp } from "../connection.ts";
 import { say } from "../words.ts";
 import { serverNow, type Part, type View } from "./view.ts";
@@ -36,7 +36,7 @@ export function header(): Part {
     setText(lampWord, say(l, shows));
     if (lampIcon !== null) setIcon(lampIcon, ICONS[shows]);
     setText(last, state.newestAt === undefined ? say(l, "noMessage") : say(l, "lastMessage", { age: age(l, serverNow(view) - state.newestAt) }));
-    setText(time, clockWithZone(l, serverNow(view)));
+    setText(time, `${clock(l, serverNow(view))} ${zoneAt(now)}`.trim());
     document.body.classList.toggle("stale", !fresh(state.connection, now));
     banner(view);
   };

@@ -1,7 +1,7 @@
 /** The batches of the kitchen as cards. */
 
 import { byId, el, icon, List, setIcon, setOneOf, setText, type Row } from "../dom.ts";
-import { age, amount, clockWithZone, UNKNOWN } from "../format.ts";
+import { age, amount, clock, UNKNOWN, zoneAt } from "../format.ts";
 import { gravest, type Severity } from "../alert.ts";
 import { say, type Word } from "../words.ts";
 import { sorted, type Production, type Status } from "../production.ts";
@@ -82,7 +82,7 @@ function card(): Row<Card> {
     setText(percent, p.progress === undefined ? UNKNOWN : `${amount(l, p.progress)} %`);
     temperature.update(view, degrees(view, p.coreTemperature), p.targetTemperature === undefined ? "" : say(l, "target", { n: amount(l, p.targetTemperature) }));
     portions.update(view, amount(l, p.actualPortions), `/ ${amount(l, p.plannedPortions)}`);
-    eatBy.update(view, p.consumeBy === undefined ? UNKNOWN : clockWithZone(l, p.consumeBy), "");
+    eatBy.update(view, p.consumeBy === undefined ? UNKNOWN : clock(l, p.consumeBy), p.consumeBy === undefined ? "" : zoneAt(p.consumeBy));
     setText(changed, say(l, "changed", { age: age(l, serverNow(view) - p.changedAt) }));
     setText(doubtful, p.doubtful ? say(l, "doubtful") : "");
   };
