@@ -58,7 +58,7 @@ func readRules(doc string) ([]rule, error) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	name := regexp.MustCompile("`([a-z0-9/.]+)`")
 	var rules []rule
-	for _, line := range strings.Split(section, "\n") {
+	for line := range strings.SplitSeq(section, "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) != 4 || !strings.Contains(cells[1], "`") {
 			continue
