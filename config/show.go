@@ -33,7 +33,7 @@ func (l *loader) found() []effective {
 // how long they are.
 func (c Config) Show(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(tw, "# engine: %s\n", c.engine()) // a tabwriter keeps its first error for Flush
+	_, _ = fmt.Fprintf(tw, "# engine: %s\n", c.Engine()) // a tabwriter keeps its first error for Flush
 	section := ""
 	for _, e := range c.effective {
 		if e.section != section {
@@ -69,9 +69,21 @@ func absent(e effective) string {
 	return "default: " + what
 }
 
-func (c Config) engine() string {
+// Engine names the engine that this configuration asks for, with its address, for people.
+func (c Config) Engine() string {
 	if c.Redis.Enabled() {
 		return "redis at " + c.Redis.String()
 	}
 	return "memory"
+}
+
+// IsSet reports whether the setting called key got its value from the environment or the file. It is for callers whose own
+// default is another one.
+func (c Config) IsSet(key string) bool {
+	for _, e := range c.effective {
+		if e.name == key {
+			return e.source.given()
+		}
+	}
+	panic("config: there is no setting " + key)
 }
