@@ -52,7 +52,7 @@ func (g *Gateway) explain(id protocol.ID, err error) *protocol.CommandError {
 		known.ID = id
 		return known
 	case errors.Is(err, realtime.ErrNoChannel):
-		return &protocol.CommandError{ID: id, Code: protocol.ErrNoChannel, Message: "no such channel for this connection; GET /api/ws lists yours"}
+		return protocol.NoSuchChannel(id)
 	case errors.Is(err, realtime.ErrKeyReused):
 		return &protocol.CommandError{ID: id, Code: protocol.ErrKeyReused, Message: "this id was used before with other data; use a new one"}
 	case errors.Is(err, realtime.ErrInvalid):

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"time"
@@ -171,7 +172,7 @@ func (s *session) onFrame() error {
 	now := s.gw.clock()
 	s.lastRead.Store(int64(now))
 	if s.gw.echo == nil && !s.budget.take(now) {
-		return &protocol.CloseError{Code: protocol.ClosePolicy, Reason: "too many messages"}
+		return &protocol.CloseError{Code: protocol.CloseTooFast}
 	}
 	return nil
 }
@@ -184,7 +185,11 @@ func (s *session) answerClose(code protocol.Code) {
 		return
 	}
 	s.code = code
-	s.write(protocol.AppendClose(nil, code, " ")) // RFC 6455 asks for the code; the reason is ours, and we have none
+	var payload []byte // RFC 6455 asks for the peer's code back; a reason would be ours, and we have none
+	if code != protocol.CloseNoStatus {
+		payload = binary.BigEndian.AppendUint16(nil, uint16(code))
+	}
+	s.write(protocol.AppendFrame(nil, protocol.OpClose, payload))
 	if s.state == open {
 		s.state = closing
 	}
