@@ -3,6 +3,7 @@ package realtime
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kentongan/tenant"
@@ -76,6 +77,10 @@ func NewNames(patterns []Pattern) (*Names, error) {
 		}
 		if other, ok := seen[key]; ok {
 			errs = append(errs, fmt.Errorf("%w %q: its channels would have the same name %q as those of %q", ErrPattern, p.Spelling, c.name, other))
+			continue
+		}
+		if i := slices.IndexFunc(n.patterns, func(other compiled) bool { return clash(&other, &c) }); i >= 0 {
+			errs = append(errs, fmt.Errorf("%w %q: some name is a channel of it and another one of %q", ErrPattern, p.Spelling, n.patterns[i].Spelling))
 			continue
 		}
 		seen[key] = p.Spelling
