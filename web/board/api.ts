@@ -19,9 +19,14 @@ const MAX_CHANNELS = 100;
 export async function admission(chosen: string | undefined, signal: AbortSignal): Promise<Admission> {
   const response = await fetch("/api/ws", { headers: { accept: "application/json" }, cache: "no-store", credentials: "same-origin", signal });
   if (response.status === 401) return { denial: "signed-out" };
-  if (response.status === 403) return { denial: "forbidden" };
+  if (response.status === 403) return { denial: readRefusal(await response.json()) };
   if (!response.ok) throw new Error(`connection info: status ${response.status}`);
   return readAdmission(await response.json(), chosen);
+}
+
+/** Reads why a status 403 was answered: an account without a kitchen, or anything else about the way in which we came. */
+export function readRefusal(answer: unknown): Denial {
+  return text(field(answer, "error"), "code") === "no_tenant" ? "forbidden" : "refused";
 }
 
 /** Reads the connection info. It throws if it has not the shape that it should have. */

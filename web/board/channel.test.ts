@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { readAdmission } from "./api.ts";
+import { readAdmission, readRefusal } from "./api.ts";
 import { behind, channelsOf, isTenant, label, missing, standing, unseen } from "./channel.ts";
 
 const at = (epoch: string, offset: number) => ({ epoch, offset });
@@ -51,4 +51,9 @@ test("the connection info is a kitchen, or a reason for none", () => {
   assert.deepEqual(readAdmission(info({ sppgId: null }), "not a tenant"), { denial: "choose" });
   assert.deepEqual(readAdmission(info({ sppgId: "" }), "s9"), { kitchen: { tenant: "s9", name: undefined, channels: channelsOf("s9") } });
   for (const answer of [null, {}, [], info(null), { success: false, data: {} }, "x"]) assert.throws(() => readAdmission(answer, undefined));
+});
+
+test("a refusal tells the account from the way in which one came", () => {
+  assert.equal(readRefusal({ success: false, error: { code: "no_tenant", message: "" } }), "forbidden");
+  for (const answer of [{ success: false, error: { code: "origin_not_allowed" } }, { error: "no_tenant" }, null, "x"]) assert.equal(readRefusal(answer), "refused");
 });

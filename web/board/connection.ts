@@ -9,8 +9,8 @@
 
 export type Phase = "asking" | "denied" | "opening" | "open" | "waiting" | "ended";
 
-/** Why nothing can be shown: not signed in, signed in without a kitchen, or free to choose one. */
-export type Denial = "signed-out" | "forbidden" | "choose";
+/** Why nothing can be shown: not signed in, signed in without a kitchen, not by this address or browser, or free to choose one. */
+export type Denial = "signed-out" | "forbidden" | "refused" | "choose";
 
 export interface Connection {
   readonly phase: Phase;

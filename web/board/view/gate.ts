@@ -5,8 +5,18 @@ import { say, type Word } from "../words.ts";
 import type { Denial } from "../connection.ts";
 import type { Part } from "./view.ts";
 
-const TITLES: Readonly<Record<Denial, Word>> = { "signed-out": "signedOutTitle", forbidden: "forbiddenTitle", choose: "chooseTitle" };
-const TEXTS: Readonly<Record<Denial, Word>> = { "signed-out": "signedOutText", forbidden: "forbiddenText", choose: "chooseText" };
+const TITLES: Readonly<Record<Denial, Word>> = {
+  "signed-out": "signedOutTitle",
+  forbidden: "forbiddenTitle",
+  refused: "refusedTitle",
+  choose: "chooseTitle",
+};
+const TEXTS: Readonly<Record<Denial, Word>> = {
+  "signed-out": "signedOutText",
+  forbidden: "forbiddenText",
+  refused: "refusedText",
+  choose: "chooseText",
+};
 
 /** Returns the part that shows either the gate or the board. retry asks the server again who we are. */
 export function gate(retry: () => void): Part {
