@@ -70,8 +70,10 @@ endif
 ##@ Make
 
 .PHONY: gen
-gen: web ## write all generated files anew
-	go generate ./...
+gen: web ## write all generated files anew: web/dist and docs/configuration.md
+	@mkdir -p $(MAKE_DIR)
+	go run ./cmd/kentongan config doc >$(MAKE_DIR)/configuration.md
+	cp $(MAKE_DIR)/configuration.md docs/configuration.md
 
 .PHONY: web
 web: web/node_modules/.package-lock.json ## build the pages that the binary holds (web/dist)

@@ -79,6 +79,22 @@ func TestFirstPageShowsTheMessage(t *testing.T) {
 	s.wait("!document.body.innerText.includes('batch-of-others')")
 }
 
+// The live view says that its line is down, comes back by itself, and shows what it missed.
+func TestFirstPageResumes(t *testing.T) {
+	srv := serve(t)
+	network := newLine(t, srv.Addr)
+	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+network.Addr+"/")
+	s.waitText("Terhubung")
+	srv.publish("production:updates:sppg_7", update("before-the-cut"))
+	s.waitText("before-the-cut")
+	network.Cut()
+	s.waitText("Terputus")
+	srv.publish("production:updates:sppg_7", update("during-the-cut"))
+	network.Mend()
+	s.waitText("during-the-cut")
+	s.wait("document.getElementById('lamp-word').textContent === 'Terhubung'")
+}
+
 func TestWithoutSessionThereIsNoSocket(t *testing.T) {
 	srv := serve(t)
 	host := appHost(t, srv.Addr)
