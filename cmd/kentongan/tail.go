@@ -22,6 +22,7 @@ type tailCommand struct {
 	Cookie   string   `help:"Session cookie instead of an API key, as kentongan token prints it." placeholder:"NAME=VALUE"`
 	Since    string   `help:"Begin after this EPOCH/OFFSET (of one channel), or with 'oldest' at the oldest that is held; without it with what comes now." placeholder:"POSITION"`
 	Format   string   `help:"What a line holds: ${enum}. json: channel, position, time, data; data: the data alone; text: for people." enum:"json,data,text" default:"json"`
+	Limit    int      `short:"n" help:"End after so many messages; 0 never ends." default:"0" placeholder:"COUNT"`
 	Channels []string `arg:"" name:"channel" help:"Channels as they are called in Redis."`
 }
 
@@ -66,6 +67,7 @@ type tail struct {
 	client *http.Client
 	format string
 	oldest bool // begin with the oldest that is held
+	left   int  // messages to print before the end; negative: without end
 
 	names     []string
 	at        map[string]position // where each channel is; without an entry: nothing has come yet
@@ -86,8 +88,14 @@ func newTail(c *tailCommand, w *world) (*tail, error) {
 		return nil, err
 	}
 	t := &tail{
-		w: w, server: c.Server, url: u.String(), header: http.Header{}, client: newHTTPClient(0), format: c.Format,
+		w: w, server: c.Server, url: u.String(), header: http.Header{}, client: newHTTPClient(0), format: c.Format, left: c.Limit,
 		at: map[string]position{}, wait: firstWait,
+	}
+	switch {
+	case c.Limit < 0:
+		return nil, usage("--limit must not be negative")
+	case c.Limit == 0:
+		t.left = -1
 	}
 	for _, name := range c.Channels {
 		if !slices.Contains(t.names, name) {
@@ -138,6 +146,9 @@ func (t *tail) setSince(since string) error {
 	return nil
 }
 
+// errEnough ends a tail that has printed what was asked for.
+var errEnough = errors.New("enough")
+
 // permanent is an error after which trying again changes nothing.
 type permanent struct{ error }
 
@@ -147,6 +158,9 @@ func (e permanent) Unwrap() error { return e.error }
 func (t *tail) follow(ctx context.Context) error {
 	for {
 		err := t.session(ctx)
+		if errors.Is(err, errEnough) {
+			return nil
+		}
 		if ctx.Err() != nil {
 			return errInterrupted
 		}
@@ -198,11 +212,18 @@ func (t *tail) session(ctx context.Context) error {
 	t.connected = true
 	conn.SetReadLimit(maxAnswerBytes)
 	s := &tailSession{tail: t, conn: conn, silence: defaultSilence}
-	err = s.run(ctx)
-	if ctx.Err() != nil {
-		// Ctrl-C: the server should not take us for a broken line. It may be gone, so its answer is not worth an error.
+	bye := make(chan struct{})
+	// Ctrl-C: the server should not take us for a broken line. It may be gone, so its answer is not worth an error.
+	stay := context.AfterFunc(ctx, func() {
+		defer close(bye)
 		_ = conn.Close(websocket.StatusNormalClosure, "")
-		return errInterrupted
+	})
+	err = s.run(context.WithoutCancel(ctx))
+	if !stay() {
+		<-bye
+	}
+	if errors.Is(err, errEnough) {
+		_ = conn.Close(websocket.StatusNormalClosure, "") // as above
 	}
 	return t.closed(err)
 }

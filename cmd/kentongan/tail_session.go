@@ -104,7 +104,7 @@ func (s *tailSession) read(ctx context.Context) (frame, error) {
 	var f frame
 	switch {
 	case err == nil:
-	case ctx.Err() == nil && limited.Err() != nil:
+	case limited.Err() != nil:
 		return f, fmt.Errorf("no sign of life for %s", s.silence)
 	default:
 		return f, fmt.Errorf("connection lost: %w", err)
@@ -234,6 +234,11 @@ func (s *tailSession) print(m message) error {
 		return permanent{fmt.Errorf("write message: %w", err)}
 	}
 	s.at[m.Channel] = position{m.Epoch, m.Offset}
+	if s.left > 0 {
+		if s.left--; s.left == 0 {
+			return errEnough
+		}
+	}
 	return nil
 }
 
