@@ -76,11 +76,13 @@ func NewNames(patterns []Pattern) (*Names, error) {
 			key += " (global)"
 		}
 		if other, ok := seen[key]; ok {
-			errs = append(errs, fmt.Errorf("%w %q: its channels would have the same name %q as those of %q", ErrPattern, p.Spelling, c.name, other))
+			errs = append(errs, fmt.Errorf("%w %q: its channels would have the same name %q as those of %q",
+				ErrPattern, p.Spelling, c.name, other))
 			continue
 		}
 		if i := slices.IndexFunc(n.patterns, func(other compiled) bool { return clash(&other, &c) }); i >= 0 {
-			errs = append(errs, fmt.Errorf("%w %q: some name is a channel of it and another one of %q", ErrPattern, p.Spelling, n.patterns[i].Spelling))
+			errs = append(errs, fmt.Errorf("%w %q: some name is a channel of it and another one of %q",
+				ErrPattern, p.Spelling, n.patterns[i].Spelling))
 			continue
 		}
 		seen[key] = p.Spelling
@@ -93,7 +95,7 @@ func NewNames(patterns []Pattern) (*Names, error) {
 // name outside of the grammar and a bad tenant id look the same. The earlier pattern wins where two match. It allocates only
 // for names that vary ("*").
 func (n *Names) Parse(wire string) (Channel, Pattern, error) {
-	if len(wire) == 0 || len(wire) > MaxNameBytes {
+	if wire == "" || len(wire) > MaxNameBytes {
 		return Channel{}, Pattern{}, ErrNoChannel
 	}
 	for i := range n.patterns {

@@ -26,10 +26,10 @@ func compile(p Pattern) (compiled, error) {
 	c := compiled{Pattern: p, tokens: tokens(p.Spelling)}
 	c.global = !strings.Contains(p.Spelling, tenantMark)
 	for i, t := range c.tokens {
-		switch {
-		case t == segmentMark:
+		switch t {
+		case segmentMark:
 			c.varies = true
-		case t == tenantMark:
+		case tenantMark:
 		default:
 			if at := strings.IndexFunc(t, outsideLiteral); at >= 0 {
 				return bad("%q may not stand in it; write {tenant} for the kitchen and * for one free segment", t[at:at+1])
@@ -51,7 +51,7 @@ func compile(p Pattern) (compiled, error) {
 }
 
 func outsideLiteral(r rune) bool {
-	return r > 127 || !tenant.Alphabet(byte(r)) && r != ':' && r != '.'
+	return r > 127 || !tenant.Alphabet(byte(r)) && r != ':' && r != '.' //nolint:gosec // r is at most 127 there
 }
 
 // tokens cuts a spelling into literals and marks.

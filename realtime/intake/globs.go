@@ -31,11 +31,11 @@ func globsExcept(prefixes []string) []string {
 			letters = append(letters, c)
 		}
 		slices.Sort(letters)
-		class := ""
+		class := make([]byte, 0, 2*len(letters))
 		for _, c := range letters {
-			class += `\` + string([]byte{c})
+			class = append(class, '\\', c)
 		}
-		globs = append(globs, quoteGlob(walked)+"[^"+class+"]*")
+		globs = append(globs, quoteGlob(walked)+"[^"+string(class)+"]*")
 		for _, c := range letters {
 			walk(walked+string([]byte{c}), next[c])
 		}

@@ -50,8 +50,8 @@ type PubSubOptions struct {
 	// PUBLISH leaves no trace, so readers who were here before are told that they may have missed something.
 	TrustStart bool
 
-	// OnBreak is called after each break of the connection, when it is healed: nothing is known about what was published from
-	// from to to. Nil ignores it.
+	// OnBreak is called after each break of the connection, when it is healed: nothing is known about what was published
+	// between the two times. Nil ignores it.
 	OnBreak func(from, to time.Time)
 
 	UnmatchedNames int          // that are remembered; zero means DefaultUnmatchedNames
@@ -109,7 +109,10 @@ func NewPubSub(source Source, stamper Stamper, opts PubSubOptions) (*PubSub, err
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &PubSub{opts: opts, source: source, stamper: stamper, unmatched: NewUnmatched(opts.UnmatchedNames), known: map[string]realtime.Channel{}}
+	p := &PubSub{
+		opts: opts, source: source, stamper: stamper,
+		unmatched: NewUnmatched(opts.UnmatchedNames), known: map[string]realtime.Channel{},
+	}
 	p.broken = errors.New("not connected yet")
 	p.complain.log = opts.Log
 	p.turns.init(stamper, opts.Log)
@@ -117,7 +120,8 @@ func NewPubSub(source Source, stamper Stamper, opts PubSubOptions) (*PubSub, err
 	for _, pattern := range opts.Names.Patterns() {
 		for _, prefix := range ignore {
 			if strings.HasPrefix(pattern.Spelling, prefix) {
-				return nil, fmt.Errorf("pubsub: %w %q: names that begin with %q are not taken in", realtime.ErrPattern, pattern.Spelling, prefix)
+				return nil, fmt.Errorf("pubsub: %w %q: names that begin with %q are not taken in",
+					realtime.ErrPattern, pattern.Spelling, prefix)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package intake_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,12 +39,7 @@ func (l *listener) Gap(g realtime.Gap) {
 func (l *listener) has(data string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range l.got {
-		if d == data {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(l.got, data)
 }
 
 func eventually(t *testing.T, what string, f func() bool) {

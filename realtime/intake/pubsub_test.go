@@ -344,8 +344,8 @@ func redisGlob(glob, name string) bool {
 
 func TestGlobsExcept(t *testing.T) {
 	letters := rapid.SampledFrom([]byte("abk_e:*[]?\\^-"))
-	word := func(min, max int) *rapid.Generator[string] {
-		return rapid.Map(rapid.SliceOfN(letters, min, max), func(b []byte) string { return string(b) })
+	word := func(least, most int) *rapid.Generator[string] {
+		return rapid.Map(rapid.SliceOfN(letters, least, most), func(b []byte) string { return string(b) })
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		prefixes := rapid.SliceOfN(word(1, 4), 1, 4).Draw(t, "prefixes")

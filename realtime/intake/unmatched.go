@@ -2,7 +2,6 @@ package intake
 
 import (
 	"cmp"
-	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -18,8 +17,20 @@ type Unmatched struct {
 	mu     sync.Mutex
 	limit  int
 	total  uint64
-	names  map[string]*list.Element // of *UnmatchedName
-	recent list.List                // the one seen last in front
+	names  map[string]*seenName
+	newest seenName // the anchor of a ring: after it comes the one seen last, before it the one seen the longest ago
+}
+
+type seenName struct {
+	UnmatchedName
+	before, after *seenName
+}
+
+func (n *seenName) unlink() { n.before.after, n.after.before = n.after, n.before }
+
+func (n *seenName) linkAfter(m *seenName) {
+	n.before, n.after = m, m.after
+	n.before.after, n.after.before = n, n
 }
 
 // UnmatchedName is a name that no pattern matches.
@@ -39,7 +50,9 @@ func NewUnmatched(limit int) *Unmatched {
 	if limit <= 0 {
 		limit = DefaultUnmatchedNames
 	}
-	return &Unmatched{limit: limit, names: map[string]*list.Element{}}
+	u := &Unmatched{limit: limit, names: map[string]*seenName{}}
+	u.newest.before, u.newest.after = &u.newest, &u.newest
+	return u
 }
 
 // Saw counts a message of size bytes. It reports whether the name is new here.
@@ -48,20 +61,19 @@ func (u *Unmatched) Saw(name []byte, size int, at time.Time) (isNew bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.total++
-	e := u.names[string(name)]
-	if e == nil {
+	n := u.names[string(name)]
+	if isNew = n == nil; isNew {
 		if len(u.names) >= u.limit {
-			oldest := u.recent.Back()
-			delete(u.names, oldest.Value.(*UnmatchedName).Name) //nolint:forcetypeassert // nothing else is in the list
-			u.recent.Remove(oldest)
+			oldest := u.newest.before
+			delete(u.names, oldest.Name)
+			oldest.unlink()
 		}
-		e = u.recent.PushFront(&UnmatchedName{Name: string(name), FirstSeen: at})
-		u.names[string(name)] = e
-		isNew = true
+		n = &seenName{UnmatchedName: UnmatchedName{Name: string(name), FirstSeen: at}}
+		u.names[n.Name] = n
 	} else {
-		u.recent.MoveToFront(e)
+		n.unlink()
 	}
-	n := e.Value.(*UnmatchedName) //nolint:forcetypeassert // as above
+	n.linkAfter(&u.newest)
 	n.Count++
 	n.LastSeen, n.LastPayload = at, size
 	return isNew
@@ -79,8 +91,8 @@ func (u *Unmatched) Names() []UnmatchedName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	all := make([]UnmatchedName, 0, len(u.names))
-	for e := u.recent.Front(); e != nil; e = e.Next() {
-		all = append(all, *e.Value.(*UnmatchedName)) //nolint:forcetypeassert // as above
+	for n := u.newest.after; n != &u.newest; n = n.after {
+		all = append(all, n.UnmatchedName)
 	}
 	slices.SortStableFunc(all, func(x, y UnmatchedName) int { return cmp.Compare(y.Count, x.Count) })
 	return all

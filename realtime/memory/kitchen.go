@@ -169,7 +169,7 @@ func (k *kitchen) history(b *Broker, ch realtime.Channel, since realtime.Positio
 		page.Gap = cause
 		return page
 	}
-	missed := int(s.head.Offset + 1 - from)
+	missed := int(s.head.Offset + 1 - from) //nolint:gosec // at most the ring
 	n := min(missed, max(limit, 0))
 	page.More = n < missed
 	if n > 0 {
@@ -219,7 +219,8 @@ func (k *kitchen) turnAll(b *Broker, cause realtime.GapCause) {
 	}
 	k.forget(b, slices.Collect(maps.Keys(k.streams)))
 	for _, name := range slices.Sorted(maps.Keys(told)) {
-		k.tell(b, realtime.Gap{Channel: realtime.Channel{Tenant: k.id, Name: name}, Cause: cause, Position: realtime.Position{Epoch: k.fresh}})
+		ch := realtime.Channel{Tenant: k.id, Name: name}
+		k.tell(b, realtime.Gap{Channel: ch, Cause: cause, Position: realtime.Position{Epoch: k.fresh}})
 	}
 }
 

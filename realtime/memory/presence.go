@@ -46,11 +46,13 @@ func (p *Presence) Leave(ch realtime.Channel, user string) {
 	if !ok {
 		return
 	}
-	if m.Sessions--; m.Sessions > 0 {
+	m.Sessions--
+	if m.Sessions > 0 {
 		p.users[ch][user] = m
 		return
 	}
-	if delete(p.users[ch], user); len(p.users[ch]) == 0 {
+	delete(p.users[ch], user)
+	if len(p.users[ch]) == 0 {
 		delete(p.users, ch)
 	}
 }

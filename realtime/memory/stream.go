@@ -39,12 +39,12 @@ func (s *stream) oldest() uint64 {
 	if s.count == 0 {
 		return 0
 	}
-	return s.head.Offset + 1 - uint64(s.count)
+	return s.head.Offset + 1 - uint64(s.count) //nolint:gosec // not negative
 }
 
 // at returns the entry at offset, which must be held.
 func (s *stream) at(offset uint64) *entry {
-	return &s.ring[(s.first+int(offset-s.oldest()))%len(s.ring)]
+	return &s.ring[(s.first+int(offset-s.oldest()))%len(s.ring)] //nolint:gosec // less than count
 }
 
 // push adds the entry of the head and returns by how many bytes the history grew.

@@ -76,7 +76,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(b.life, cancel)() // Close ends Run too
+	defer context.AfterFunc(b.life, cancel)() //nolint:contextcheck // Close ends Run too
 
 	b.sub.sink = sink
 	close(b.sub.started)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,12 +60,7 @@ func (w *watcher) Gap(g realtime.Gap) {
 func (w *watcher) has(ch realtime.Channel, data string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, d := range w.delivered[ch] {
-		if d == data {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(w.delivered[ch], data)
 }
 
 func (w *watcher) gapCount(ch realtime.Channel) int {
@@ -305,9 +301,9 @@ func TestFlushed(t *testing.T) {
 // TestForgottenTail takes acknowledged publications away, as a failover to a replica that was behind does. Their offsets
 // must not be given out a second time in the same epoch.
 func TestForgottenTail(t *testing.T) {
-	for name, after := range map[string]func(*testing.T, *redis.Broker, rueidis.Client){
-		"found by publishing": func(t *testing.T, b *redis.Broker, c rueidis.Client) {},
-		"found by a reconnect": func(t *testing.T, b *redis.Broker, c rueidis.Client) {
+	for name, after := range map[string]func(*testing.T, rueidis.Client){
+		"found by publishing": func(*testing.T, rueidis.Client) {},
+		"found by a reconnect": func(t *testing.T, c rueidis.Client) {
 			do(t, c, "CLIENT", "KILL", "TYPE", "pubsub")
 		},
 	} {
@@ -325,7 +321,7 @@ func TestForgottenTail(t *testing.T) {
 			c := admin(t, addr)
 			do(t, c, "HSET", "kentongan:{k1}:head", "o:"+channelA.Name, "3")
 			do(t, c, "XDEL", "kentongan:{k1}:h:"+channelA.Name, "4-0", "5-0")
-			if after(t, b, c); name == "found by a reconnect" {
+			if after(t, c); name == "found by a reconnect" {
 				eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
 			}
 			next, err := b.Publish(t.Context(), channelA, []byte(`2`), realtime.PublishOptions{})
@@ -390,14 +386,13 @@ func TestHalfOpen(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	proxy := newProxy(t, testenv.Redis(t))
 	b, w := follow(t, redis.Options{Address: proxy.addr, Names: bigHistory(t), SilenceLimit: 300 * time.Millisecond})
-	want := uint64(0)
 	for i := range 10 {
 		settle(t, b, w) // the connections are up
 		page, err := b.History(t.Context(), channelA, realtime.Position{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want = page.Head.Offset + 1
+		want := page.Head.Offset + 1
 		key := ""
 		if i%2 == 1 {
 			key = fmt.Sprint("key", i)

@@ -227,7 +227,8 @@ func (f *follower) wants() want {
 func (f *follower) confirmed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.unconfirmed--; f.unconfirmed == 0 && f.on && f.sent && !f.synced {
+	f.unconfirmed--
+	if f.unconfirmed == 0 && f.on && f.sent && !f.synced {
 		f.broker.sub.syncer.heads(f)
 	}
 }

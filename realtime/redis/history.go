@@ -138,7 +138,9 @@ func (b *Broker) TurnEpoch(ctx context.Context, ch realtime.Channel, cause realt
 }
 
 // turn gives ch a new epoch, but only if it is behind lost, unless that is zero. It returns the head afterwards.
-func (b *Broker) turn(ctx context.Context, ch realtime.Channel, cause realtime.GapCause, lost realtime.Position) (realtime.Position, error) {
+func (b *Broker) turn(
+	ctx context.Context, ch realtime.Channel, cause realtime.GapCause, lost realtime.Position,
+) (realtime.Position, error) {
 	doing := "turn epoch"
 	if err := b.check(ctx, doing); err != nil {
 		return realtime.Position{}, err

@@ -57,7 +57,9 @@ func openLink(ctx context.Context, d *dialer, o *Options, name string, maxBytes 
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: o.SilenceLimit, maxBytes: maxBytes}
+	l := &link{
+		conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: o.SilenceLimit, maxBytes: maxBytes,
+	}
 	if err := l.greet(o, name); err != nil {
 		l.close()
 		return nil, fmt.Errorf("sign in to redis: %w", err)

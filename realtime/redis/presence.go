@@ -147,7 +147,7 @@ var errSeat = errors.New("presence in another format")
 func parseSeat(field, value string) (seat, realtime.Member, error) {
 	digits, rest, ok := strings.Cut(field, ":")
 	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || n < 0 || len(rest) < n+1 || rest[n] != ':' {
+	if !ok || err != nil || n < 0 || len(rest) <= n || rest[n] != ':' {
 		return seat{}, realtime.Member{}, errSeat
 	}
 	s := seat{rest[:n], rest[n+1:]}

@@ -28,7 +28,7 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 	}
 	answers := make(chan answer, 1)
 	o := &outgoing{ch: ch, data: data, opts: opts, urgent: true, done: func(p realtime.Published, err error) { answers <- answer{p, err} }}
-	if err := b.pub.add(o); err != nil {
+	if err := b.pub.add(o); err != nil { //nolint:contextcheck // the sender outlives this call
 		return realtime.Published{}, fmt.Errorf("publish: %w", err)
 	}
 	ctx, cancel := b.within(ctx)
@@ -73,8 +73,8 @@ func (p *publisher) command(o *outgoing) rueidis.Completed {
 	b := p.broker
 	keep := b.opts.Names.Retention(o.ch)
 	known := p.known[o.ch]
-	head, record, digest, again := b.keys.head(o.ch.Tenant), "", "", "0"
-	record = head
+	head, digest, again := b.keys.head(o.ch.Tenant), "", "0"
+	record := head // without a key any key will do
 	if o.opts.Key != "" {
 		sum := sha256.Sum256(o.data)
 		record, digest = b.keys.record(o.ch, o.opts.Key), string(sum[:16])
@@ -117,12 +117,12 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 		}
 		return none, outcomeRefused, unavailable("publish", err)
 	}
-	switch {
-	case answer == "K":
+	switch answer {
+	case "K":
 		return none, outcomeSettled, fmt.Errorf("publish: %w", realtime.ErrKeyReused)
-	case answer == "U":
+	case "U":
 		return none, outcomeSettled, unavailable("publish", errNeverKnown)
-	case answer == "":
+	case "":
 		return none, outcomeSettled, unavailable("publish", errors.New("the script answers nothing"))
 	}
 	position, err := parsePosition(answer[1:])

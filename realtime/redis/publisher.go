@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,10 @@ type arrival struct {
 }
 
 func newPublisher(b *Broker, c *client) *publisher {
-	return &publisher{broker: b, client: c, sha: publishSHA(), hurry: make(chan struct{}, 1), known: map[realtime.Channel]realtime.Position{}, epoch: realtime.NewEpoch()}
+	return &publisher{
+		broker: b, client: c, sha: publishSHA(), hurry: make(chan struct{}, 1),
+		known: map[realtime.Channel]realtime.Position{}, epoch: realtime.NewEpoch(),
+	}
 }
 
 // add takes o over or returns why not.
@@ -116,7 +120,7 @@ func (p *publisher) take(again []*outgoing) []*outgoing {
 		bytes += len(p.waiting[n].data)
 		n++
 	}
-	batch := append(again, p.waiting[:n]...)
+	batch := slices.Concat(again, p.waiting[:n])
 	clear(p.waiting[:n])
 	p.waiting = p.waiting[n:]
 	p.bytes -= bytes

@@ -60,7 +60,7 @@ func run(t testing.TB, b *redis.Broker, sink realtime.Sink) (stop func()) {
 
 func TestBroker(t *testing.T) {
 	addr := testenv.Redis(t)
-	brokertest.Run(t, func(t *testing.T) brokertest.Engine {
+	brokertest.Run(t, func(*testing.T) brokertest.Engine {
 		prefix := newPrefix()
 		return brokertest.Engine{Shared: true, Open: func(t *testing.T, names *realtime.Names) realtime.Broker {
 			return open(t, redis.Options{Address: addr, Prefix: prefix, Names: names})
@@ -70,7 +70,7 @@ func TestBroker(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	addr := testenv.Redis(t)
-	brokertest.RunPresence(t, func(t *testing.T) brokertest.PresenceEngine {
+	brokertest.RunPresence(t, func(*testing.T) brokertest.PresenceEngine {
 		prefix := newPrefix()
 		return brokertest.PresenceEngine{Shared: true, Open: func(t *testing.T) (realtime.Presence, func()) {
 			b := open(t, redis.Options{Address: addr, Prefix: prefix})

@@ -26,7 +26,9 @@ func NewSource(opts Options, maxBytes int) (*Source, error) {
 // Receive subscribes to globs and calls ready when all are confirmed, alive with each sign of life, and message with
 // each message, in the order in which Redis sent them, until ctx ends (nil) or the connection breaks. glob and channel are
 // valid during the call only; payload may be kept, and is nil if its size was too large. The functions are called from one goroutine.
-func (s *Source) Receive(ctx context.Context, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int)) error {
+func (s *Source) Receive(
+	ctx context.Context, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
+) error {
 	d := newDialer(&s.opts)
 	defer context.AfterFunc(ctx, d.closeAll)()
 	defer d.closeAll()
@@ -37,7 +39,9 @@ func (s *Source) Receive(ctx context.Context, globs []string, ready, alive func(
 	return fmt.Errorf("receive from redis %s: %w", s.opts.Address, err)
 }
 
-func (s *Source) receive(ctx context.Context, d *dialer, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int)) error {
+func (s *Source) receive(
+	ctx context.Context, d *dialer, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
+) error {
 	l, err := openLink(ctx, d, &s.opts, "intake", s.maxBytes)
 	if err != nil {
 		return err
@@ -65,7 +69,8 @@ func (s *Source) receive(ctx context.Context, d *dialer, globs []string, ready, 
 		case eventPMessage:
 			message(e.pattern, e.channel, e.payload, e.size)
 		case eventSubscribed:
-			if confirmed++; confirmed == len(globs) {
+			confirmed++
+			if confirmed == len(globs) {
 				wg.Go(func() { l.keepAlive(ctx) })
 				ready()
 			}
