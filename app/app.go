@@ -61,6 +61,7 @@ type App struct {
 // Run builds the server, serves until ctx ends, and stops in order. It returns nil after a clean stop, and an error if
 // something could not be built, or broke.
 func Run(ctx context.Context, cfg config.Config, opts Options) error {
+	limitGarbage()
 	a, err := build(cfg, opts)
 	if err != nil {
 		return err

@@ -260,7 +260,6 @@ func (s *session) abandon() {
 // begin sends the head and starts the session.
 func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req request) {
 	s.sock = newSocket(conn)
-	s.remote = remoteHost(conn)
 	setUnackedTimeout(conn)
 	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
 	s.lastRead.Store(int64(g.clock()))
@@ -274,7 +273,7 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, tick)
 	g.goroutines.Go(func() { s.run(early) })
-	g.opts.Log.Debug("session opened", "session", s.id, "dialect", s.dialect.String(), "who", req.who, "remote", s.remote)
+	g.opts.Log.Debug("session opened", "session", s, "who", req.who)
 }
 
 // goLive sends the head and the greeting and makes the first subscriptions live, each after a replay if the client was

@@ -106,7 +106,7 @@ func (s *session) describe() Connection {
 	who := s.who.Load()
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
-		Kind: string(who.Kind), Remote: s.remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
+		Kind: string(who.Kind), Remote: s.sock.remoteHost(), Connected: s.gw.start.Add(s.came), Channels: []string{},
 	}
 	if !who.Expires.IsZero() {
 		c.Expires = &who.Expires

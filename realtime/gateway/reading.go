@@ -16,18 +16,15 @@ var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 // reading is the state of read on a plain socket, made once for each connection, so that waiting for the next byte allocates
 // nothing: step is called by the network poller's loop, first at once and then whenever the socket became readable.
 type reading struct {
-	fd      int
-	buf     *readBuffer
-	n       int
-	err     error
-	step    func(fd uintptr) bool
-	release func()
+	buf  *readBuffer
+	n    int
+	err  error
+	step func(fd uintptr) bool
 }
 
 func newReading() *reading {
 	r := &reading{}
 	r.step = r.tryRead
-	r.release = r.putBack
 	return r
 }
 
@@ -54,6 +51,7 @@ func (r *reading) tryRead(fd uintptr) bool {
 	}
 }
 
+// putBack ends the loan of the buffer.
 func (r *reading) putBack() {
 	if r.buf != nil {
 		readBuffers.Put(r.buf)

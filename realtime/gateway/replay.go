@@ -77,7 +77,7 @@ func (r *replay) giveUp(err error) {
 	if errors.Is(err, errSessionEnds) {
 		return
 	}
-	r.s.gw.opts.Log.Warn("replay broken off", "session", r.s.id, "tenant", r.one.Tenant, "channel", r.one.Name, "err", err)
+	r.s.gw.opts.Log.Warn("replay broken off", "session", r.s, "tenant", r.one.Tenant, "channel", r.one.Name, "err", err)
 	r.s.close(protocol.CloseNotReady, "")
 }
 

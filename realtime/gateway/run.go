@@ -25,9 +25,9 @@ func (s *session) run(early []byte) {
 	}
 	reading := newReading()
 	for {
-		p, release, err := s.sock.read(reading)
+		p, err := s.sock.read(reading)
 		failure := s.feed(p)
-		release()
+		reading.putBack()
 		if failure != nil {
 			s.fail(failure)
 			return
@@ -117,7 +117,7 @@ func (s *session) leave() {
 	s.reader.Release()
 	s.gw.remove(s)
 	s.gw.stats.closed(s.dialect, code)
-	s.gw.opts.Log.Debug("session closed", "session", s.id, "code", uint16(code), "reason", code.String())
+	s.gw.opts.Log.Debug("session closed", "session", s, "code", uint16(code), "reason", code.String())
 }
 
 // OnMessage implements protocol.Handler.
@@ -218,10 +218,11 @@ func (b *budget) take(now time.Duration) bool {
 }
 
 // remoteHost is what logs and lists say of where a session comes from.
-func remoteHost(conn net.Conn) string {
-	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+func (s *socket) remoteHost() string {
+	address := s.conn.RemoteAddr().String()
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return conn.RemoteAddr().String()
+		return address
 	}
 	return host
 }

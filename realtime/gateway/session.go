@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,7 @@ type session struct {
 	sock    socket
 	dialect protocol.Dialect
 	deflate bool
-	home    tenant.ID // whose channels an event stream follows
-	remote  string
+	home    tenant.ID     // whose channels an event stream follows
 	came    time.Duration // as gateway.clock
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
@@ -70,6 +70,11 @@ const (
 // maxFlush is how much a flusher takes out of the queue at a time: enough to fill a socket's buffer, and little enough that
 // the queue's size tells how far behind the reader is.
 const maxFlush = 64 << 10
+
+// LogValue is what a log line says of a session; it is made only if the line is written.
+func (s *session) LogValue() slog.Value {
+	return slog.GroupValue(slog.Uint64("id", s.id), slog.String("dialect", s.dialect.String()), slog.String("remote", s.sock.remoteHost()))
+}
 
 // Offer implements hub.Subscriber.
 func (s *session) Offer(m *hub.Message) {

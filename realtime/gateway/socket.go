@@ -62,19 +62,22 @@ func (s *socket) writeAll(p []byte) error {
 	return err
 }
 
-// read waits until there is something to read and returns it in a buffer that is lent: release must be called before
-// the next read. A plain socket waits without any buffer.
-func (s *socket) read(r *reading) (p []byte, release func(), err error) {
+// read waits until there is something to read and returns it in a buffer that is lent: r.putBack must be called
+// before the next read. A plain socket waits without any buffer.
+func (s *socket) read(r *reading) ([]byte, error) {
 	if s.raw == nil {
-		buf := readBuffers.Get().(*readBuffer)
-		n, err := s.conn.Read(buf[:])
-		return buf[:n], func() { readBuffers.Put(buf) }, err
+		r.buf = readBuffers.Get().(*readBuffer)
+		n, err := s.conn.Read(r.buf[:])
+		return r.buf[:n], err //nolint:wrapcheck // the session looks at it and nobody else
 	}
-	r.fd, r.buf, r.err = s.fd, nil, nil
+	r.buf, r.n, r.err = nil, 0, nil
 	if err := s.raw.Read(r.step); err != nil {
-		return nil, func() {}, err
+		return nil, err //nolint:wrapcheck // as above
 	}
-	return r.buf[:r.n], r.release, r.err
+	if r.buf == nil {
+		return nil, r.err
+	}
+	return r.buf[:r.n], r.err
 }
 
 // hangUp ends the connection at once: the peer gets a reset instead of what still waits in the kernel.
