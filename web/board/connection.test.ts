@@ -116,6 +116,7 @@ test("goaway: leaves at the time that the server gave, or comes back then if it 
   assert.deepEqual([left.phase, acts.slice(3)], ["opening", ["drop", "open"]]);
   const [waits] = play(...UP, goaway, [200, closed(4000)]);
   assert.equal(waits.retryAt, 5100);
+  assert.deepEqual([lamp(waits, 200), lamp(waits, 4000)], ["disconnected", "connecting"]);
 });
 
 test("waking tries at once, and asks an open line for a sign of life", () => {

@@ -124,10 +124,14 @@ export function deadline(c: Connection): number | undefined {
 
 export type Lamp = "connected" | "connecting" | "disconnected";
 
+/** A wait that is longer than this is no connecting. */
+const SOON_MS = 2_000;
+
 /** Returns what the lamp shows. A first quick retry still counts as connecting; after that the line is down. */
 export function lamp(c: Connection, now: number): Lamp {
   if (c.phase === "open") return now - (c.heardAt ?? c.since) < STALE_AFTER_MS ? "connected" : "disconnected";
-  return c.phase === "ended" || c.attempt > 1 ? "disconnected" : "connecting";
+  const soon = (c.retryAt ?? now) - now <= SOON_MS;
+  return c.phase === "ended" || c.attempt > 1 || !soon ? "disconnected" : "connecting";
 }
 
 /** Reports whether what is shown may count as the present. */
