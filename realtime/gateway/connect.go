@@ -66,6 +66,8 @@ func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
 	g.stats.deny("bad-upgrade")
 	maps.Copy(w.Header(), refused.Header)
 	w.Header().Set("Connection", "close") // whoever gets this wrong may also be wrong about where its request ends
+	// A body that was promised is not waited for any longer than a closing connection is.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime))
 	answer.Error(w, refused.Status, string(refused.Code), refused.Message)
 }
 

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"kentongan/internal/answer"
@@ -21,7 +23,7 @@ const (
 // NewServer returns an http.Server with the limits that a public listener needs. Serve it on [Listen]'s listener.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           limitLines(h),
+		Handler:           limitLines(refuseCrookedPaths(h)),
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       time.Minute, // of a whole request; a session's connection is taken over long before
 		IdleTimeout:       2 * time.Minute,
@@ -39,6 +41,18 @@ func limitLines(h http.Handler) http.Handler {
 		if lines > maxHeadLines {
 			w.Header().Set("Connection", "close")
 			answer.Error(w, http.StatusRequestHeaderFieldsTooLarge, "TOO_MANY_HEADERS", "a request may have 100 header lines at most")
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// refuseCrookedPaths answers 404 to a path with "//", "." or ".." in it. The mux would redirect to the path that it takes
+// it for, which no WebSocket follows, and which a proxy that checks paths may take for another one.
+func refuseCrookedPaths(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p != "/" && path.Clean(p) != strings.TrimSuffix(p, "/") {
+			answer.Error(w, http.StatusNotFound, "NOT_FOUND", "there is nothing at this path")
 			return
 		}
 		h.ServeHTTP(w, r)
@@ -87,6 +101,14 @@ func (c *headConn) Read(p []byte) (int, error) {
 		return 0, errBadHead
 	}
 	return n, err //nolint:wrapcheck // as above
+}
+
+// CloseWrite lets net/http end its answer to a request that it stopped reading, before it resets the connection.
+func (c *headConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // net/http ignores it
+	}
+	return errors.ErrUnsupported
 }
 
 // check returns false if the head breaks a rule; it stops looking at the head's end.
