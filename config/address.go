@@ -128,7 +128,8 @@ func checkJWKSURL(s string) (string, error) {
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
 	if local := u.Hostname() == "localhost" || err == nil && ip.IsLoopback(); u.Scheme == "http" && !local {
-		return "", errors.New("must begin with https://, for who can change the keys on their way can sign tokens (http is for this machine only)")
+		return "", errors.New("must begin with https://, for who can change the keys on their way can sign tokens (http is " +
+			"for this machine only)")
 	}
 	return u.String(), nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,7 +144,8 @@ func (l *loader) joinPatterns() {
 			patterns[i].Retention = l.d.history.retention()
 		}
 	} else if len(l.d.patterns) == 0 {
-		l.problems.add(l.sources["channels.extend"].where("channels.extend"), "is off and channels.patterns is empty: no name would belong to any kitchen")
+		l.problems.add(l.sources["channels.extend"].where("channels.extend"), "is off and channels.patterns is empty: no name "+
+			"would belong to any kitchen")
 	}
 	fromFile := map[string]bool{}
 	for _, p := range l.d.patterns {
@@ -160,7 +162,7 @@ func (l *loader) joinPatterns() {
 			fromFile[p.spelling] = true
 			continue
 		}
-		if _, err := realtime.NewNames(append(patterns[:len(patterns):len(patterns)], next)); err != nil {
+		if _, err := realtime.NewNames(append(slices.Clip(patterns), next)); err != nil {
 			l.problems.add(p.where, "%s", reason(err))
 			continue
 		}

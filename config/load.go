@@ -147,7 +147,8 @@ func (l *loader) readEach(s setting, names []string) {
 	var items []string
 	for _, name := range names {
 		before := len(l.problems)
-		if l.set(s.kind, name, []string{l.env[name]}); len(l.problems) == before {
+		l.set(s.kind, name, []string{l.env[name]})
+		if len(l.problems) == before {
 			items = append(items, l.env[name])
 		}
 	}
@@ -243,12 +244,13 @@ func (l *loader) join(serve bool) {
 		if !l.sources[key].given() {
 			key, other = other, key
 		}
-		l.problems.add(where(key), "contradicts %s: a publication of %s could never wait in a backlog of %s; raise the backlog or lower the publication",
+		l.problems.add(where(key), "contradicts %s: a publication of %s could never wait in a backlog of %s; raise the "+
+			"backlog or lower the publication",
 			where(other), bytesText(l.d.Limits.PublishBytes), bytesText(l.d.Limits.BacklogBytes))
 	}
 	if serve && len(l.problems) == 0 && !l.d.Auth.HasSource() {
-		l.problems.add("credentials", "none are configured, so nobody could sign in: set AUTH_SECRET or NEXTAUTH_SECRET to the app's secret, "+
-			"or KENTONGAN_JWT_SECRET, KENTONGAN_JWKS_URL or KENTONGAN_API_KEYS (or try: kentongan demo)")
+		l.problems.add("credentials", "none are configured, so nobody could sign in: set AUTH_SECRET or NEXTAUTH_SECRET to "+
+			"the app's secret, or KENTONGAN_JWT_SECRET, KENTONGAN_JWKS_URL or KENTONGAN_API_KEYS (or try: kentongan demo)")
 	}
 }
 
@@ -293,7 +295,8 @@ func (l *loader) joinAuth() {
 	if a.JWTSecret == "" && a.JWKSURL == "" {
 		for _, key := range []string{"auth.jwt_issuer", "auth.jwt_audience"} {
 			if l.sources[key].given() {
-				l.problems.add(where(key), "is set but no bearer tokens are accepted: set KENTONGAN_JWT_SECRET or KENTONGAN_JWKS_URL, or unset it")
+				l.problems.add(where(key), "is set but no bearer tokens are accepted: set KENTONGAN_JWT_SECRET or "+
+					"KENTONGAN_JWKS_URL, or unset it")
 			}
 		}
 	}

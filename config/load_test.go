@@ -151,32 +151,45 @@ func TestMistakes(t *testing.T) {
 		{"WellKnownSecret", "NEXTAUTH_SECRET=default-secret", "",
 			"NEXTAUTH_SECRET: is a well-known placeholder that everybody can guess; make one with: openssl rand -base64 32"},
 		{"ShortSecret", "AUTH_SECRET_2=short", "", "AUTH_SECRET_2: has 5 bytes and needs at least 16; make one with: openssl rand -base64 32"},
-		{"ShortJWTSecret", "KENTONGAN_JWT_SECRET=twenty-bytes-are-few", "", "KENTONGAN_JWT_SECRET: has 20 bytes and needs at least 32; make one with: openssl rand -base64 32"},
-		{"KeyWithoutColon", "KENTONGAN_API_KEYS=0123456789abcdef0123", "", "KENTONGAN_API_KEYS: entry 1 has no colon; write name:key or name@tenant:key"},
-		{"KeyTooShort", "KENTONGAN_API_KEYS=app:short", "", "KENTONGAN_API_KEYS: entry 1 has a bad key: it has 5 bytes and needs at least 16; make one with: openssl rand -base64 32"},
-		{"KeyOfBadTenant", "KENTONGAN_API_KEYS=app@a/b:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 1 has a bad tenant after the @; a tenant id is 1 to 64 of A-Z a-z 0-9 _ -"},
+		{"ShortJWTSecret", "KENTONGAN_JWT_SECRET=twenty-bytes-are-few", "", "KENTONGAN_JWT_SECRET: has 20 bytes and needs at " +
+			"least 32; make one with: openssl rand -base64 32"},
+		{"KeyWithoutColon", "KENTONGAN_API_KEYS=0123456789abcdef0123", "", "KENTONGAN_API_KEYS: entry 1 has no colon; write " +
+			"name:key or name@tenant:key"},
+		{"KeyTooShort", "KENTONGAN_API_KEYS=app:short", "", "KENTONGAN_API_KEYS: entry 1 has a bad key: it has 5 bytes and " +
+			"needs at least 16; make one with: openssl rand -base64 32"},
+		{"KeyOfBadTenant", "KENTONGAN_API_KEYS=app@a/b:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 1 has a bad tenant " +
+			"after the @; a tenant id is 1 to 64 of A-Z a-z 0-9 _ -"},
 		{"KeyNameTwice", "KENTONGAN_API_KEYS=app:0123456789abcdef,app:1123456789abcdef", "",
 			"KENTONGAN_API_KEYS: entry 2 has the same name as entry 1; names must be unique, for they stand in the log"},
-		{"KeyTwice", "KENTONGAN_API_KEYS=app:0123456789abcdef,web:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 2 has the same key as entry 1; give each server its own"},
-		{"BadRedisURL", "REDIS_URL=redis://:p#ss@host", "", "REDIS_URL: cannot be read; write redis://user:password@host:6379/0, with special characters of the password " +
+		{"KeyTwice", "KENTONGAN_API_KEYS=app:0123456789abcdef,web:0123456789abcdef", "", "KENTONGAN_API_KEYS: entry 2 has the " +
+			"same key as entry 1; give each server its own"},
+		{"BadRedisURL", "REDIS_URL=redis://:p#ss@host", "", "REDIS_URL: cannot be read; write " +
+			"redis://user:password@host:6379/0, with special characters of the password " +
 			"percent-encoded (# is %23, / is %2F, @ is %40, % is %25)"},
 		{"RedisURLWithoutScheme", "REDIS_URL=host:6379", "", "REDIS_URL: must begin with redis://, rediss:// or unix://"},
 		{"RedisDatabase", "REDIS_URL=redis://h/x", "", "REDIS_URL: has a bad database; write a number from 0 to 9999"},
-		{"RedisTwice", "REDIS_URL=redis://h:6379 REDIS_HOST=other", "", "REDIS_HOST: says something else than REDIS_URL: make both equal, or unset one"},
-		{"RedisPasswordTwice", "REDIS_URL=redis://h REDIS_PASSWORD=word", "", "REDIS_PASSWORD: says something else than REDIS_URL: make both equal, or unset one"},
-		{"RedisWithoutHost", "REDIS_PORT=6380", "", "REDIS_PORT: is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine"},
+		{"RedisTwice", "REDIS_URL=redis://h:6379 REDIS_HOST=other", "", "REDIS_HOST: says something else than REDIS_URL: make " +
+			"both equal, or unset one"},
+		{"RedisPasswordTwice", "REDIS_URL=redis://h REDIS_PASSWORD=word", "", "REDIS_PASSWORD: says something else than " +
+			"REDIS_URL: make both equal, or unset one"},
+		{"RedisWithoutHost", "REDIS_PORT=6380", "", "REDIS_PORT: is set without REDIS_HOST or REDIS_URL: set one of them, or " +
+			"unset this to use the memory engine"},
 		{"RedisHostIsURL", "REDIS_HOST=redis://:word@h", "", "REDIS_HOST: is a URL; put it into REDIS_URL, or write the host alone"},
 		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
-		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as server.listen: give each its own"},
+		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as " +
+			"server.listen: give each its own"},
 		{"SocketSecretAlone", "KENTONGAN_SOCKET_TOKEN_SECRET=0123456789abcdef", "",
 			"KENTONGAN_SOCKET_TOKEN_SECRET: is set but socket tokens are off: set KENTONGAN_SOCKET_TOKENS=on, or unset it"},
-		{"SocketTokensWithoutSecret", "KENTONGAN_SOCKET_TOKENS=on", "", "KENTONGAN_SOCKET_TOKENS: is on without a secret: set KENTONGAN_SOCKET_TOKEN_SECRET or NEXTAUTH_SECRET"},
+		{"SocketTokensWithoutSecret", "KENTONGAN_SOCKET_TOKENS=on", "", "KENTONGAN_SOCKET_TOKENS: is on without a secret: set " +
+			"KENTONGAN_SOCKET_TOKEN_SECRET or NEXTAUTH_SECRET"},
 		{"IssuerAlone", "KENTONGAN_JWT_ISSUER=me", "",
 			"KENTONGAN_JWT_ISSUER: is set but no bearer tokens are accepted: set KENTONGAN_JWT_SECRET or KENTONGAN_JWKS_URL, or unset it"},
 		{"JWKSInTheClear", "KENTONGAN_JWKS_URL=http://keys.example/jwks", "",
-			"KENTONGAN_JWKS_URL: must begin with https://, for who can change the keys on their way can sign tokens (http is for this machine only)"},
+			"KENTONGAN_JWKS_URL: must begin with https://, for who can change the keys on their way can sign tokens (http is for " +
+				"this machine only)"},
 		{"BacklogBelowPublication", "KENTONGAN_BACKLOG_BYTES=64KiB", "",
-			"KENTONGAN_BACKLOG_BYTES: contradicts limits.publish_bytes: a publication of 1MiB could never wait in a backlog of 64KiB; raise the backlog or lower the publication"},
+			"KENTONGAN_BACKLOG_BYTES: contradicts limits.publish_bytes: a publication of 1MiB could never wait in a backlog of " +
+				"64KiB; raise the backlog or lower the publication"},
 
 		{"UnknownKey", "", "server:\n  listn: :1\n", "FILE:2: server.listn: unknown key; did you mean listen?"},
 		{"UnknownTopKey", "", "\nsevrer:\n  listen: :1\n", "FILE:2: sevrer: unknown key; did you mean server?"},
@@ -184,17 +197,22 @@ func TestMistakes(t *testing.T) {
 		{"KeyTwiceInFile", "", "log:\n  level: info\n  level: warn\n", "FILE:3: log.level: is there already in line 2"},
 		{"BadValueInFile", "", "connections:\n  ping_interval: soon\n", `FILE:2: connections.ping_interval: "soon" is no duration; write for example 25s, 1m30s or 24h`},
 		{"MapExpected", "", "server: 1\n", "FILE:1: server: takes a map; write its names below it, indented"},
-		{"ValueExpected", "", "server:\n  listen: [a]\n", "FILE:2: server.listen: takes a value here; put it into quotes if it has special characters"},
-		{"ListExpected", "", "server:\n  allowed_origins: https://a\n", "FILE:2: server.allowed_origins: takes a list; write each item on a line of its own, after a dash"},
-		{"Alias", "", "log: &l\n  level: info\nserver: *l\n", "FILE:3: server: uses an alias, a merge or a key that is no text; write the values out"},
+		{"ValueExpected", "", "server:\n  listen: [a]\n", "FILE:2: server.listen: takes a value here; put it into quotes if " +
+			"it has special characters"},
+		{"ListExpected", "", "server:\n  allowed_origins: https://a\n", "FILE:2: server.allowed_origins: takes a list; write " +
+			"each item on a line of its own, after a dash"},
+		{"Alias", "", "log: &l\n  level: info\nserver: *l\n", "FILE:3: server: uses an alias, a merge or a key that is no " +
+			"text; write the values out"},
 		{"NotYAML", "", "log:\n\tlevel: info\n", "FILE:2: is no YAML: found character that cannot start any token"},
 		{"TwoDocuments", "", "log: {}\n---\nlog: {}\n", "FILE: holds more than one document; write one, without a line of three dashes in it"},
-		{"PatternUnknownKey", "", "channels:\n  patterns:\n    - {speling: a}\n", "FILE:3: channels.patterns.speling: unknown key; did you mean spelling?\nFILE:3: channels.patterns: has no spelling"},
+		{"PatternUnknownKey", "", "channels:\n  patterns:\n    - {speling: a}\n", "FILE:3: channels.patterns.speling: unknown " +
+			"key; did you mean spelling?\nFILE:3: channels.patterns: has no spelling"},
 		{"PatternBad", "", "channels:\n  patterns:\n    - \"a b\"\n",
 			`FILE:3: channels.patterns: bad channel pattern "a b": " " may not stand in it; write {tenant} for the kitchen and * for one free segment`},
 		{"PatternTwice", "", "channels:\n  patterns: [\"x:{tenant}\", \"x:{tenant}\"]\n",
 			`FILE:2: channels.patterns: bad channel pattern "x:{tenant}": its channels would have the same name "x" as those of "x:{tenant}"`},
-		{"PatternsNone", "", "channels:\n  extend: off\n", "FILE:2: channels.extend: is off and channels.patterns is empty: no name would belong to any kitchen"},
+		{"PatternsNone", "", "channels:\n  extend: off\n", "FILE:2: channels.extend: is off and channels.patterns is empty: " +
+			"no name would belong to any kitchen"},
 		{"HistoryWithoutAge", "", "history:\n  age: 0s\n", `FILE:2: history.age: "0s" is outside of 1s to 720h`},
 	} {
 		t.Run(one.name, func(t *testing.T) {
@@ -213,8 +231,8 @@ func TestMistakes(t *testing.T) {
 func withoutPath(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		if at := strings.Index(line, "kentongan.yaml"); at >= 0 {
-			lines[i] = "FILE" + line[at+len("kentongan.yaml"):]
+		if _, rest, found := strings.Cut(line, "kentongan.yaml"); found {
+			lines[i] = "FILE" + rest
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -19,15 +19,16 @@ const docHead = `<!-- Made by: kentongan config doc. Do not edit: change the tab
 Settings come from the environment and, if you like, from a YAML file (` + "`--config PATH` or `KENTONGAN_CONFIG`" + `). The environment
 wins over the file, the file over the default. A variable that is empty counts as not set. GOGC and GOMEMLIMIT are left to Go.
 
-All mistakes are reported at once, one line each, with exit code 2, and nothing is started: an unknown ` + "`KENTONGAN_…`" + ` variable, an
-unknown key of the file, a bad value, a missing secret, two settings that contradict each other. Secrets never appear in logs,
+All mistakes are reported at once, one line each, with exit code 2, and nothing is started: an unknown ` + "`KENTONGAN_…`" + `
+variable, an unknown key of the file, a bad value, a missing secret, two settings that contradict each other. Secrets never appear in logs,
 in errors, or in what ` + "`kentongan config`" + ` prints.
 
 - ` + "`kentongan config`" + ` prints every setting, its value and where that came from.
 - ` + "`kentongan config check`" + ` says whether ` + "`serve`" + ` would start with it.
 - ` + "`kentongan config doc`" + ` prints this page.
 
-Durations are written ` + "`25s`, `1m30s`, `24h`; sizes `65536`, `64KiB`, `1MiB`" + `. Lists are separated by commas in a variable, and are lists in the file.
+Durations are written ` + "`25s`, `1m30s`, `24h`; sizes `65536`, `64KiB`, `1MiB`" + `.
+Lists are separated by commas in a variable, and are lists in the file.
 `
 
 // Doc returns the reference of all settings as Markdown. docs/configuration.md is this text.

@@ -14,7 +14,7 @@ type Problem struct {
 }
 
 // Problems are all mistakes that Load found, in the order of the table. As an error it is one line for each.
-type Problems []Problem
+type Problems []Problem //nolint:errname,recvcheck // it is read as config.Problems, and add grows it
 
 // Error returns the problems as lines.
 func (p Problems) Error() string {

@@ -31,8 +31,9 @@ func redisSection() section {
 		intro: "With `REDIS_URL` or `REDIS_HOST` the redis engine runs, without both the memory engine. " +
 			"If both are set they must say the same: the app may read one of them and this server the other.",
 		settings: []setting{
-			{
-				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`", example: "rediss://app:password@redis.example.id:6380/1",
+			{ //nolint:gosec // an example
+				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`",
+				example: "rediss://app:password@redis.example.id:6380/1",
 				meaning: "`redis://`, `rediss://` (TLS) or `unix://`. Special characters in the password are percent-encoded.",
 				kind:    redisAddress{},
 			},
@@ -151,7 +152,8 @@ func (r Redis) String() string {
 	return s
 }
 
-const redisURLHelp = "write redis://user:password@host:6379/0, with special characters of the password percent-encoded (# is %23, / is %2F, @ is %40, % is %25)"
+const redisURLHelp = "write redis://user:password@host:6379/0, with special characters of the password percent-encoded " +
+	"(# is %23, / is %2F, @ is %40, % is %25)"
 
 func parseRedisURL(s string) (Redis, error) {
 	u, err := url.Parse(s)
@@ -242,7 +244,8 @@ func (l *loader) joinRedis() {
 		if !given("redis.host") {
 			for _, key := range []string{"redis.port", "redis.username", "redis.password", "redis.db"} {
 				if given(key) {
-					l.problems.add(l.sources[key].where(key), "is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine")
+					l.problems.add(l.sources[key].where(key), "is set without REDIS_HOST or REDIS_URL: set one of them, or unset this "+
+						"to use the memory engine")
 				}
 			}
 			return
@@ -265,7 +268,8 @@ func (l *loader) joinRedis() {
 		{"redis.db", p.db == p.url.DB},
 	} {
 		if given(c.key) && !c.same {
-			l.problems.add(l.sources[c.key].where(c.key), "says something else than %s: make both equal, or unset one", l.sources["redis.url"].where("redis.url"))
+			l.problems.add(l.sources[c.key].where(c.key), "says something else than %s: make both equal, or unset one",
+				l.sources["redis.url"].where("redis.url"))
 		}
 	}
 	l.d.Redis = p.url.Redis

@@ -16,8 +16,9 @@ const minHMACBytes = 32
 
 // wellKnown are secrets that stand in public code as a fallback. Whoever reads that code could sign in as anybody.
 var wellKnown = map[string]bool{
-	"default-secret": true, "your-secret-key": true, "your-nextauth-secret": true, "your-secret-here": true, "change-me-in-production": true,
-	"supersecretsupersecret": true, "your-super-secret-key": true,
+	"default-secret": true, "your-secret-key": true, "your-nextauth-secret": true, "your-secret-here": true,
+	"change-me-in-production": true,
+	"supersecretsupersecret":  true, "your-super-secret-key": true,
 }
 
 // checkSecret refuses what everybody can guess. The text is taken verbatim: no byte of it is cut off.

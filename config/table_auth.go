@@ -16,13 +16,15 @@ func sessionSettings() []setting {
 			// first, only otherwise. All are tried when a session is read; the order decides with which one `token` mints.
 			key: "auth.session_secrets", env: []string{"AUTH_SECRET", "NEXTAUTH_SECRET", "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"},
 			unset: "session cookies are refused", example: "a-secret-of-32-bytes-made-at-random",
-			meaning: "The secrets of the app's Auth.js (v5) or NextAuth (v4), verbatim. All of them are tried; the first one that is set is the one that new sessions are made with.",
-			kind:    sessionSecrets{},
+			meaning: "The secrets of the app's Auth.js (v5) or NextAuth (v4), verbatim. All of them are tried; the first one " +
+				"that is set is the one that new sessions are made with.",
+			kind: sessionSecrets{},
 		},
 		{
 			key: "auth.cookie", env: []string{"KENTONGAN_AUTH_COOKIE"}, unset: "the four usual names", example: "dapur.session-token",
-			meaning: "Name of the session cookie, if it is none of `authjs.session-token`, `next-auth.session-token` and the two with `__Secure-`.",
-			kind:    text{func(d *draft) *string { return &d.Auth.Cookie }, "cookie name", checkCookie},
+			meaning: "Name of the session cookie, if it is none of `authjs.session-token`, `next-auth.session-token` and the two " +
+				"with `__Secure-`.",
+			kind: text{func(d *draft) *string { return &d.Auth.Cookie }, "cookie name", checkCookie},
 		},
 		{
 			key: "auth.claims.subject", env: []string{"KENTONGAN_CLAIM_SUBJECT"}, def: "sub", example: "user.id",
@@ -45,7 +47,8 @@ func sessionSettings() []setting {
 			kind:    text{func(d *draft) *string { return &d.Auth.Claims.UserType }, "path with dots", checkClaim},
 		},
 		{
-			key: "auth.platform_roles", env: []string{"KENTONGAN_PLATFORM_ROLES"}, def: "PLATFORM_SUPERADMIN,PLATFORM_SUPPORT", example: "PLATFORM_SUPERADMIN",
+			key: "auth.platform_roles", env: []string{"KENTONGAN_PLATFORM_ROLES"}, def: "PLATFORM_SUPERADMIN,PLATFORM_SUPPORT",
+			example: "PLATFORM_SUPERADMIN",
 			meaning: "Roles that may look into every kitchen; each look is logged.",
 			kind:    texts{func(d *draft) *[]string { return &d.Auth.PlatformRoles }, "roles", checkRole},
 		},
@@ -55,12 +58,14 @@ func sessionSettings() []setting {
 func tokenSettings() []setting {
 	return []setting{
 		{
-			key: "auth.jwt_secret", env: []string{"KENTONGAN_JWT_SECRET"}, unset: "HS256 tokens are refused", example: "another-secret-of-32-random-bytes",
+			key: "auth.jwt_secret", env: []string{"KENTONGAN_JWT_SECRET"}, unset: "HS256 tokens are refused",
+			example: "another-secret-of-32-random-bytes",
 			meaning: "Secret of bearer tokens with HS256, verbatim.",
 			kind:    secret{func(d *draft) *Secret { return &d.Auth.JWTSecret }, minHMACBytes},
 		},
 		{
-			key: "auth.jwks_url", env: []string{"KENTONGAN_JWKS_URL"}, unset: "tokens signed with public keys are refused", example: "https://login.example.id/.well-known/jwks.json",
+			key: "auth.jwks_url", env: []string{"KENTONGAN_JWKS_URL"}, unset: "tokens signed with public keys are refused",
+			example: "https://login.example.id/.well-known/jwks.json",
 			meaning: "Where the public keys of bearer tokens (RS, PS, ES, EdDSA) are.",
 			kind:    text{func(d *draft) *string { return &d.Auth.JWKSURL }, "https URL, or http on this machine", checkJWKSURL},
 		},
@@ -91,7 +96,8 @@ func socketTokenSettings() []setting {
 			kind:    toggle{func(d *draft) *bool { return &d.socketTokens }},
 		},
 		{
-			key: "auth.socket_token_secret", env: []string{"KENTONGAN_SOCKET_TOKEN_SECRET"}, unset: "the first session secret", example: "third-secret-of-32-random-bytes-",
+			key: "auth.socket_token_secret", env: []string{"KENTONGAN_SOCKET_TOKEN_SECRET"}, unset: "the first session secret",
+			example: "third-secret-of-32-random-bytes-",
 			meaning: "Secret of socket tokens, if it is not the session secret. Needs `KENTONGAN_SOCKET_TOKENS=on`.",
 			kind:    secret{func(d *draft) *Secret { return &d.socketSecret }, minSecretBytes},
 		},

@@ -57,8 +57,9 @@ func limitSection() section {
 			},
 			{
 				key: "limits.backlog_bytes", env: []string{"KENTONGAN_BACKLOG_BYTES"}, def: "1MiB", example: "4MiB",
-				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At least as much as the largest publication.",
-				kind:    size{func(d *draft) *int { return &d.Limits.BacklogBytes }, 1 << 10, 256 << 20},
+				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At " +
+					"least as much as the largest publication.",
+				kind: size{func(d *draft) *int { return &d.Limits.BacklogBytes }, 1 << 10, 256 << 20},
 			},
 		},
 	}
@@ -81,24 +82,28 @@ func channelSection() section {
 			},
 			{
 				key: "history.memory_bytes", env: []string{"KENTONGAN_MAX_HISTORY_BYTES"}, def: "256MiB", example: "1GiB",
-				meaning: "Memory engine only: bound of the history of all kitchens together. When it is reached, the kitchen that holds the most loses its oldest first.",
-				kind:    size{func(d *draft) *int { return &d.Limits.HistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
+				meaning: "Memory engine only: bound of the history of all kitchens together. When it is reached, the kitchen that " +
+					"holds the most loses its oldest first.",
+				kind: size{func(d *draft) *int { return &d.Limits.HistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
 			},
 			{
 				key: "channels.extend", def: "on", example: "off",
-				meaning: "`on`: `channels.patterns` come after the default patterns, and one with the spelling of a default replaces it. `off`: they are the only ones.",
-				kind:    toggle{func(d *draft) *bool { return &d.extend }},
+				meaning: "`on`: `channels.patterns` come after the default patterns, and one with the spelling of a default " +
+					"replaces it. `off`: they are the only ones.",
+				kind: toggle{func(d *draft) *bool { return &d.extend }},
 			},
 			{
 				key: "channels.patterns", unset: "the default patterns alone", example: "orders:{tenant}:*",
-				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for one free segment. " +
+				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for " +
+					"one free segment. " +
 					"Each is a spelling, or a map of `spelling`, `history.size` and `history.age`.",
 				kind: patternList{},
 			},
 			{
 				key: "channels.report_unmatched", env: []string{"KENTONGAN_REPORT_UNMATCHED"}, def: "on", example: "off",
-				meaning: "Listen to every name in Redis, so that names that match no pattern are counted and listed. `off` listens to the patterns alone: less traffic where other programs publish much.",
-				kind:    toggle{func(d *draft) *bool { return &d.Channels.ReportUnmatched }},
+				meaning: "Listen to every name in Redis, so that names that match no pattern are counted and listed. `off` listens " +
+					"to the patterns alone: less traffic where other programs publish much.",
+				kind: toggle{func(d *draft) *bool { return &d.Channels.ReportUnmatched }},
 			},
 		},
 	}

@@ -13,12 +13,14 @@ func serverSection() section {
 				kind:    text{func(d *draft) *string { return &d.Server.Listen }, "`host:port`", checkListen},
 			},
 			{
-				key: "server.admin_listen", env: []string{"KENTONGAN_ADMIN_LISTEN"}, def: "127.0.0.1:3002", unset: "off", example: "127.0.0.1:9090",
+				key: "server.admin_listen", env: []string{"KENTONGAN_ADMIN_LISTEN"}, def: "127.0.0.1:3002", unset: "off",
+				example: "127.0.0.1:9090",
 				meaning: "Address of metrics, pprof and the connection list. It asks nobody who they are: never make it public.",
 				kind:    text{func(d *draft) *string { return &d.Server.AdminListen }, "`host:port` or `off`", checkAdminListen},
 			},
 			{
-				key: "server.public_url", env: []string{"KENTONGAN_PUBLIC_URL"}, unset: "the host of each request", example: "https://dapur.example.id",
+				key: "server.public_url", env: []string{"KENTONGAN_PUBLIC_URL"}, unset: "the host of each request",
+				example: "https://dapur.example.id",
 				meaning: "How browsers reach the server: used in printed links and in the `wsUrl` of the connection info.",
 				kind:    text{func(d *draft) *string { return &d.Server.PublicURL }, "http or https URL", checkPublicURL},
 			},
@@ -51,7 +53,8 @@ func serverSection() section {
 			},
 			{
 				key: "server.idle_timeout", env: []string{"KENTONGAN_IDLE_TIMEOUT"}, def: "75s", example: "2m",
-				meaning: "How long a kept-alive HTTP connection stays open without a request. Longer than the proxy in front keeps its side (nginx: 60s), " +
+				meaning: "How long a kept-alive HTTP connection stays open without a request. Longer than the proxy in front keeps " +
+					"its side (nginx: 60s), " +
 					"so that the proxy never writes into a closed one. WebSocket and SSE have the ping interval instead.",
 				kind: duration{func(d *draft) *time.Duration { return &d.Server.IdleTimeout }, time.Second, time.Hour},
 			},

@@ -16,7 +16,8 @@ var (
 // checkCookie accepts a cookie name (RFC 6265: a token).
 func checkCookie(s string) (string, error) {
 	if !cookieName.MatchString(s) {
-		return "", fmt.Errorf("%s is no cookie name; write it as the app's auth configuration does, for example __Secure-authjs.session-token", quote(s))
+		return "", fmt.Errorf("%s is no cookie name; write it as the app's auth configuration does, for example "+
+			"__Secure-authjs.session-token", quote(s))
 	}
 	return s, nil
 }

@@ -48,7 +48,8 @@ var rules = map[trouble]rule{
 	sampleMissing: {medium, words{"Sampel belum disimpan", "No sample kept"}, ""},
 	yieldLow:      {medium, words{"Porsi kurang", "Too few portions"}, "Porsi tambahan dimasak untuk kekurangannya."},
 	wasteHigh:     {medium, words{"Limbah tinggi", "Much waste"}, "Takaran bahan diperiksa bersama juru masak."},
-	qcFailed:      {critical, words{"Pemeriksaan gagal", "Quality check failed"}, "Batch dimusnahkan, pemasok ditahan, dinas kesehatan diberi tahu."},
+	qcFailed: {critical, words{"Pemeriksaan gagal", "Quality check failed"}, "Batch dimusnahkan, pemasok ditahan, " +
+		"dinas kesehatan diberi tahu."},
 }
 
 // likelihood of each trouble, out of likelihoodSum. Most batches have none.

@@ -41,11 +41,17 @@ func (b *batch) dispatch() {
 	left := b.now.UTC()
 	d := delivery{b.id, b.number, "DEPARTED", b.portions, &left, nil}
 	b.change(b.k.crew.driver, changes{DispatchedAt: &left})
-	b.say("distribution:updates", notice{Type: "distribution_update", DistributionID: id, Timestamp: b.now.UnixMilli(), UpdatedBy: b.k.crew.driver, Data: d})
+	b.sayDelivery(id, d)
 	b.wait(checkingSeconds)
 	there := b.now.UTC()
 	d.Status, d.ArrivalTime = "DELIVERED", &there
-	b.say("distribution:updates", notice{Type: "distribution_update", DistributionID: id, Timestamp: b.now.UnixMilli(), UpdatedBy: b.k.crew.driver, Data: d})
+	b.sayDelivery(id, d)
+}
+
+func (b *batch) sayDelivery(id string, d delivery) {
+	b.say("distribution:updates", notice{
+		Type: "distribution_update", DistributionID: id, Timestamp: b.now.UnixMilli(), UpdatedBy: b.k.crew.driver, Data: d,
+	})
 }
 
 var announcements = []words{

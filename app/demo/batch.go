@@ -51,8 +51,9 @@ type batch struct {
 // newBatch returns the whole life of the nth batch of k, which is planned at start.
 func newBatch(k *Kitchen, seed uint64, n int, start time.Time) []event {
 	b := &batch{
-		k: k, rng: rand.New(rand.NewPCG(seed^hash(string(k.ID)), uint64(n))), now: start, //nolint:gosec // a simulation wants to be repeatable, not secret
-		id: fmt.Sprintf("prod_%s_%d_%d", k.ID, start.Unix(), n),
+		k: k, now: start,
+		rng: rand.New(rand.NewPCG(seed^hash(string(k.ID)), uint64(n))), //nolint:gosec // to be repeatable, not secret
+		id:  fmt.Sprintf("prod_%s_%d_%d", k.ID, start.Unix(), n),
 	}
 	b.number = fmt.Sprintf("BATCH-%s-%04d", start.In(k.Zone).Format("20060102"), n%9999+1)
 	b.menu = k.menus[n%len(k.menus)]

@@ -15,7 +15,7 @@ import (
 // clientFlags are the flags of the commands that talk to a running server.
 type clientFlags struct {
 	Server string `help:"Address of the server." default:"http://localhost:3001" env:"KENTONGAN_SERVER" placeholder:"URL"`
-	APIKey string `name:"api-key" help:"API key. Better in the environment, where other users of the machine cannot read it." env:"KENTONGAN_API_KEY" placeholder:"KEY"`
+	APIKey string `name:"api-key" help:"API key; better in the environment." env:"KENTONGAN_API_KEY" placeholder:"KEY"`
 	Token  string `help:"Bearer token instead of an API key." env:"KENTONGAN_TOKEN" placeholder:"TOKEN"`
 }
 

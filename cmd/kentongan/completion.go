@@ -14,7 +14,7 @@ type completionCommand struct {
 }
 
 // Help is what completion --help adds.
-func (completionCommand) Help() string {
+func (*completionCommand) Help() string {
 	return `Examples:
 
   source <(kentongan completion bash)

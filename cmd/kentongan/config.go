@@ -13,7 +13,7 @@ type configCommand struct {
 }
 
 // Help is what config --help adds.
-func (configCommand) Help() string {
+func (*configCommand) Help() string {
 	return `Examples:
 
   kentongan config
@@ -49,7 +49,7 @@ func (c *configCheckCommand) Run(w *world) error {
 type configDocCommand struct{}
 
 // Run is kentongan config doc.
-func (configDocCommand) Run(w *world) error {
+func (*configDocCommand) Run(w *world) error {
 	_, err := fmt.Fprint(w.out, config.Doc())
 	return wrapWrite(err)
 }

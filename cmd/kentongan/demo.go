@@ -21,9 +21,10 @@ type demoCommand struct {
 }
 
 // Help is what demo --help adds.
-func (demoCommand) Help() string {
-	return `Three kitchens cook on a fast clock, in memory. Prints a sign-in link for each and how to publish. Secrets are made at random for this
-run unless they are set; port 3001, or the next one that is free, on this machine only, unless KENTONGAN_LISTEN says otherwise.
+func (*demoCommand) Help() string {
+	return `Three kitchens cook on a fast clock, in memory. Prints a sign-in link for each and how to publish. Secrets are made at random
+for this run unless they are set. It uses port 3001, or the next one that is free, of this machine alone, unless
+KENTONGAN_LISTEN says otherwise.
 
 Examples:
 
@@ -49,9 +50,10 @@ func (c *demoCommand) Run(w *world) error {
 		Log: w.logger(d.cfg.Log), Version: readVersion().Version, Demo: true,
 		Ready: func(a app.Addresses) {
 			err := d.greet(a)
-			if ready <- err; err != nil {
+			if err != nil {
 				stop() // nobody could use it
 			}
+			ready <- err
 		},
 	})
 	if err != nil {
@@ -146,7 +148,8 @@ func (d *demonstration) greet(a app.Addresses) error {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("\nKentongan demo: three kitchens are cooking. Ctrl-C stops it.\n\nOpen a link to sign in (good for 12 hours, for you alone):\n")
+	b.WriteString("\nKentongan demo: three kitchens are cooking. Ctrl-C stops it.\n\nOpen a link to sign in (good for 12 " +
+		"hours, for you alone):\n")
 	for _, k := range demo.Kitchens() {
 		link, err := a.SignIn(d.claims("demo-"+string(k.ID), string(k.ID), "SPPG_KEPALA", "SPPG_USER"))
 		if err != nil {

@@ -38,8 +38,8 @@ type commands struct {
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`
 }
 
-const description = `Live updates for the kitchens of the free-meals programme: what an app publishes is on every screen of the kitchen at once,
-in order, and again after the line was down.
+const description = `Live updates for the kitchens of the free-meals programme: what an app publishes is on every screen of the kitchen
+at once, in order, and again after the line was down.
 
 Settings come from the environment and an optional YAML file: see kentongan config doc.
 

@@ -63,7 +63,7 @@ func TestScript(t *testing.T) {
 
 // unusedPort returns a port of the loopback that was free a moment ago.
 func unusedPort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
@@ -93,7 +93,7 @@ func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
 	client := http.Client{Timeout: time.Second}
 	defer client.CloseIdleConnections()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		resp, err := client.Get("http://127.0.0.1:" + ts.Getenv("PORT") + "/readyz") //nolint:noctx // it has a timeout
+		resp, err := client.Get("http://127.0.0.1:" + ts.Getenv("PORT") + "/readyz")
 		if err == nil {
 			ts.Check(resp.Body.Close())
 			if resp.StatusCode == http.StatusOK {
@@ -118,7 +118,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no %q in %s after 20 s", args[1], args[0])
 }
 
-// same FILE FILE compares two files, of which the second may lie outside of the script's directory.
+// same GOT WANT compares two files, of which the second may lie outside of the script's directory.
 func same(ts *testscript.TestScript, _ bool, args []string) {
 	if got, want := ts.ReadFile(args[0]), ts.ReadFile(args[1]); got != want {
 		ts.Fatalf("%s has %d lines and is not the same as %s with %d", args[0], strings.Count(got, "\n"), args[1], strings.Count(want, "\n"))

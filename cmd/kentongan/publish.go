@@ -15,14 +15,15 @@ import (
 
 type publishCommand struct {
 	clientFlags
-	ID      string `help:"Idempotency key: with the same one the server publishes only once. Of several values each gets it with its number behind." placeholder:"KEY"`
+	ID      string `help:"Idempotency key: the server publishes only once with it." placeholder:"KEY"`
 	Channel string `arg:"" help:"Channel as it is called in Redis, for example production:updates:sppg_7."`
 	JSON    string `arg:"" name:"json" help:"What to publish, as JSON; - reads one or more values from standard input."`
 }
 
 // Help is what publish --help adds.
-func (publishCommand) Help() string {
-	return `Prints the position of each publication as a line of JSON, when the server has stored it.
+func (*publishCommand) Help() string {
+	return `Prints the position of each publication as a line of JSON, when the server has stored it. With --id a repeated call publishes
+nothing twice; of several values each has its number behind the key.
 
 Examples:
 

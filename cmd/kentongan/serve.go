@@ -18,7 +18,7 @@ type serveCommand struct {
 }
 
 // Help is what serve --help adds.
-func (serveCommand) Help() string {
+func (*serveCommand) Help() string {
 	return `All settings come from the environment or a YAML file. Mistakes in them are reported all at once, and nothing is started.
 SIGTERM or Ctrl-C stops in order: clients are told when to come back, what is on its way is written. The exit code is 0 then.
 

@@ -20,16 +20,19 @@ import (
 type tailCommand struct {
 	clientFlags
 	Cookie   string   `help:"Session cookie instead of an API key, as kentongan token prints it." placeholder:"NAME=VALUE"`
-	Since    string   `help:"Begin after this EPOCH/OFFSET (of one channel), or with 'oldest' at the oldest that is held; without it with what comes now." placeholder:"POSITION"`
-	Format   string   `help:"What a line holds: ${enum}. json: channel, position, time, data; data: the data alone; text: for people." enum:"json,data,text" default:"json"`
+	Since    string   `help:"Begin after this EPOCH/OFFSET, or at the 'oldest'; without it, now." placeholder:"POSITION"`
+	Format   string   `help:"What a line holds: ${enum}." enum:"json,data,text" default:"json"`
 	Limit    int      `short:"n" help:"End after so many messages; 0 never ends." default:"0" placeholder:"COUNT"`
 	Channels []string `arg:"" name:"channel" help:"Channels as they are called in Redis."`
 }
 
 // Help is what tail --help adds.
-func (tailCommand) Help() string {
-	return `Prints one line for each message. After a lost line it connects again and goes on where it was: nothing is missing and nothing comes
-twice. If something may be missing all the same, it says so on standard error. Ctrl-C ends it with exit code 130.
+func (*tailCommand) Help() string {
+	return `Prints one line for each message: with --format json its channel, position, time and data, with data the data alone, with text
+something for people. --since takes the position of one channel, or begins all channels at the oldest that the server holds.
+
+After a lost line it connects again and goes on where it was: nothing is missing and nothing comes twice. If something may be
+missing all the same, it says so on standard error. Ctrl-C ends it with exit code 130.
 
 Examples:
 
@@ -110,7 +113,10 @@ func newTail(c *tailCommand, w *world) (*tail, error) {
 			return nil, err
 		}
 	}
-	return t, t.setSince(c.Since)
+	if err := t.setSince(c.Since); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func (t *tail) setCookie(cookie string, u *url.URL) error {
@@ -199,7 +205,7 @@ const maxAnswerBytes = 64 << 20
 func (t *tail) session(ctx context.Context) error {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, resp, err := websocket.Dial(dialing, t.url, &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(dialing, t.url, &websocket.DialOptions{ //nolint:bodyclose // as the library says
 		HTTPClient: t.client, HTTPHeader: t.header, Subprotocols: []string{protocol.SubprotocolV1},
 	})
 	if err != nil {

@@ -235,9 +235,10 @@ func (s *tailSession) print(m message) error {
 	}
 	s.at[m.Channel] = position{m.Epoch, m.Offset}
 	if s.left > 0 {
-		if s.left--; s.left == 0 {
-			return errEnough
-		}
+		s.left--
+	}
+	if s.left == 0 {
+		return errEnough
 	}
 	return nil
 }
@@ -256,6 +257,7 @@ func format(how string, m message) ([]byte, error) {
 		return fmt.Appendf(nil, "%s %s #%d %s\n", at, m.Channel, m.Offset, data.Bytes()), nil
 	}
 	// By hand: json.Marshal would write the data in other characters than the app did.
-	line := fmt.Appendf(nil, `{"channel":%s,"epoch":%s,"offset":%d,"time":%d,"data":`, quoteJSON(m.Channel), quoteJSON(m.Epoch), m.Offset, m.Time)
+	line := fmt.Appendf(nil, `{"channel":%s,"epoch":%s,"offset":%d,"time":%d,"data":`,
+		quoteJSON(m.Channel), quoteJSON(m.Epoch), m.Offset, m.Time)
 	return append(append(line, data.Bytes()...), "}\n"...), nil
 }

@@ -75,7 +75,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // follow runs tail against the parts and returns what it printed, and its end.
-func follow(t *testing.T, ctx context.Context, c tailCommand, parts ...func(*peer)) (stdout, stderr string, err error) { //nolint:revive // t first, as in all helpers
+func follow(t *testing.T, ctx context.Context, c tailCommand, parts ...func(*peer)) (stdout, stderr string, err error) {
 	t.Helper()
 	server := httptest.NewServer(&script{t: t, parts: parts})
 	defer server.Close()

@@ -25,9 +25,9 @@ type tokenCommand struct {
 }
 
 // Help is what token --help adds.
-func (tokenCommand) Help() string {
-	return `Makes a session as the app's Auth.js would, with the first session secret that is configured. Whoever has it is that user until it ends:
-it is for trying things out, not for people.
+func (*tokenCommand) Help() string {
+	return `Makes a session as the app's Auth.js would, with the first session secret that is configured. Whoever has it is that user
+until it ends: it is for trying things out, not for people.
 
 Examples:
 
@@ -81,7 +81,8 @@ func (c *tokenCommand) check(a config.Auth) error {
 	platform := slices.Contains(a.PlatformRoles, c.Role)
 	switch {
 	case c.Tenant == "" && !platform:
-		return usage("a user of role %q needs a kitchen: add --tenant, or use a platform role (%s)", c.Role, strings.Join(a.PlatformRoles, ", "))
+		return usage("a user of role %q needs a kitchen: add --tenant, or use a platform role (%s)",
+			c.Role, strings.Join(a.PlatformRoles, ", "))
 	case c.Tenant != "" && !tenant.Valid(c.Tenant):
 		return usage("--tenant: %w", tenant.ErrInvalid)
 	case c.Sub == "":
