@@ -11,6 +11,7 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/tenant"
 )
 
 // commandTimeout is how long the engine may take for one command: the command timeout of the contract with the app.
@@ -77,9 +78,11 @@ func (s *session) onSubscribe(ctx context.Context, c protocol.Command) error {
 		if err != nil {
 			return err
 		}
-		if s.follows(ch) {
+		if sub := s.following(ch); sub != nil {
 			// Asked again, or a bare client names what it gets anyway: not an error, and nothing comes twice.
-			s.push(protocol.Subscribed{ID: c.ID, Channel: wire})
+			var at realtime.Position
+			s.gw.hub.View(sub, func(h hub.Heads) { at = h.At(ch) })
+			s.push(protocol.Subscribed{ID: c.ID, Channel: wire, Position: at})
 			continue
 		}
 		w := wish{channel: ch, wire: wire, since: c.Since, unreadable: c.BadSince}
@@ -101,13 +104,17 @@ type wish struct {
 	unreadable bool // it was, but its position cannot be read
 }
 
-// follows reports whether ch reaches the session already.
-func (s *session) follows(ch realtime.Channel) bool {
+// following returns the subscription by which ch reaches the session already, or nil.
+func (s *session) following(ch realtime.Channel) *hub.Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.subs, func(sub subscription) bool {
-		return sub.channel == ch || sub.channel.Name == "" && (sub.channel.Tenant == ch.Tenant || ch.Tenant == "")
-	})
+	for _, sub := range s.subs {
+		all := sub.channel.Name == "" && (sub.channel.Tenant == ch.Tenant || ch.Tenant == tenant.Global)
+		if sub.channel == ch || all {
+			return sub.sub
+		}
+	}
+	return nil
 }
 
 // follow enters a named channel, and answers with subscribed.

@@ -144,8 +144,8 @@ func (g *Gateway) readerOptions(deflate bool) *protocol.ReaderOptions {
 	return &g.plain
 }
 
-// Drain sends all clients away, spread evenly over the given time: each is told when it should come back, is served until then,
-// and closed. New ones are refused from the start. It returns when the last has been closed, or when ctx ends.
+// Drain sends all clients away, spread evenly over the given time: each is told when its turn is, is served until then,
+// and closed; it may come back at once, to another node or to the one that starts here next. New ones are refused from the start. It returns when the last has been closed, or when ctx ends.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	g.draining.Store(true)
 	sessions := g.list()
@@ -155,7 +155,7 @@ func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	g.opts.Log.Info("drain started", "connections", len(sessions), "over", over.String())
 	slot := over / time.Duration(len(sessions))
 	for i, s := range sessions {
-		s.push(protocol.Goaway{ReconnectIn: time.Duration(i+1) * slot, Reason: protocol.CloseDrain.String()})
+		s.push(protocol.Goaway{ReconnectIn: time.Duration(i) * slot, Reason: protocol.CloseDrain.String()})
 	}
 	started := time.Now()
 	for i, s := range sessions {

@@ -503,3 +503,15 @@ func TestSSE(t *testing.T) {
 		}
 	})
 }
+
+func TestSubscribeAgain(t *testing.T) {
+	n := start(t, gateway.Options{})
+	c := n.dial("u1@a", "/api/ws?channels=production:updates:a", "kentongan.v1")
+	c.readKey("subscribed")
+	n.publish("a", "production:updates", `1`)
+	m := c.readKey("message")
+	c.send(`{"id":1,"subscribe":{"channel":"production:updates:a"}}`)
+	if got := c.readKey("subscribed"); got["offset"] != m["offset"] || got["epoch"] != m["epoch"] {
+		t.Errorf("answered %v after %v, want that position", got, m)
+	}
+}
