@@ -485,8 +485,8 @@ func TestSSE(t *testing.T) {
 	t.Run("UnreadableCursorIsAGap", func(t *testing.T) {
 		n.publish("a", "production:updates", `1`)
 		s := n.stream("u1@a", "", "rubbish")
-		if gap := s.next("gap"); !strings.Contains(gap.data, "production:") {
-			t.Errorf("gap event %+v", gap)
+		for !strings.Contains(s.next("gap").data, `"production:updates:a"`) {
+			continue // every channel that has a history tells its own
 		}
 	})
 

@@ -19,8 +19,8 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 			return nil, nil, fmt.Errorf("read what is buffered: %w", err)
 		}
 	}
-	if checked, ok := conn.(*headConn); ok {
-		conn = checked.Conn // the head has been checked; from here on the socket itself is wanted
+	if checked, ok := conn.(interface{ unwrap() net.Conn }); ok {
+		conn = checked.unwrap() // from here on the socket itself is wanted
 	}
 	return conn, early, nil
 }

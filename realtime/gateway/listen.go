@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -20,7 +21,8 @@ const (
 	headTimeout  = 5 * time.Second
 )
 
-// NewServer returns an http.Server with the limits that a public listener needs. Serve it on [Listen]'s listener.
+// NewServer returns an http.Server with the limits that a public listener needs. Serve it on [Listen]'s listener, and put TLS
+// below that: tls.NewListener, with HTTP/1.1 as the only protocol.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           limitLines(refuseCrookedPaths(h)),
@@ -71,7 +73,11 @@ func (l *headListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http compares it
 	}
-	return &headConn{Conn: conn}, nil
+	checked := &headConn{Conn: conn}
+	if secure, ok := conn.(*tls.Conn); ok {
+		return &tlsHeadConn{headConn: checked, tls: secure}, nil
+	}
+	return checked, nil
 }
 
 // headConn looks at the bytes of the first head as they pass.
@@ -82,6 +88,18 @@ type headConn struct {
 	started bool // the first line has ended: the lines that follow are header fields
 	done    bool
 }
+
+// tlsHeadConn is a headConn over TLS. By its method net/http knows that, and sets Request.TLS.
+type tlsHeadConn struct {
+	*headConn
+	tls *tls.Conn
+}
+
+// ConnectionState returns the state before the handshake if net/http asks before the first read.
+func (c *tlsHeadConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// unwrap returns the connection itself, once its head has been checked.
+func (c *headConn) unwrap() net.Conn { return c.Conn }
 
 var errBadHead = errors.New("bad line end in the request head")
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"syscall"
@@ -82,10 +83,19 @@ func (s *socket) read(r *reading) ([]byte, error) {
 
 // hangUp ends the connection at once: the peer gets a reset instead of what still waits in the kernel.
 func (s *socket) hangUp() {
-	if tcp, ok := s.conn.(*net.TCPConn); ok {
+	conn := belowTLS(s.conn) // there would be no room for its farewell, and Close would wait for it
+	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
 	}
-	_ = s.conn.Close()
+	_ = conn.Close()
+}
+
+// belowTLS returns what a TLS connection runs over, and any other as it is.
+func belowTLS(conn net.Conn) net.Conn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return conn
 }
 
 // wake makes a read that waits return with a time-out, so that the session's goroutine ends it.

@@ -9,7 +9,7 @@ import (
 // setUnackedTimeout makes the kernel give up a peer that acknowledges nothing for unackedTimeout. Without it a dead peer is noticed
 // after some 15 minutes of retransmissions.
 func setUnackedTimeout(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := belowTLS(conn).(*net.TCPConn)
 	if !ok {
 		return
 	}
