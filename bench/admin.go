@@ -17,13 +17,16 @@ import (
 // errNotTold says that the admin listener does not tell a figure.
 var errNotTold = errors.New("the admin listener does not tell")
 
+// client asks admin listeners. A CPU profile takes as long as its window.
+var client = &http.Client{Timeout: 2 * time.Minute}
+
 // ask fetches a page of an admin listener and gives its lines to each until that returns false.
 func ask(ctx context.Context, url string, each func(line string) bool) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask admin listener: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask admin listener: %w", err)
 	}
@@ -65,17 +68,33 @@ func allocations(ctx context.Context, admin string) (float64, error) {
 	return count, errors.Join(asked, err)
 }
 
+// counters returns the server's own figures that are not zero, a line each, or why they cannot be had.
+func counters(ctx context.Context, admin string) string {
+	var text strings.Builder
+	err := ask(ctx, admin+"/metrics", func(line string) bool {
+		own := strings.HasPrefix(line, "kentongan_") && !strings.Contains(line, "_bucket{")
+		if own && !strings.HasSuffix(line, " 0") {
+			text.WriteString(line + "\n")
+		}
+		return true
+	})
+	if err != nil {
+		text.WriteString(err.Error() + "\n")
+	}
+	return text.String()
+}
+
 // profile saves a profile of the server: "profile" (of the CPU, for that long) or, at once, "heap", "mutex", "goroutine".
 func profile(ctx context.Context, admin, what string, duration time.Duration, file string) error {
 	url := admin + "/debug/pprof/" + what
 	if duration > 0 {
 		url += "?seconds=" + strconv.Itoa(int(duration.Seconds()))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}

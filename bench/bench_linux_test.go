@@ -228,7 +228,7 @@ func TestAdminFigures(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	defer http.DefaultClient.CloseIdleConnections()
+	defer client.CloseIdleConnections()
 	if n, err := goroutines(t.Context(), server.URL); n != 42 || err != nil {
 		t.Errorf("goroutines: %d, %v", n, err)
 	}
@@ -242,7 +242,7 @@ func TestAdminFigures(t *testing.T) {
 	if err := profile(t.Context(), server.URL, "profile", 3*time.Second, file); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(file); err != nil || string(text) != "seconds=3" { //nolint:gosec // our own
+	if text, err := os.ReadFile(file); err != nil || string(text) != "seconds=3" {
 		t.Errorf("profile: %q, %v", text, err)
 	}
 	if err := profile(t.Context(), server.URL, "heap", 0, file); err == nil {
@@ -271,9 +271,9 @@ func TestBadArgumentsEndWithTrouble(t *testing.T) {
 	}
 }
 
-func TestPrintJSON(t *testing.T) {
+func TestTellJSON(t *testing.T) {
 	var out bytes.Buffer
-	if err := print(&out, []row{{Scene: "room", Kind: fanOut}}, true); err != nil {
+	if err := tell(&out, []row{{Scene: "room", Kind: fanOut}}, true); err != nil {
 		t.Fatal(err)
 	}
 	var back struct {

@@ -50,7 +50,7 @@ type options struct {
 	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
-	Profile string        `help:"Run another round of the server in each scene, not counted, and keep its CPU and heap profiles here." placeholder:"DIR"`
+	Profile string        `help:"Keep profiles of the server here, from another round of each scene that does not count." placeholder:"DIR"`
 	JSON    bool          `help:"Print JSON in place of the table." name:"json"`
 }
 
@@ -91,7 +91,7 @@ func measure(args []string, out, progress io.Writer) int {
 	defer cancel()
 	rows, err := all(ctx, o, progress)
 	if len(rows) > 0 { // what was measured before the trouble is still worth reading
-		err = errors.Join(err, print(out, rows, o.JSON))
+		err = errors.Join(err, tell(out, rows, o.JSON))
 	}
 	switch {
 	case err != nil:
@@ -103,8 +103,8 @@ func measure(args []string, out, progress io.Writer) int {
 	return 0
 }
 
-// print writes rows as JSON with what machine it was, or as a table.
-func print(out io.Writer, rows []row, asJSON bool) error {
+// tell writes rows as JSON with what machine it was, or as a table.
+func tell(out io.Writer, rows []row, asJSON bool) error {
 	if !asJSON {
 		_, _ = fmt.Fprintf(out, "\n%s\n\n", machine())
 		return printTable(out, rows)
@@ -127,7 +127,8 @@ func machine() string {
 			model = string(found[1])
 		}
 	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s; driver, publisher, Redis and server share them; loopback", model, runtime.NumCPU(), release, runtime.Version())
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s; driver, publisher, Redis and server share them; loopback",
+		model, runtime.NumCPU(), release, runtime.Version())
 }
 
 // all measures the chosen scenes. With an error it returns the rows that it has.
@@ -188,6 +189,9 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, base, server pr
 			o, err := l.round(ctx, s, engine, p)
 			if err != nil {
 				return nil, err
+			}
+			if o.Failed != "" {
+				_, _ = fmt.Fprintf(progress, "FAILED: %s\n%s", o.Failed, o.Log)
 			}
 			rounds[i] = append(rounds[i], o)
 		}
@@ -256,7 +260,9 @@ func (o options) floor(ctx context.Context, dir string) (program, error) {
 	if o.Floor != "go" {
 		path, err := floor.Compile(ctx, dir)
 		if err == nil {
-			return floorProgram(func(args ...string) *exec.Cmd { return exec.Command(path, args...) }), nil //nolint:gosec,noctx // ended by its round
+			return floorProgram(func(args ...string) *exec.Cmd {
+				return exec.Command(path, args...) //nolint:gosec,noctx // compiled by us; ended by its round
+			}), nil
 		}
 		if o.Floor == "c" || !errors.Is(err, floor.ErrNoCompiler) {
 			return program{}, err
@@ -266,7 +272,9 @@ func (o options) floor(ctx context.Context, dir string) (program, error) {
 	if err != nil {
 		return program{}, fmt.Errorf("find own program: %w", err)
 	}
-	p := floorProgram(func(args ...string) *exec.Cmd { return exec.Command(self, append([]string{roleTwin}, args...)...) }) //nolint:gosec,noctx // ended by its round
+	p := floorProgram(func(args ...string) *exec.Cmd {
+		return exec.Command(self, append([]string{roleTwin}, args...)...) //nolint:gosec,noctx // ourselves; ended by its round
+	})
 	p.name = "floor (Go)"
 	return p, nil
 }
@@ -279,7 +287,8 @@ func (o options) server(ctx context.Context, dir string) (program, error) {
 	}
 	if o.Server == "" {
 		path = filepath.Join(dir, "kentongan")
-		said, err := exec.CommandContext(ctx, "go", "build", "-o", path, "kentongan/cmd/kentongan").CombinedOutput()
+		build := exec.CommandContext(ctx, "go", "build", "-o", path, "kentongan/cmd/kentongan") //nolint:gosec // to our folder
+		said, err := build.CombinedOutput()
 		if err != nil {
 			return program{}, fmt.Errorf("build server: %w\n%s", err, said)
 		}

@@ -87,7 +87,7 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 func serverProgram(path, dir string, settings []string) program {
 	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
 		address, admin := freeAddress(), freeAddress()
-		cmd := exec.Command(path, "serve") //nolint:gosec,noctx // the server that we have built; running.stop ends it
+		cmd := exec.Command(path, "serve") //nolint:noctx // the server that we have built; running.stop ends it
 		cmd.Dir = dir
 		// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
 		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
@@ -116,8 +116,10 @@ func serverProgram(path, dir string, settings []string) program {
 
 // session returns the Cookie header of a screen: each has a user and a token of its own, as in life.
 func session(screen, tenant int) (string, error) {
-	claims := map[string]any{"sub": "user_" + strconv.Itoa(screen), "sppgId": publish.Tenant(tenant), "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
-		"name": "Petugas Dapur", "email": fmt.Sprintf("petugas%d@example.id", screen)}
+	claims := map[string]any{
+		"sub": "user_" + strconv.Itoa(screen), "sppgId": publish.Tenant(tenant), "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
+		"name": "Petugas Dapur", "email": fmt.Sprintf("petugas%d@example.id", screen),
+	}
 	token, err := auth.MintSession(secret, cookie, claims, time.Hour)
 	if err != nil {
 		return "", fmt.Errorf("mint session: %w", err)
@@ -130,13 +132,13 @@ func (r *running) ready(ctx context.Context) error {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/readyz", http.NoBody)
 		if err != nil {
 			return fmt.Errorf("ask whether the server is ready: %w", err)
 		}
-		resp, err := client.Do(req)
+		resp, err := fresh.Do(req)
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -164,7 +166,8 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	if err != nil {
 		return nil, "", fmt.Errorf("start redis: %w", err)
 	}
-	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir) //nolint:gosec,noctx // stopped by the caller
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir}
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // stopped by the caller
 	child, err := process.Start(cmd)
 	if err != nil {
 		return nil, "", err

@@ -3,10 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -112,79 +109,4 @@ func over(a, b float64) float64 {
 		return 0
 	}
 	return a / b
-}
-
-// printTable writes rows for a person.
-func printTable(w io.Writer, rows []row) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	line := func(cells ...string) { _, _ = fmt.Fprintln(table, strings.Join(cells, "\t")+"\t") }
-	of := func(k kind) []row {
-		return slices.Collect(func(yield func(row) bool) {
-			for _, r := range rows {
-				if r.Kind == k && !yield(r) {
-					return
-				}
-			}
-		})
-	}
-	if list := of(idle); len(list) > 0 {
-		line("idle", "engine", "program", "connections", "KB each", "aim", "RSS MB", "PSS MB", "goroutines", "descriptors", "open s", "")
-		for _, r := range list {
-			line(r.Scene, r.Engine, r.Program, fmt.Sprint(r.Screens), fmt.Sprintf("%.2f", r.PerConn/1024), r.aimCell(), megabytes(r.Median.RSS),
-				megabytes(r.Median.PSS), told(float64(r.Median.Goroutines), "%.0f"), fmt.Sprint(r.Median.Descriptors),
-				fmt.Sprintf("%.1f", r.Median.Opened.Seconds()), r.verdict())
-		}
-		line()
-	}
-	if list := of(connect); len(list) > 0 {
-		line("connect", "engine", "program", "connections", "rate/s", "CPU µs each", "× floor", "aim", "p50 ms", "p99 ms", "max ms", "allocs", "")
-		for _, r := range list {
-			line(r.Scene, r.Engine, r.Program, fmt.Sprint(r.Screens), fmt.Sprintf("%.0f", r.Median.Rate), fmt.Sprintf("%.1f", r.PerUnit), r.ratioCell(),
-				r.aimCell(), millis(r.Median.P50), millis(r.Median.P99), millis(r.Median.Max), told(r.Allocs, "%.0f"), r.verdict())
-		}
-		line()
-	}
-	if list := of(fanOut); len(list) > 0 {
-		line("fan-out", "engine", "program", "msg/s", "CPU µs/delivery", "× floor", "aim", "p50 ms", "p99 ms", "max ms", "late ms",
-			"delivered", "expected", "RSS MB", "allocs", "redis µs/msg", "")
-		for _, r := range list {
-			line(r.Scene, r.Engine, r.Program, fmt.Sprintf("%.0f", r.Median.Rate), fmt.Sprintf("%.2f", r.PerUnit), r.ratioCell(), r.aimCell(),
-				millis(r.Median.P50), millis(r.Median.P99), millis(r.Median.Max), millis(r.Median.Late), fmt.Sprint(r.Median.Delivered),
-				fmt.Sprint(r.Median.Expected), megabytes(r.Median.RSS), told(r.Allocs, "%.2f"), fmt.Sprintf("%.1f", r.RedisPer), r.verdict())
-		}
-	}
-	return table.Flush()
-}
-
-func (r *row) aimCell() string {
-	if r.Aim != "" && r.Missed {
-		return r.Aim + " (missed)"
-	}
-	return r.Aim
-}
-
-func (r *row) ratioCell() string {
-	if r.Ratio == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f", r.Ratio)
-}
-
-func (r *row) verdict() string {
-	if r.Median.Failed != "" {
-		return "FAILED: " + r.Median.Failed
-	}
-	return ""
-}
-
-func millis(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/float64(time.Millisecond)) }
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
-
-// told spells a figure that a program may not tell.
-func told(v float64, format string) string {
-	if v < 0 {
-		return "–"
-	}
-	return fmt.Sprintf(format, v)
 }

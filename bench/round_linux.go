@@ -26,8 +26,8 @@ type lab struct {
 // outcome is what one round of one program has shown. Figures that do not belong to the scene's kind are zero.
 type outcome struct {
 	Failed      string        `json:"failed,omitempty"` // what was lost or went wrong with deliveries
-	Expected    uint64        `json:"expected"`         // deliveries; of a connect scene: connections
-	Delivered   uint64        `json:"delivered"`
+	Expected    int           `json:"expected"`         // deliveries; of a connect scene: connections
+	Delivered   int           `json:"delivered"`
 	CPU         time.Duration `json:"cpuNs"`              // of the program, in the window
 	RedisCPU    time.Duration `json:"redisCPUNs"`         // of Redis, in the window
 	Allocations float64       `json:"allocations"`        // of the program in the window; below zero: not told
@@ -42,11 +42,17 @@ type outcome struct {
 	Descriptors int           `json:"descriptors"`        // at the end
 	Goroutines  int           `json:"goroutines"`         // at the end; below zero: not told
 	Opened      time.Duration `json:"openedNs"`           // how long it took to open all connections
+	Log         string        `json:"log,omitempty"`      // the program's last words and counters, if the round failed
 	Profiled    bool          `json:"profiled,omitempty"` // the figures hold the profiler's own cost
 }
 
 // round measures one program in one scene. An error means that it could not be measured; what was lost is in the outcome.
 func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out outcome, err error) {
+	if engine == redis {
+		if err := publish.Flush(l.redis); err != nil {
+			return out, err
+		}
+	}
 	r, err := p.start(ctx, engine, l.redis)
 	if err != nil {
 		return out, err
@@ -63,16 +69,17 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 	if err != nil {
 		return out, err
 	}
+	profiled := l.profileOpening(ctx, s, engine, r)
 	watch := l.watch(ctx, r)
 	opened, err := fleet.Open(plan)
-	if err != nil {
+	if err := errors.Join(err, <-profiled); err != nil {
 		return out, errors.Join(fmt.Errorf("open %d connections to %s: %w", s.screens(), p.name, err), r.ended())
 	}
 	out.Opened = time.Duration(opened.TookNs)
 	switch s.kind {
 	case connect:
 		watch.read(&out)
-		out.Expected, out.Delivered = uint64(s.screens()), uint64(opened.Up)
+		out.Expected, out.Delivered = s.screens(), opened.Up
 		out.Rate = float64(opened.Up) / out.Opened.Seconds()
 		out.P50, out.P99, out.Max = opened.Latency.Quantile(0.5), opened.Latency.Quantile(0.99), opened.Latency.Max()
 		err = watch.err
@@ -84,7 +91,14 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 	if err != nil {
 		return out, errors.Join(fmt.Errorf("measure %s: %w", p.name, err), r.ended())
 	}
-	return out, l.look(ctx, r, s.name+"-"+engine, &out)
+	if out.Failed != "" {
+		out.Log = r.child.Log() // it may know why
+		if r.admin != "" {
+			out.Log += counters(ctx, r.admin)
+		}
+	}
+	err = l.look(ctx, r, s.name+"-"+engine, &out)
+	return out, err
 }
 
 // ended returns why the program ended, or nil if it runs.
@@ -101,7 +115,7 @@ func (r *running) ended() error {
 func (s scene) plan(r *running) (drive.Plan, error) {
 	plan := drive.Plan{Address: r.address, Origin: r.origin, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
 	if s.kind == connect {
-		plan.Rate = s.rate
+		plan.Rate = s.rate // zero is as fast as it goes
 	}
 	for i := range plan.Screens {
 		tenant := i % s.tenants
@@ -143,23 +157,23 @@ func (l *lab) deliver(ctx context.Context, s scene, engine string, r *running, f
 	if err != nil {
 		return err
 	}
-	counts, err := l.await(ctx, fleet, uint64(warm.Messages*s.each))
+	counts, err := l.await(ctx, fleet, warm.Messages*s.each)
 	if err != nil {
 		return err
 	}
-	if out.Failed = fault(counts, uint64(warm.Messages*s.each)); out.Failed != "" {
+	if out.Failed = fault(counts, warm.Messages*s.each); out.Failed != "" {
 		out.Failed = "while warming up: " + out.Failed
 	}
 	if err := fleet.Reset(); err != nil {
 		return err
 	}
-	profiled := l.profileWhile(ctx, r, s.name+"-"+engine)
+	profiled := l.profileWhile(ctx, r, s.name+"-"+engine, l.pace.window)
 	watch := l.watch(ctx, r)
 	sent, err := publisher.Run(ctx, l.pace.window)
 	if err != nil {
 		return err
 	}
-	out.Expected = uint64(sent.Messages * s.each)
+	out.Expected = sent.Messages * s.each
 	counts, err = l.await(ctx, fleet, out.Expected)
 	watch.read(out)
 	if err := errors.Join(err, watch.err, <-profiled); err != nil {
@@ -180,7 +194,7 @@ func (l *lab) deliver(ctx context.Context, s scene, engine string, r *running, f
 
 // await waits until the fleet has received what is expected, or something that is not expected, or until nothing has come
 // for a while.
-func (l *lab) await(ctx context.Context, fleet *drive.Fleet, expected uint64) (drive.Counts, error) {
+func (l *lab) await(ctx context.Context, fleet *drive.Fleet, expected int) (drive.Counts, error) {
 	var last drive.Counts
 	for changed := time.Now(); ; {
 		counts, err := fleet.Counts()
@@ -202,12 +216,16 @@ func (l *lab) await(ctx context.Context, fleet *drive.Fleet, expected uint64) (d
 }
 
 // fault says in words what is wrong with counts, or nothing.
-func fault(c drive.Counts, expected uint64) string {
+func fault(c drive.Counts, expected int) string {
 	if c.Delivered == expected && c.Missing+c.Twice+c.Foreign+c.Broken+c.Closed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d delivered, %d missing before a later one, %d twice, %d of other tenants, %d broken frames, %d connections ended; first: %s",
-		c.Delivered, expected, c.Missing, c.Twice, c.Foreign, c.Broken, c.Closed, c.Why)
+	text := fmt.Sprintf("%d of %d delivered, %d missing before a later one, %d twice, %d of other tenants, %d broken frames, "+
+		"%d connections ended", c.Delivered, expected, c.Missing, c.Twice, c.Foreign, c.Broken, c.Closed)
+	if c.Why != "" {
+		text += "; first: " + c.Why
+	}
+	return text
 }
 
 // look reads what the program holds at the end of a round.
@@ -232,15 +250,29 @@ func (l *lab) look(ctx context.Context, r *running, name string, out *outcome) e
 	return profile(ctx, r.admin, "heap", 0, filepath.Join(l.profileTo, name+".heap.pb.gz"))
 }
 
-// profileWhile begins a CPU profile of the window, if profiles are wished. The channel has one value, at its end.
-func (l *lab) profileWhile(ctx context.Context, r *running, name string) <-chan error {
+// profileOpening begins a CPU profile of the connects, if it is they that the scene measures.
+func (l *lab) profileOpening(ctx context.Context, s scene, engine string, r *running) <-chan error {
+	if s.kind == connect {
+		duration := time.Second
+		if s.rate > 0 {
+			duration = time.Duration(s.screens()) * time.Second / time.Duration(s.rate)
+		}
+		return l.profileWhile(ctx, r, s.name+"-"+engine, duration)
+	}
+	done := make(chan error, 1)
+	done <- nil
+	return done
+}
+
+// profileWhile begins a CPU profile, if profiles are wished. The channel has one value, at its end.
+func (l *lab) profileWhile(ctx context.Context, r *running, name string, duration time.Duration) <-chan error {
 	done := make(chan error, 1)
 	if l.profileTo == "" || r.admin == "" {
 		done <- nil
 		return done
 	}
 	go func() {
-		done <- profile(ctx, r.admin, "profile", max(l.pace.window, time.Second), filepath.Join(l.profileTo, name+".cpu.pb.gz"))
+		done <- profile(ctx, r.admin, "profile", max(duration, time.Second), filepath.Join(l.profileTo, name+".cpu.pb.gz"))
 	}()
 	return done
 }
@@ -300,5 +332,5 @@ func driverCommand() (func() *exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own program: %w", err)
 	}
-	return func() *exec.Cmd { return exec.Command(self, roleDriver) }, nil //nolint:gosec,noctx // the fleet ends it
+	return func() *exec.Cmd { return exec.Command(self, roleDriver) }, nil //nolint:noctx // the fleet ends it
 }

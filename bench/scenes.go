@@ -28,7 +28,7 @@ type scene struct {
 	engines []string
 	tenants int
 	each    int // screens a tenant
-	rate    int // fan-out: messages a second, to all tenants together; connect: connections a second
+	rate    int // fan-out: messages a second, to all tenants together; connect: connections a second, zero is as fast as it goes
 	bytes   int // fan-out: of a message
 	deflate bool
 	bare    bool // without a floor to compare with: the floor does not deflate
@@ -69,10 +69,14 @@ func scenes(quick bool) []scene {
 	return []scene{
 		{name: "idle", kind: idle, engines: both, tenants: 3000, each: pick(5, 1), aim: aim{bytesEach: 6 << 10}},
 		{name: "connect", kind: connect, engines: both, tenants: 500, each: pick(10, 2), rate: 500, aim: aim{cpu: 80 * time.Microsecond}},
+		{name: "storm", kind: connect, engines: both, tenants: 500, each: pick(20, 4), aim: aim{cpu: 80 * time.Microsecond}},
 		{name: "big-room", kind: fanOut, engines: both, tenants: 1, each: 1000, rate: 120, bytes: 300, aim: aim{ratio: 1.6}},
 		{name: "spread", kind: fanOut, engines: both, tenants: pick(2000, 500), each: 5, rate: 4000, bytes: 300, aim: aim{ratio: 1.6}},
 		{name: "plain-1k", kind: fanOut, engines: []string{memory}, tenants: 1, each: 500, rate: 60, bytes: 1000, bare: true},
-		{name: "deflate-1k", kind: fanOut, engines: []string{memory}, tenants: 1, each: 500, rate: 60, bytes: 1000, deflate: true, bare: true},
+		{
+			name: "deflate-1k", kind: fanOut, engines: []string{memory},
+			tenants: 1, each: 500, rate: 60, bytes: 1000, deflate: true, bare: true,
+		},
 	}
 }
 

@@ -39,15 +39,15 @@ type Opened struct {
 
 // Counts is what arrived since the last reset.
 type Counts struct {
-	Delivered uint64 `json:"delivered"` // marked messages, each the next of its tenant or after a gap
-	Missing   uint64 `json:"missing"`   // messages that were passed over
-	Twice     uint64 `json:"twice"`     // messages with a number that this screen has passed already
-	Foreign   uint64 `json:"foreign"`   // messages of another tenant
-	Unmarked  uint64 `json:"unmarked"`  // data frames without a mark
-	Broken    uint64 `json:"broken"`    // frames that no server may send
-	Pings     uint64 `json:"pings"`
-	Closed    uint64 `json:"closed"` // connections that ended
-	Bytes     uint64 `json:"bytes"`  // read from sockets
+	Delivered int    `json:"delivered"` // marked messages, each the next of its tenant or after a gap
+	Missing   int    `json:"missing"`   // messages that were passed over
+	Twice     int    `json:"twice"`     // messages with a number that this screen has passed already
+	Foreign   int    `json:"foreign"`   // messages of another tenant
+	Unmarked  int    `json:"unmarked"`  // data frames without a mark
+	Broken    int    `json:"broken"`    // frames that no server may send
+	Pings     int    `json:"pings"`
+	Closed    int    `json:"closed"` // connections that ended
+	Bytes     int    `json:"bytes"`  // read from sockets
 	Why       string `json:"why,omitempty"`
 }
 

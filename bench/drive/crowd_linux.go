@@ -239,14 +239,16 @@ func (c *crowd) connect(index int) error {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	// Closing resets, so that no port rests for a minute in TIME_WAIT and is missing in the next round.
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	from := (o.plan.Source + index - o.first) / screensPerSource
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + from)}}); err != nil {
+	from := 1 + (o.plan.Source+index-o.first)/screensPerSource
+	source := &unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(from >> 8), byte(from)}} //nolint:gosec // as meant
+	if err := unix.Bind(fd, source); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	if err := unix.Connect(fd, &o.to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return fmt.Errorf("connect: %w", err)
 	}
-	if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(index)}); err != nil {
+	event := &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(index)} //nolint:gosec // below MaxScreens
+	if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, event); err != nil {
 		return fmt.Errorf("watch socket: %w", err)
 	}
 	return nil

@@ -2,7 +2,7 @@
 // and checks each message that arrives: its latency, and by its mark whether it is the next one of the right tenant.
 //
 // There is no goroutine, no buffer and no parser state for a connection that is idle, and no JSON is read, because driver
-// and server share the same processors: a driver that costs more than what it measures measures itself.
+// and server share the same processors: a driver that costs more than the server shows its own figures.
 //
 // [Run] is the crowd, in a process of its own; [Fleet] is the other side, which starts such processes and tells them in
 // lines of JSON what to do.

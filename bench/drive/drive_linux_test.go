@@ -3,6 +3,7 @@ package drive_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 func newFleet(t *testing.T) *drive.Fleet {
 	t.Helper()
 	fleet := drive.NewFleet(func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])                                  //nolint:gosec,noctx // this very binary; the fleet ends it
+		cmd := exec.Command(os.Args[0])                                  // this very binary; the fleet ends it
 		cmd.Env = []string{driverEnv + "=1", "GORACE=atexit_sleep_ms=0"} // it would sleep a second at each end
 		return cmd
 	})
@@ -166,7 +167,7 @@ func TestCountsExactly(t *testing.T) {
 	const tenants, each, messages = 4, 3, 400
 	s := serve(t)
 	fleet := open(t, s.plan(tenants, each))
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable, not secret
+	random := rand.New(rand.NewPCG(1, 2))
 	var want drive.Counts
 	for seq := 1; seq <= messages; seq++ {
 		for tenant := range tenants {
@@ -195,7 +196,7 @@ func TestCountsExactly(t *testing.T) {
 	}
 	await(t, fleet, want)
 	latencies, err := fleet.Latency()
-	if err != nil || latencies.Count() != want.Delivered || latencies.Max() <= 0 || latencies.Max() > time.Minute {
+	if err != nil || latencies.Count() != uint64(want.Delivered) || latencies.Max() <= 0 || latencies.Max() > time.Minute {
 		t.Fatalf("latencies: %d, longest %v, %v; want %d of them", latencies.Count(), latencies.Max(), err, want.Delivered)
 	}
 	if err := fleet.Reset(); err != nil {
@@ -236,12 +237,17 @@ func TestAnswersPings(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write(0, 0, ping)
-	pong, err := ws.ReadFrame(s.screen(0, 0))
+	conn := s.screen(0, 0)
+	head, err := ws.ReadHeader(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pong = ws.UnmaskFrame(pong); pong.Header.OpCode != ws.OpPong || string(pong.Payload) != "sequence 7" {
-		t.Fatalf("got %v %q, want a pong with the ping's payload", pong.Header, pong.Payload)
+	pong := make([]byte, head.Length)
+	if _, err := io.ReadFull(conn, pong); err != nil {
+		t.Fatal(err)
+	}
+	if ws.Cipher(pong, head.Mask, 0); head.OpCode != ws.OpPong || !head.Masked || string(pong) != "sequence 7" {
+		t.Fatalf("got %v %q, want a masked pong with the ping's payload", head, pong)
 	}
 	await(t, fleet, drive.Counts{Pings: 1})
 }

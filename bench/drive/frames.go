@@ -35,15 +35,15 @@ func next(data []byte) (f frame, rest []byte, ok, broken bool) {
 	if data[0]&reserved != 0 || data[1]&masked != 0 {
 		return frame{}, data, false, true
 	}
-	header, size := 2, uint64(data[1])
+	header, size := uint64(2), uint64(data[1])
 	switch size {
 	case 126:
-		if header = 4; len(data) < header {
+		if header = 4; len(data) < 4 {
 			return frame{}, data, false, false
 		}
 		size = uint64(binary.BigEndian.Uint16(data[2:]))
 	case 127:
-		if header = 10; len(data) < header {
+		if header = 10; len(data) < 10 {
 			return frame{}, data, false, false
 		}
 		size = binary.BigEndian.Uint64(data[2:])
@@ -52,10 +52,10 @@ func next(data []byte) (f frame, rest []byte, ok, broken bool) {
 	if size > most {
 		return frame{}, data, false, true
 	}
-	if uint64(len(data)-header) < size {
+	end := header + size
+	if uint64(len(data)) < end {
 		return frame{}, data, false, false
 	}
-	end := header + int(size)
 	f = frame{op: data[0] & 0x0F, final: data[0]&0x80 != 0, deflated: data[0]&0x40 != 0, payload: data[header:end]}
 	return f, data[end:], true, false
 }
@@ -63,7 +63,7 @@ func next(data []byte) (f frame, rest []byte, ok, broken bool) {
 // maskedFrame appends a client's control frame to dst. The key is zero: RFC 6455 wants a random one so that a page cannot
 // choose the bytes that a proxy sees, and here is neither page nor proxy.
 func maskedFrame(dst []byte, op byte, payload []byte) []byte {
-	dst = append(dst, 0x80|op, 0x80|byte(len(payload)), 0, 0, 0, 0)
+	dst = append(dst, 0x80|op, 0x80|byte(len(payload)), 0, 0, 0, 0) //nolint:gosec // control frames hold 125 bytes at most
 	return append(dst, payload...)
 }
 
@@ -82,13 +82,15 @@ func (in *inflater) inflate(payload []byte) ([]byte, error) {
 	if in.engine != nil && bytes.Equal(payload, in.last) {
 		return in.plain.Bytes(), nil
 	}
-	// RFC 7692 §7.2.2: the sender cut 00 00 ff ff off; the block after it ends the stream.
+	// RFC 7692 §7.2.2: the sender cut the first four of these bytes off; the others are an empty block that ends the stream.
 	in.last = append(in.last[:0], payload...)
 	in.tmp = append(append(in.tmp[:0], payload...), 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff)
 	in.source.Reset(in.tmp)
 	if in.engine == nil {
 		in.engine = flate.NewReader(&in.source)
-	} else if err := in.engine.(flate.Resetter).Reset(&in.source, nil); err != nil {
+	} else if again, ok := in.engine.(flate.Resetter); !ok {
+		panic("drive: package flate says that each of its readers is a Resetter")
+	} else if err := again.Reset(&in.source, nil); err != nil {
 		return nil, err
 	}
 	in.plain.Reset()

@@ -76,7 +76,7 @@ func (c *crowd) request(index int) error {
 		return fmt.Errorf("send upgrade: %w", err)
 	}
 	s.state = upgrading
-	event := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)}
+	event := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)} //nolint:gosec // below MaxScreens
 	if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_MOD, s.fd, event); err != nil {
 		return fmt.Errorf("watch socket: %w", err)
 	}
@@ -122,7 +122,7 @@ func (c *crowd) receive(index int) {
 		return
 	}
 	now := mark.Now()
-	c.counts.Bytes += uint64(n)
+	c.counts.Bytes += n
 	data := c.buffer[:n]
 	if len(s.partial) > 0 {
 		s.partial = append(s.partial, data...)
@@ -243,7 +243,7 @@ func (c *crowd) message(s *screen, f frame, now int64) {
 		c.counts.Twice++
 		c.note(fmt.Sprintf("message %d after %d", m.Seq, s.last))
 	default:
-		c.counts.Missing += uint64(m.Seq - s.last - 1)
+		c.counts.Missing += m.Seq - s.last - 1
 		c.counts.Delivered++
 		c.latency.Record(time.Duration(now - m.Sent))
 		s.last = m.Seq

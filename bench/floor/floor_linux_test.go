@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func self(role string, args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...) //nolint:gosec,noctx // this very binary, ended by the test
+	cmd := exec.Command(os.Args[0], args...) // this very binary, ended by the test
 	cmd.Env = []string{roleEnv + "=" + role, "GORACE=atexit_sleep_ms=0"}
 	return cmd
 }
@@ -54,7 +54,7 @@ func programs(t *testing.T) map[string]func(args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	return map[string]func(args ...string) *exec.Cmd{
-		"C":  func(args ...string) *exec.Cmd { return exec.Command(path, args...) }, //nolint:gosec,noctx // ended by the test
+		"C":  func(args ...string) *exec.Cmd { return exec.Command(path, args...) },
 		"Go": func(args ...string) *exec.Cmd { return self("twin", args...) },
 	}
 }
@@ -149,9 +149,9 @@ func deliver(t *testing.T, fleet *drive.Fleet, door publish.Door, tenants, each 
 			t.Fatal(err)
 		}
 		if size == 300 {
-			want.Delivered = uint64(sent.Messages * each)
+			want.Delivered = sent.Messages * each
 		} else {
-			want.Twice = uint64(sent.Messages * each) // a new publisher numbers from 1, so these look old
+			want.Twice = sent.Messages * each // a new publisher numbers from 1, so these look old
 		}
 		await(t, fleet, want)
 	}

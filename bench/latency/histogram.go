@@ -34,7 +34,7 @@ func (h *Histogram) Record(d time.Duration) {
 
 // Add counts everything that other has counted.
 func (h *Histogram) Add(other *Histogram) {
-	for i, n := range other.counts {
+	for i, n := range &other.counts {
 		h.counts[i] += n
 	}
 	h.total += other.total
@@ -56,7 +56,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(h.total)))
 	rank = min(max(rank, 1), h.total)
 	var seen uint64
-	for i, n := range h.counts {
+	for i, n := range &h.counts {
 		seen += n
 		if seen >= rank {
 			return time.Duration(min(upperEnd(i), h.max))
@@ -68,7 +68,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 // bucketOf returns the index for v >= 0. Values below 1<<(subBits+1) have a bucket each; above, the leading subBits+1
 // bits of the value choose it.
 func bucketOf(v int64) int {
-	shift := max(bits.Len64(uint64(v))-subBits-1, 0)
+	shift := max(bits.Len64(uint64(v))-subBits-1, 0) //nolint:gosec // v >= 0
 	return shift<<subBits + int(v>>shift)
 }
 
@@ -88,7 +88,7 @@ type wire struct {
 // MarshalJSON writes the filled buckets.
 func (h *Histogram) MarshalJSON() ([]byte, error) {
 	w := wire{Counts: [][2]uint64{}, Max: h.max}
-	for i, n := range h.counts {
+	for i, n := range &h.counts {
 		if n > 0 {
 			w.Counts = append(w.Counts, [2]uint64{uint64(i), n})
 		}

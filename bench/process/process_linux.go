@@ -60,6 +60,9 @@ func (c *Child) Err() error {
 	return fmt.Errorf("%s: %w\n%s", c.cmd.Path, err, c.log)
 }
 
+// Log returns the end of what the child wrote to its standard error, if that was kept.
+func (c *Child) Log() string { return c.log.String() }
+
 // Stop asks the child to end (SIGTERM), insists after patience (SIGKILL), and waits for it.
 func (c *Child) Stop(patience time.Duration) {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // one that has ended already needs no signal

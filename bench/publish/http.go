@@ -13,8 +13,12 @@ type httpDoor struct {
 	client *http.Client
 	url    string
 	key    string
-	batch  []byte
+	lists  [][]byte // the last one may be short
+	count  int      // in all lists
 }
+
+// listLength is how many publications go in one request. The server takes a thousand.
+const listLength = 500
 
 // HTTP opens a Door to POST url with an API key. Flush waits for the answer, so that messages stay in order; what becomes
 // due meanwhile goes in the next list.
@@ -25,24 +29,36 @@ func HTTP(url, key string) Door {
 
 func (d *httpDoor) Add(tenant int, text []byte) {
 	start := byte(',')
-	if len(d.batch) == 0 {
-		start = '['
+	if d.count%listLength == 0 {
+		d.lists, start = append(d.lists, nil), '['
 	}
-	d.batch = append(append(d.batch, start), `{"channel":"`...)
-	d.batch = append(append(d.batch, Channel(tenant)...), `","data":`...)
-	d.batch = append(append(d.batch, text...), '}')
+	d.count++
+	last := &d.lists[len(d.lists)-1]
+	*last = append(append(*last, start), `{"channel":"`...)
+	*last = append(append(*last, Channel(tenant)...), `","data":`...)
+	*last = append(append(*last, text...), '}')
 }
 
 func (d *httpDoor) Flush() error {
-	d.batch = append(d.batch, ']')
-	req, err := http.NewRequest(http.MethodPost, d.url, bytes.NewReader(d.batch)) //nolint:noctx // the client has a time limit
+	lists := d.lists
+	d.lists, d.count = nil, 0
+	for _, list := range lists {
+		if err := d.post(append(list, ']')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// post sends one list and waits for its answer.
+func (d *httpDoor) post(list []byte) error {
+	req, err := http.NewRequest(http.MethodPost, d.url, bytes.NewReader(list)) //nolint:noctx // the client has a time limit
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+d.key)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := d.client.Do(req)
-	d.batch = d.batch[:0]
 	if err != nil {
 		return err
 	}

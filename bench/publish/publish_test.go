@@ -110,7 +110,11 @@ func TestRunEndsWithTheDoorsError(t *testing.T) {
 }
 
 func TestRedisCountsReplies(t *testing.T) {
-	door, err := publish.Redis(testenv.Redis(t))
+	address := testenv.Redis(t)
+	if err := publish.Flush(address); err != nil {
+		t.Fatal(err)
+	}
+	door, err := publish.Redis(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +170,7 @@ func TestRedisTellsErrorsAndLosses(t *testing.T) {
 
 func TestHTTPPostsLists(t *testing.T) {
 	var got []string
+	largest := 0
 	status := http.StatusOK
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var list []struct {
@@ -175,6 +180,7 @@ func TestHTTPPostsLists(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&list); err != nil || r.Header.Get("Authorization") != "Bearer key" {
 			t.Errorf("body %v, headers %v", err, r.Header)
 		}
+		largest = max(largest, len(list))
 		for _, p := range list {
 			got = append(got, p.Channel+" "+string(p.Data))
 		}
@@ -191,6 +197,16 @@ func TestHTTPPostsLists(t *testing.T) {
 	want := `production:updates:bench_000001 {"a":1},production:updates:bench_000002 {"a":2}`
 	if text := strings.Join(got, ","); text != want {
 		t.Fatalf("got %s, want %s", text, want)
+	}
+	got = nil
+	for i := range 1201 {
+		door.Add(i, []byte(`{}`))
+	}
+	if err := door.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1201 || got[1200] != publish.Channel(1200)+" {}" || largest > 1000 {
+		t.Fatalf("%d publications arrived of 1201, %d in one list", len(got), largest)
 	}
 	status = http.StatusTooManyRequests
 	door.Add(1, []byte(`{}`))
