@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -137,6 +138,9 @@ func (a *App) run(ctx context.Context) error {
 		return fmt.Errorf("public listener: %w", err)
 	}
 	defer func() { _ = public.Close() }() // closed by its server; this is for the ways out before that
+	if public, err = a.secure(public); err != nil {
+		return err
+	}
 	var admin net.Listener
 	if a.cfg.Server.AdminListen != "" {
 		if admin, err = listen(ctx, a.cfg.Server.AdminListen); err != nil {
@@ -199,9 +203,10 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 
 func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
+	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}
-	g.Go(func() error { return a.serve(server, gateway.Listen(public)) })
+	g.Go(func() error { return ignoreClosed(server.Serve(gateway.Listen(public))) })
 	if admin != nil {
 		// Profiles take as long as they are asked to, so only the head of a request has a time limit.
 		adminServer := &http.Server{Handler: a.adminRoutes(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}
@@ -211,11 +216,19 @@ func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*htt
 	return servers
 }
 
-func (a *App) serve(s *http.Server, l net.Listener) error {
+// secure puts TLS on l if it is configured. The listener does it and not net/http, so that what reads request heads strictly reads
+// them and not their ciphertext; and it speaks HTTP/1.1 only, for a connection of HTTP/2 cannot be taken over.
+func (a *App) secure(l net.Listener) (net.Listener, error) {
 	if a.cfg.Server.TLSCert == "" {
-		return ignoreClosed(s.Serve(l))
+		return l, nil
 	}
-	return ignoreClosed(s.ServeTLS(l, a.cfg.Server.TLSCert, a.cfg.Server.TLSKey))
+	pair, err := tls.LoadX509KeyPair(a.cfg.Server.TLSCert, a.cfg.Server.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+	}), nil
 }
 
 func ignoreClosed(err error) error {

@@ -47,7 +47,7 @@ func serverSection() section {
 				kind: duration{func(d *draft) *time.Duration { return &d.Server.DrainTime }, 0, 10 * time.Minute},
 			},
 			{
-				key: "server.header_timeout", env: []string{"KENTONGAN_HEADER_TIMEOUT"}, def: "10s", example: "5s",
+				key: "server.header_timeout", env: []string{"KENTONGAN_HEADER_TIMEOUT"}, def: "5s", example: "10s",
 				meaning: "How long a client may take to send the header of a request.",
 				kind:    duration{func(d *draft) *time.Duration { return &d.Server.HeaderTimeout }, time.Second, 5 * time.Minute},
 			},
