@@ -59,7 +59,7 @@ func (t totals) String() string {
 // output gathers what one package wrote, so that packages that run beside each other do not mix.
 type output struct {
 	lines []string
-	tests map[string][]string // by top-level test, while it runs
+	tests map[string][]string // while they run
 	ran   bool
 }
 
@@ -106,26 +106,23 @@ func report(r io.Reader, w io.Writer) (totals, error) {
 	return sum, scan.Err()
 }
 
-// take counts and keeps one event of the package.
+// take counts and keeps one event of the package. Of a test that passed the one line is kept, and of a part that passed
+// nothing: not what it logged, nor its own parts.
 func (p *output) take(e event, sum *totals) {
 	if e.Test == "" {
 		p.takePackage(e, sum)
 		return
 	}
 	p.ran = true
-	top, _, isSub := strings.Cut(e.Test, "/")
 	switch e.Action {
 	case "output":
 		if !strings.HasPrefix(e.Output, "=== ") {
-			p.tests[top] = append(p.tests[top], e.Output)
+			p.tests[e.Test] = append(p.tests[e.Test], e.Output)
 		}
 		return
 	case "pass":
 		sum.passed++
-		if !isSub {
-			// Of a test that passed, the one line; not what it logged, nor its parts.
-			p.tests[top] = slices.DeleteFunc(p.tests[top], func(l string) bool { return !strings.HasPrefix(l, "--- PASS: "+top+" ") })
-		}
+		p.tests[e.Test] = slices.DeleteFunc(p.tests[e.Test], func(l string) bool { return !strings.HasPrefix(l, "--- PASS: ") })
 	case "skip":
 		sum.skipped++
 	case "fail":
@@ -133,10 +130,12 @@ func (p *output) take(e event, sum *totals) {
 	default: // run, pause, cont, bench
 		return
 	}
-	if !isSub {
+	if top, _, isPart := strings.Cut(e.Test, "/"); !isPart {
 		p.lines = append(p.lines, p.tests[top]...)
-		delete(p.tests, top)
+	} else if e.Action != "pass" {
+		p.tests[top] = append(p.tests[top], p.tests[e.Test]...)
 	}
+	delete(p.tests, e.Test)
 }
 
 // takePackage is take for events of the package itself.

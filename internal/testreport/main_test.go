@@ -45,9 +45,10 @@ func TestReport(t *testing.T) {
 			prints: []string{"--- PASS: TestA", "--- PASS: TestB", "ok  \texample\t"}, hides: []string{"chatter", "=== RUN", "Sub"},
 		},
 		{
-			name: "FailsWithItsLog", want: totals{passed: 1, failed: 2, packages: 1, brokenPackages: 1},
-			body:   `func TestA(t *testing.T) { t.Run("Sub", func(t *testing.T) { t.Error("got 1; want 2") }) }; func TestB(*testing.T) {}`,
-			prints: []string{"--- FAIL: TestA", "--- FAIL: TestA/Sub", "got 1; want 2", "FAIL\texample\t"},
+			name: "FailsWithItsLog", want: totals{passed: 2, failed: 2, packages: 1, brokenPackages: 1},
+			body: `func TestA(t *testing.T) { t.Run("Good", func(t *testing.T) { t.Log("chatter") })
+t.Run("Sub", func(t *testing.T) { t.Error("got 1; want 2") }) }; func TestB(*testing.T) {}`,
+			prints: []string{"--- FAIL: TestA", "--- FAIL: TestA/Sub", "got 1; want 2", "FAIL\texample\t"}, hides: []string{"chatter", "Good"},
 		},
 		{
 			name: "SkipIsAFailure", want: totals{passed: 1, skipped: 1, packages: 1},
