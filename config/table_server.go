@@ -52,7 +52,7 @@ func serverSection() section {
 				kind:    duration{func(d *draft) *time.Duration { return &d.Server.HeaderTimeout }, time.Second, 5 * time.Minute},
 			},
 			{
-				key: "server.idle_timeout", env: []string{"KENTONGAN_IDLE_TIMEOUT"}, def: "2m", example: "75s",
+				key: "server.idle_timeout", env: []string{"KENTONGAN_IDLE_TIMEOUT"}, def: "75s", example: "2m",
 				meaning: "How long a kept-alive HTTP connection stays open without a request. Longer than the proxy in front keeps " +
 					"its side (nginx: 60s), " +
 					"so that the proxy never writes into a closed one. WebSocket and SSE have the ping interval instead.",
