@@ -34,7 +34,7 @@ run: ## start a demo with three kitchens; it needs nothing but Go
 	go run ./cmd/kentongan demo
 
 .PHONY: bench
-bench: ## measure against a floor in the same run; BENCH=--quick takes a minute
+bench: ## measure against a floor in the same run; BENCH=--quick takes about two minutes
 	go run ./bench $(BENCH)
 
 ##@ Prove
