@@ -234,7 +234,7 @@ func TestHostileNames(t *testing.T) {
 // TestHostilePositions resumes from places that do not exist. The answer is a gap and then what is live, never what is another's.
 func TestHostilePositions(t *testing.T) {
 	a := newArena(t)
-	a.publish("production:updates:b", `"secret of b"`)
+	a.put(t, "production:updates:b", `"secret of b"`)
 	if got := read(t, a.neighbour); got != `"secret of b"` {
 		t.Fatalf("the neighbour reads %s", got)
 	}
@@ -255,7 +255,7 @@ func TestHostilePositions(t *testing.T) {
 				if got := conn.object("subscribed"); got["recovered"] == true || got["gap"] == nil {
 					t.Errorf("answered %v, want a gap", got)
 				}
-				a.publish("production:updates:a", `"live"`)
+				a.put(t, "production:updates:a", `"live"`)
 				if got := conn.object("message"); got["data"] != "live" {
 					t.Errorf("then comes %v, want what is live", got)
 				}
@@ -290,7 +290,7 @@ func TestHostileSizes(t *testing.T) {
 			})
 		})
 	}
-	a.publish("updates:a", `"the only one"`)
+	a.put(t, "updates:a", `"the only one"`)
 	if op, got := screen.frame(); op != ws.OpText || got != `"the only one"` {
 		t.Errorf("the screen reads opcode %d %.100s: what was refused came through", op, got)
 	}
