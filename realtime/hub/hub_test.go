@@ -417,3 +417,67 @@ func mustNames(t *testing.T, p ...realtime.Pattern) *realtime.Names {
 	}
 	return n
 }
+
+// slowReader takes its time, so that the queue of its shard is full.
+type slowReader struct{}
+
+func (slowReader) Offer(*hub.Message)            { time.Sleep(200 * time.Microsecond) }
+func (slowReader) OfferGap(string, realtime.Gap) {}
+
+// TestFullQueueAndLeavingTenants has an engine that holds its lock while it waits for room in a full queue, and tenants that come
+// and go meanwhile: unfollowing one must not wait for that engine with the shard locked.
+func TestFullQueueAndLeavingTenants(t *testing.T) {
+	const publishers, publications = 8, 600
+	broker, err := memory.New(memory.Options{Names: names(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hub.New(broker, hub.Options{Names: names(t), Shards: 1, QueueLength: 4, Linger: time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = h.Run(ctx) })
+	parts.Go(func() { _ = broker.Run(ctx, h) })
+	h.GoLive(subscribe(t, h, slowReader{}, realtime.Channel{Tenant: "busy"}), always)
+
+	var work, visitors sync.WaitGroup
+	over := make(chan struct{})
+	for i := range publishers {
+		coming := tenant.ID(fmt.Sprint("t", i))
+		work.Go(func() {
+			to := coming
+			if i%2 == 0 {
+				to = "busy"
+			}
+			for range publications {
+				if _, err := broker.Publish(ctx, realtime.Channel{Tenant: to, Name: "updates"}, []byte("1"), realtime.PublishOptions{}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		visitors.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				if sub, err := h.Subscribe(ctx, slowReader{}, realtime.Channel{Tenant: coming}, coming); err == nil {
+					h.Unsubscribe(sub)
+				}
+				time.Sleep(5 * time.Millisecond) // long enough for the tenant to be left
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		panic("hub and engine wait for each other") // with the stacks of all goroutines
+	}
+	close(over)
+	visitors.Wait()
+	cancel()
+	parts.Wait()
+}

@@ -22,6 +22,7 @@ type room struct {
 	err      error            // why it could not; written before followed is closed
 	early    map[string]early // what came before the heads were known; nil once they are
 	emptied  time.Time        // when size became 0
+	leaving  chan struct{}    // closed when the broker has unfollowed the tenant; nil: it is not about to
 }
 
 // early is the newest position of a channel that was told before Follow had returned.

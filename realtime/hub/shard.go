@@ -131,20 +131,13 @@ func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {
 // enter returns the room of t, followed by the broker, with one subscription counted in it, so that it stays. Only the
 // first one to come calls the broker; the others wait for it.
 func (s *shard) enter(ctx context.Context, t tenant.ID) (*room, error) {
-	s.mu.Lock()
-	r := s.rooms[t]
-	first := r == nil
-	if first {
-		r = newRoom(t)
-		s.rooms[t] = r
+	r, first, err := s.place(ctx, t)
+	if err != nil {
+		return nil, err
 	}
-	r.size++
-	s.subscriptions++
-	s.mu.Unlock()
 	if first {
 		s.follow(ctx, r)
 	}
-	var err error
 	select {
 	case <-r.followed:
 		err = r.err
@@ -158,6 +151,33 @@ func (s *shard) enter(ctx context.Context, t tenant.ID) (*room, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// place counts one more subscription in the room of t, and says whether it is the first. A room that is just being left is waited for,
+// so that the Follow of the newcomer comes after that Unfollow.
+func (s *shard) place(ctx context.Context, t tenant.ID) (r *room, first bool, err error) {
+	for {
+		s.mu.Lock()
+		r = s.rooms[t]
+		if r == nil || r.leaving == nil {
+			break
+		}
+		left := r.leaving
+		s.mu.Unlock()
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	defer s.mu.Unlock()
+	if first = r == nil; first {
+		r = newRoom(t)
+		s.rooms[t] = r
+	}
+	r.size++
+	s.subscriptions++
+	return r, first, nil
 }
 
 // follow asks the broker to deliver the tenant of r. The others who wait for it should not fail because the first one
@@ -203,15 +223,27 @@ func (s *shard) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.mu.Lock()
-			for t, r := range s.rooms {
-				if t != tenant.Global && r.size == 0 && now.Sub(r.emptied) >= s.hub.opts.Linger {
-					delete(s.rooms, t)
-					// Under the lock, so that a newcomer's Follow cannot overtake it. It does no I/O.
-					s.hub.broker.Unfollow(t)
-				}
+			for _, r := range s.empty(now) {
+				s.hub.broker.Unfollow(r.tenant)
+				s.mu.Lock()
+				delete(s.rooms, r.tenant)
+				s.mu.Unlock()
+				close(r.leaving)
 			}
-			s.mu.Unlock()
 		}
 	}
+}
+
+// empty returns the rooms that have been empty for long enough, marked as being left. The broker is called without the
+// lock: an engine may hold a lock of its own while it waits for this shard's queue to have room.
+func (s *shard) empty(now time.Time) (rooms []*room) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t, r := range s.rooms {
+		if t != tenant.Global && r.size == 0 && r.leaving == nil && now.Sub(r.emptied) >= s.hub.opts.Linger {
+			r.leaving = make(chan struct{})
+			rooms = append(rooms, r)
+		}
+	}
+	return rooms
 }
