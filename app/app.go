@@ -62,7 +62,6 @@ type App struct {
 // Run builds the server, serves until ctx ends, and stops in order. It returns nil after a clean stop, and an error if
 // something could not be built, or broke.
 func Run(ctx context.Context, cfg config.Config, opts Options) error {
-	limitGarbage()
 	a, err := build(cfg, opts)
 	if err != nil {
 		return err
@@ -160,7 +159,7 @@ func (a *App) run(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
-		a.stop(servers)
+		a.stop(ctx, servers)
 	case <-broken.Done(): // a part has returned an error: the others cannot go on without it
 	}
 	stopParts()
@@ -188,6 +187,7 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
+	g.Go(func() error { giveMemoryBack(ctx, a.gateway.Opened); return nil })
 	if a.pubsub != nil {
 		g.Go(func() error { return a.pubsub.Run(ctx) })
 	}
@@ -239,10 +239,10 @@ func ignoreClosed(err error) error {
 }
 
 // stop sends the clients away and ends what is still being answered.
-func (a *App) stop(servers []*http.Server) {
+func (a *App) stop(ctx context.Context, servers []*http.Server) {
 	a.log.Info("server stops", "connections", a.gateway.Connections(), "drain", a.cfg.Server.DrainTime.String())
 	a.ready.drain()
-	limit, cancel := context.WithTimeout(context.Background(), a.cfg.Server.DrainTime)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Server.DrainTime) // ctx is over: that is why we stop
 	defer cancel()
 	// The spread leaves the last client a few seconds to answer its close frame.
 	a.gateway.Drain(limit, a.cfg.Server.DrainTime*4/5)

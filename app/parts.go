@@ -119,7 +119,7 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 	}
 	a, err := auth.New(auth.Options{
 		SessionSecrets: secrets, SessionCookie: c.Cookie,
-		Claims:        auth.ClaimPaths{Subject: c.Claims.Subject, Tenant: c.Claims.Tenant, Role: c.Claims.Role, UserType: c.Claims.UserType},
+		Claims:        auth.ClaimPaths(c.Claims),
 		PlatformRoles: c.PlatformRoles,
 		JWTSecret:     string(c.JWTSecret), JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		APIKeys: keys, SocketTokenSecret: string(c.SocketTokenSecret),

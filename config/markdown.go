@@ -18,7 +18,7 @@ const docHead = `<!-- Made by: kentongan config doc. Do not edit: change the tab
 
 Settings come from the environment and, if you like, from a YAML file (` + "`--config PATH` or `KENTONGAN_CONFIG`" + `). The environment
 wins over the file, the file over the default. A variable that is empty counts as not set. ` + "`GOGC` and `GOMEMLIMIT`" + `
-work as in every Go program; without ` + "`GOGC`" + ` the server chooses a value that keeps idle connections small.
+work as in every Go program. The garbage of many handshakes is given back once they are over, whatever those say.
 
 All mistakes are reported at once, one line each, with exit code 2, and nothing is started: an unknown ` + "`KENTONGAN_…`" + `
 variable, an unknown key of the file, a bad value, a missing secret, two settings that contradict each other. Secrets never appear in logs,

@@ -55,7 +55,7 @@ func (g *Gateway) explain(id protocol.ID, err error) *protocol.CommandError {
 	case errors.Is(err, realtime.ErrNoChannel):
 		return protocol.NoSuchChannel(id)
 	case errors.Is(err, realtime.ErrKeyReused):
-		return &protocol.CommandError{ID: id, Code: protocol.ErrKeyReused, Message: "this id was used before with other data; use a new one"}
+		return &protocol.CommandError{ID: id, Code: protocol.ErrKeyReused, Message: "this key came before with other data; use a new one"}
 	case errors.Is(err, realtime.ErrInvalid):
 		return &protocol.CommandError{ID: id, Code: protocol.ErrInvalidData, Message: err.Error()}
 	case errors.Is(err, realtime.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, hub.ErrClosed):

@@ -297,12 +297,12 @@ func (s *session) goLive(req request, head []byte) {
 			for _, sub := range subs {
 				s.mark(sub.channel, h.At(sub.channel))
 			}
-			s.greet(head, s.welcome(subs, h.Cursor))
+			s.greet(head, subs, h.Cursor)
 			return true
 		}, more...)
 		return
 	}
-	s.greet(head, s.welcome(subs, nil))
+	s.greet(head, subs, nil)
 	for i, sub := range subs {
 		if s.dialect == protocol.V1 {
 			s.goLiveNamed(sub.sub, req.wishes[i], "")
@@ -315,13 +315,16 @@ func (s *session) goLive(req request, head []byte) {
 	}
 }
 
-// greet opens the session: from here on things are sent to it.
-func (s *session) greet(head []byte, w protocol.Welcome) {
+// greet opens the session: from here on things are sent to it. cursor returns where a stream that starts now starts; nil
+// if it resumes, and its client knows better.
+func (s *session) greet(head []byte, subs []subscription, cursor func() string) {
 	s.mu.Lock()
 	s.state = open
 	s.write(head)
 	s.mu.Unlock()
-	s.push(w)
+	if s.dialect != protocol.Bare { // which has no word for it
+		s.push(s.welcome(subs, cursor))
+	}
 }
 
 // mark notes how far a channel was sent, for the event streams that need a cursor of their own.
@@ -335,8 +338,7 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 	return protocol.EncodeCursor(s.home, s.positions)
 }
 
-// welcome is the first push. cursor returns where a stream that starts now starts; nil if it resumes, and its client
-// knows better.
+// welcome is the first push.
 func (s *session) welcome(subs []subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
 		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),

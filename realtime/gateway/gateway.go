@@ -145,7 +145,8 @@ func (g *Gateway) readerOptions(deflate bool) *protocol.ReaderOptions {
 }
 
 // Drain sends all clients away, spread evenly over the given time: each is told when its turn is, is served until then,
-// and closed; it may come back at once, to another node or to the one that starts here next. New ones are refused from the start. It returns when the last has been closed, or when ctx ends.
+// and closed; it may come back at once, to another node or to the one that starts here next. New ones are refused from
+// the start. It returns when the last has been closed, or when ctx ends.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
 	g.draining.Store(true)
 	sessions := g.list()

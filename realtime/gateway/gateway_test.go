@@ -163,40 +163,6 @@ func (c *client) send(text string) {
 	}
 }
 
-// closeCode reads until the connection ends.
-func (c *client) closeCode() websocket.StatusCode {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		if _, _, err := c.conn.Read(ctx); err != nil {
-			return websocket.CloseStatus(err)
-		}
-	}
-}
-
-func (n *node) get(user, path string) (int, string) {
-	n.t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+n.addr+path, nil)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	if user != "" {
-		req.Header.Set("X-Test-User", user)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	return resp.StatusCode, string(body)
-}
-
 func TestBare(t *testing.T) {
 	n := start(t, gateway.Options{})
 
@@ -482,7 +448,7 @@ func TestSSE(t *testing.T) {
 		})
 	}
 
-	t.Run("UnreadableCursorIsAGap", func(t *testing.T) {
+	t.Run("UnreadableCursorIsAGap", func(*testing.T) {
 		n.publish("a", "production:updates", `1`)
 		s := n.stream("u1@a", "", "rubbish")
 		for !strings.Contains(s.next("gap").data, `"production:updates:a"`) {

@@ -13,6 +13,11 @@ type readBuffer [8 << 10]byte
 
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 
+// lend returns a buffer, to be put back.
+func lend() *readBuffer {
+	return readBuffers.Get().(*readBuffer) //nolint:forcetypeassert,errcheck // the pool makes nothing else
+}
+
 // reading is the state of read on a plain socket, made once for each connection, so that waiting for the next byte allocates
 // nothing: step is called by the network poller's loop, first at once and then whenever the socket became readable.
 type reading struct {
@@ -31,7 +36,7 @@ func newReading() *reading {
 // tryRead reads once without waiting and reports whether that gave something: bytes, the end, or an error. It must
 // not process what it read: the connection cannot be closed while it runs.
 func (r *reading) tryRead(fd uintptr) bool {
-	r.buf = readBuffers.Get().(*readBuffer)
+	r.buf = lend()
 	for {
 		n, err := syscall.Read(int(fd), r.buf[:])
 		switch {

@@ -62,7 +62,7 @@ func (s *session) fail(err error) {
 	}
 	if half, ok := s.sock.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_ = s.sock.conn.SetReadDeadline(limit)
-		buf := readBuffers.Get().(*readBuffer)
+		buf := lend()
 		defer readBuffers.Put(buf)
 		for {
 			if _, err := s.sock.conn.Read(buf[:]); err != nil {
@@ -143,7 +143,8 @@ func (s *session) OnMessage(op protocol.Opcode, data []byte) error {
 	}
 	s.push(bad)
 	if bad.Code == protocol.ErrBadRequest {
-		if s.bad++; s.bad >= maxBadMessages {
+		s.bad++
+		if s.bad >= maxBadMessages {
 			return &protocol.CloseError{Code: protocol.CloseBadRequests}
 		}
 	}

@@ -67,7 +67,7 @@ func (s *socket) writeAll(p []byte) error {
 // before the next read. A plain socket waits without any buffer.
 func (s *socket) read(r *reading) ([]byte, error) {
 	if s.raw == nil {
-		r.buf = readBuffers.Get().(*readBuffer)
+		r.buf = lend()
 		n, err := s.conn.Read(r.buf[:])
 		return r.buf[:n], err //nolint:wrapcheck // the session looks at it and nobody else
 	}

@@ -70,6 +70,15 @@ type Stats struct {
 	QueuedBytes                   uint64 // waiting for readers, over all sessions
 }
 
+// Opened returns how many connections have been opened since the start.
+func (g *Gateway) Opened() uint64 {
+	var n uint64
+	for d := range g.stats.opened {
+		n += g.stats.opened[d].Load()
+	}
+	return n
+}
+
 // Stats counts the queued bytes under the sessions' locks, one after the other.
 func (g *Gateway) Stats() Stats {
 	st := &g.stats
@@ -89,7 +98,7 @@ func (g *Gateway) Stats() Stats {
 	st.mu.Unlock()
 	for _, s := range g.list() {
 		s.mu.Lock()
-		out.QueuedBytes += uint64(s.queued)
+		out.QueuedBytes += uint64(max(0, s.queued))
 		s.mu.Unlock()
 	}
 	return out
