@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"time"
 
 	"kentongan/realtime/hub"
@@ -13,27 +14,21 @@ var pingFrame = protocol.AppendFrame(nil, protocol.OpPing, nil)
 // onTick is called by the wheel and returns when to be called again; zero: never.
 func (s *session) onTick(now time.Time) time.Duration {
 	s.mu.Lock()
-	state, closeBy := s.state, s.closeBy
+	ends := s.state != open
 	s.mu.Unlock()
-	switch state {
-	case gone:
+	if ends {
 		return 0
-	case closing:
-		if s.gw.clock() >= closeBy {
-			s.sock.wake()
-		}
-		return tick
-	case open:
 	}
 	who := s.who.Load()
 	if !who.Expires.IsZero() && !now.Before(who.Expires) {
 		s.close(protocol.CloseSessionExpired, "")
-		return tick
+		return 0
 	}
-	if s.quiet() {
+	patience := s.patience()
+	if patience <= 0 {
 		s.gw.stats.halfOpen.Add(1)
 		s.close(protocol.CloseIdle, "")
-		return tick
+		return 0
 	}
 	wait := s.nextBeat - s.gw.clock()
 	if wait <= 0 {
@@ -41,17 +36,21 @@ func (s *session) onTick(now time.Time) time.Duration {
 		wait = s.interval()
 		s.nextBeat = s.gw.clock() + wait
 	}
+	wait = min(wait, patience)
 	if !who.Expires.IsZero() {
 		wait = min(wait, who.Expires.Sub(now))
 	}
 	return wait
 }
 
-// quiet reports whether the peer is taken for dead: two pings without any whole frame from it. A client that only
-// dribbles bytes completes none. SSE clients send nothing; there the kernel's time-out for unacknowledged data does it.
-func (s *session) quiet() bool {
-	last := time.Duration(s.lastRead.Load())
-	return s.dialect != protocol.SSE && s.gw.clock()-last > 2*s.gw.opts.PingInterval+tick
+// patience is how much longer the peer may be silent; nothing is left of it after two intervals without any whole frame, in which
+// two pings went out. A client that only dribbles bytes completes none. SSE clients send nothing; there the kernel's
+// time-out for unacknowledged data does it.
+func (s *session) patience() time.Duration {
+	if s.dialect == protocol.SSE {
+		return math.MaxInt64
+	}
+	return time.Duration(s.lastRead.Load()) + 2*s.gw.opts.PingInterval - s.gw.clock()
 }
 
 // interval is the time between two signs of life.

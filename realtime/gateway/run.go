@@ -101,6 +101,9 @@ func (s *session) leave() {
 		s.code = protocol.CloseAbnormal
 	}
 	s.state = gone
+	if s.deadline != nil {
+		s.deadline.Stop()
+	}
 	unsent, code, subs := len(s.queue) > 0 || s.flushing, s.code, s.subs
 	s.subs = nil
 	s.signal()

@@ -43,7 +43,7 @@ type session struct {
 	waiting  chan struct{}
 	state    state
 	code     protocol.Code // why it ends; the peer's code if the peer closed
-	closeBy  time.Duration // as gateway.clock: when a peer that does not answer our close is hung up on
+	deadline *time.Timer   // hangs up on a peer that does not answer our close; nil before that
 
 	// positions is how far each channel was sent to an event stream that follows some by name; nil for all others, who
 	// share the cursor of their kitchen.
@@ -224,7 +224,7 @@ func (s *session) close(code protocol.Code, reason string) {
 // end is close for those who hold the lock of an open session.
 func (s *session) end(code protocol.Code, reason string) {
 	s.code = code
-	s.closeBy = s.gw.clock() + s.gw.opts.CloseTimeout
+	s.deadline = time.AfterFunc(s.gw.opts.CloseTimeout, s.sock.wake)
 	if s.dialect == protocol.SSE {
 		bye := protocol.AppendChunk(nil, protocol.Goaway{Reason: code.String()}.Append(nil, protocol.SSE))
 		s.write(protocol.AppendLastChunk(bye))
