@@ -271,16 +271,30 @@ func TestBadArgumentsEndWithTrouble(t *testing.T) {
 	}
 }
 
-func TestTellJSON(t *testing.T) {
+func TestTellWritesTableAndFile(t *testing.T) {
 	var out bytes.Buffer
-	if err := tell(&out, []row{{Scene: "room", Kind: fanOut}}, true); err != nil {
+	file := filepath.Join(t.TempDir(), "run.json")
+	rows := []row{{Scene: "room", Kind: fanOut}, {Scene: "still", Kind: idle}, {Scene: "join", Kind: connect}}
+	if err := tell(&out, rows, file); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if !strings.Contains(out.String(), r.Scene) {
+			t.Errorf("the table has no %s:\n%s", r.Scene, out.String())
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var back struct {
 		Machine string
 		Rows    []row
 	}
-	if err := json.Unmarshal(out.Bytes(), &back); err != nil || len(back.Rows) != 1 || !strings.Contains(back.Machine, "cores, Linux") {
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 || !strings.Contains(back.Machine, "cores, Linux") {
 		t.Fatalf("%+v, %v", back, err)
+	}
+	if err := tell(io.Discard, rows, t.TempDir()); err == nil {
+		t.Error("figures were written to a folder")
 	}
 }

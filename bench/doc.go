@@ -6,9 +6,9 @@
 // figures change with the machine and with who else uses it, ratios hardly do.
 //
 //	go run ./bench --quick           about two minutes
-//	go run ./bench                   about ten minutes
+//	go run ./bench                   about a quarter of an hour
 //	go run ./bench --only spread     scenes by name
-//	go run ./bench --json > run.json
+//	go run ./bench --json run.json   and all figures of all rounds
 //
 // It ends with 1 if a message was lost, doubled or misdirected, by the floor or by the server, and with 2 if it could not
 // measure. It needs Linux, and redis-server for the scenes with Redis.

@@ -51,7 +51,7 @@ type options struct {
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
 	Profile string        `help:"Keep profiles of the server here, from another round of each scene that does not count." placeholder:"DIR"`
-	JSON    bool          `help:"Print JSON in place of the table." name:"json"`
+	JSON    string        `help:"Write all figures of all rounds here too, as JSON." name:"json" placeholder:"FILE"`
 }
 
 func main() {
@@ -103,15 +103,22 @@ func measure(args []string, out, progress io.Writer) int {
 	return 0
 }
 
-// tell writes rows as JSON with what machine it was, or as a table.
-func tell(out io.Writer, rows []row, asJSON bool) error {
-	if !asJSON {
-		_, _ = fmt.Fprintf(out, "\n%s\n\n", machine())
-		return printTable(out, rows)
+// tell writes rows as a table, and to a file if there is a name for one, with the machine that they come from.
+func tell(out io.Writer, rows []row, file string) error {
+	_, _ = fmt.Fprintf(out, "\n%s\n\n", machine())
+	err := printTable(out, rows)
+	if file == "" {
+		return err
 	}
-	lines := json.NewEncoder(out)
-	lines.SetIndent("", "  ")
-	return lines.Encode(map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339), "rows": rows})
+	all := map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339), "rows": rows}
+	text, err2 := json.MarshalIndent(all, "", "  ")
+	if err2 == nil {
+		err2 = os.WriteFile(file, append(text, '\n'), 0o600)
+	}
+	if err2 != nil {
+		err2 = fmt.Errorf("write figures: %w", err2)
+	}
+	return errors.Join(err, err2)
 }
 
 // machine says on what the figures were measured.

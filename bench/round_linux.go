@@ -30,6 +30,7 @@ type outcome struct {
 	Delivered   int           `json:"delivered"`
 	CPU         time.Duration `json:"cpuNs"`              // of the program, in the window
 	RedisCPU    time.Duration `json:"redisCPUNs"`         // of Redis, in the window
+	DriverLoad  float64       `json:"driverLoad"`         // of the drivers' processors in the window: near 1, latencies are theirs
 	Allocations float64       `json:"allocations"`        // of the program in the window; below zero: not told
 	Rate        float64       `json:"rate"`               // messages or connections a second that were reached
 	Late        time.Duration `json:"lateNs"`             // see publish.Sent
@@ -70,7 +71,7 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 		return out, err
 	}
 	profiled := l.profileOpening(ctx, s, engine, r)
-	watch := l.watch(ctx, r)
+	watch := l.watch(ctx, r, fleet)
 	opened, err := fleet.Open(plan)
 	if err := errors.Join(err, <-profiled); err != nil {
 		return out, errors.Join(fmt.Errorf("open %d connections to %s: %w", s.screens(), p.name, err), r.ended())
@@ -168,7 +169,7 @@ func (l *lab) deliver(ctx context.Context, s scene, engine string, r *running, f
 		return err
 	}
 	profiled := l.profileWhile(ctx, r, s.name+"-"+engine, l.pace.window)
-	watch := l.watch(ctx, r)
+	watch := l.watch(ctx, r, fleet)
 	sent, err := publisher.Run(ctx, l.pace.window)
 	if err != nil {
 		return err
@@ -279,38 +280,44 @@ func (l *lab) profileWhile(ctx context.Context, r *running, name string, duratio
 
 // watch is the accounts of CPU time and allocations at the start of a window.
 type watch struct {
-	lab        *lab
-	ctx        context.Context //nolint:containedctx // lives no longer than the call that made it
-	r          *running
-	cpu, redis time.Duration
-	allocated  float64
-	err        error
+	lab                *lab
+	ctx                context.Context //nolint:containedctx // lives no longer than the call that made it
+	r                  *running
+	fleet              *drive.Fleet
+	started            time.Time
+	cpu, redis, driver time.Duration
+	allocated          float64
+	err                error
 }
 
-func (l *lab) watch(ctx context.Context, r *running) *watch {
-	w := &watch{lab: l, ctx: ctx, r: r}
+func (l *lab) watch(ctx context.Context, r *running, fleet *drive.Fleet) *watch {
+	w := &watch{lab: l, ctx: ctx, r: r, fleet: fleet}
 	w.allocated = w.allocations() // first: to be asked is work too
-	w.cpu, w.redis = w.used()
+	w.started = time.Now()
+	w.cpu, w.redis, w.driver = w.used()
 	return w
 }
 
 // read puts the differences since the start into out.
 func (w *watch) read(out *outcome) {
-	cpu, redis := w.used()
+	cpu, redis, driver := w.used()
 	out.CPU, out.RedisCPU = cpu-w.cpu, redis-w.redis
+	out.DriverLoad = (driver - w.driver).Seconds() / time.Since(w.started).Seconds()
 	if w.allocated >= 0 {
 		out.Allocations = w.allocations() - w.allocated
 	}
 }
 
-func (w *watch) used() (program, redis time.Duration) {
+func (w *watch) used() (program, redis, driver time.Duration) {
 	program, err := process.CPU(w.r.child.PID())
+	w.err = errors.Join(w.err, err)
+	driver, err = w.fleet.CPU()
 	w.err = errors.Join(w.err, err)
 	if w.lab.redisPID != 0 {
 		redis, err = process.CPU(w.lab.redisPID)
 		w.err = errors.Join(w.err, err)
 	}
-	return program, redis
+	return program, redis, driver
 }
 
 // allocations returns the program's count, or -1 if it does not tell.

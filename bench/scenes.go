@@ -52,7 +52,7 @@ type pace struct {
 }
 
 var (
-	fullPace  = pace{rounds: 3, warm: 2 * time.Second, window: 10 * time.Second, settle: 10 * time.Second, silence: 3 * time.Second}
+	fullPace  = pace{rounds: 3, warm: 2 * time.Second, window: 10 * time.Second, settle: 8 * time.Second, silence: 3 * time.Second}
 	quickPace = pace{rounds: 2, warm: 500 * time.Millisecond, window: 2 * time.Second, settle: 3 * time.Second, silence: 3 * time.Second}
 )
 
@@ -68,7 +68,7 @@ func scenes(quick bool) []scene {
 	}
 	return []scene{
 		{name: "idle", kind: idle, engines: both, tenants: 3000, each: pick(5, 1), aim: aim{bytesEach: 6 << 10}},
-		{name: "connect", kind: connect, engines: both, tenants: 500, each: pick(10, 2), rate: 500, aim: aim{cpu: 80 * time.Microsecond}},
+		{name: "connect", kind: connect, engines: both, tenants: 500, each: pick(6, 2), rate: 500, aim: aim{cpu: 80 * time.Microsecond}},
 		{name: "storm", kind: connect, engines: both, tenants: 500, each: pick(20, 4), aim: aim{cpu: 80 * time.Microsecond}},
 		{name: "big-room", kind: fanOut, engines: both, tenants: 1, each: 1000, rate: 120, bytes: 300, aim: aim{ratio: 1.6}},
 		{name: "spread", kind: fanOut, engines: both, tenants: pick(2000, 500), each: 5, rate: 4000, bytes: 300, aim: aim{ratio: 1.6}},

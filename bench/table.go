@@ -59,6 +59,7 @@ var tables = []struct {
 		{"p50 ms", func(r *row) string { return millis(r.Median.P50) }},
 		{"p99 ms", func(r *row) string { return millis(r.Median.P99) }},
 		{"max ms", func(r *row) string { return millis(r.Median.Max) }},
+		{"driver %", func(r *row) string { return fmt.Sprintf("%.0f", 100*r.Median.DriverLoad) }},
 		{"late ms", func(r *row) string { return millis(r.Median.Late) }},
 		{"delivered", func(r *row) string { return fmt.Sprint(r.Median.Delivered) }},
 		{"expected", func(r *row) string { return fmt.Sprint(r.Median.Expected) }},

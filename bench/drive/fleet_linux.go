@@ -89,6 +89,19 @@ func (f *Fleet) Latency() (*latency.Histogram, error) {
 	return total, err
 }
 
+// CPU returns the CPU time that all drivers have used since their starts.
+func (f *Fleet) CPU() (time.Duration, error) {
+	var total time.Duration
+	for _, d := range f.drivers {
+		used, err := process.CPU(d.child.PID())
+		if err != nil {
+			return 0, fmt.Errorf("measure driver: %w", err)
+		}
+		total += used
+	}
+	return total, nil
+}
+
 // Close ends the drivers, and with them their connections.
 func (f *Fleet) Close() {
 	const patience = 5 * time.Second
