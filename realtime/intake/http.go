@@ -206,6 +206,7 @@ func (d *HTTP) publish(ctx context.Context, who *auth.Identity, items []item) []
 	for i, it := range items {
 		if out {
 			results[i] = *refuse(http.StatusServiceUnavailable, codeUnavailable, "not tried: the engine cannot be reached")
+			d.opts.Count(false)
 			continue
 		}
 		results[i] = d.publishOne(ctx, who, it)
