@@ -113,7 +113,9 @@ func (d *httpDoor) post(t *testing.T, body string, lines ...string) (int, http.H
 // codeIn is the error code in an answer, "" if there is none.
 func codeIn(t *testing.T, body string) string {
 	t.Helper()
-	var a struct{ Error struct{ Code, Message string } }
+	var a struct {
+		Error struct{ Code, Message string }
+	}
 	if err := json.Unmarshal([]byte(body), &a); err != nil {
 		t.Fatalf("answer %q: %v", body, err)
 	}
