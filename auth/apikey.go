@@ -102,3 +102,13 @@ func (ks apiKeys) find(key string) *Identity {
 	}
 	return ks[found].id
 }
+
+// APIKey returns the Identity of the server that holds key, or ErrBadCredential. It is for doors that do not speak HTTP.
+func (a *Authenticator) APIKey(key string) (*Identity, error) {
+	if len(key) <= maxBearerBytes {
+		if id := a.keys.find(key); id != nil {
+			return id, nil
+		}
+	}
+	return nil, fmt.Errorf("no such API key: %w", ErrBadCredential)
+}
