@@ -59,9 +59,9 @@ type clocked struct {
 // inBubble runs test with a node that was made in a bubble and ends there.
 func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clocked)) {
 	synctest.Test(t, func(t *testing.T) {
-		names, err := realtime.NewNames(realtime.DefaultPatterns())
-		if err != nil {
-			t.Fatal(err)
+		names := opts.Names
+		if names == nil {
+			names = namesOf(t, realtime.DefaultPatterns()...)
 		}
 		broker, err := memory.New(memory.Options{Names: names})
 		if err != nil {
@@ -80,11 +80,20 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 		parts.Go(func() { _ = opts.Hub.Run(ctx) })
 		parts.Go(func() { _ = n.gateway.Run(ctx) })
 		parts.Go(func() { _ = server.Serve(gateway.Listen(n.listener)) })
+		defer parts.Wait()
+		defer cancel()
+		defer func() { _ = server.Close() }()
 		test(t, n)
-		_ = server.Close()
-		cancel()
-		parts.Wait()
 	})
+}
+
+func namesOf(t *testing.T, patterns ...realtime.Pattern) *realtime.Names {
+	t.Helper()
+	names, err := realtime.NewNames(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // at is the time since the bubble began.
