@@ -11,46 +11,44 @@ import (
 // pingFrame is the WebSocket ping of all sessions. Browsers answer it by themselves.
 var pingFrame = protocol.AppendFrame(nil, protocol.OpPing, nil)
 
-// onTick is called by the wheel and returns when to be called again; zero: never.
-func (s *session) onTick(now time.Time) time.Duration {
+// onTick is called by the wheel at the time at, and returns when to be called again; zero: never. Both are as gateway.clock.
+func (s *session) onTick(at time.Duration) (due time.Duration) {
 	s.mu.Lock()
 	ends := s.state != open
 	s.mu.Unlock()
 	if ends {
 		return 0
 	}
-	who := s.who.Load()
+	who, now := s.who.Load(), time.Now()
 	if !who.Expires.IsZero() && !now.Before(who.Expires) {
 		s.close(protocol.CloseSessionExpired, "")
 		return 0
 	}
-	patience := s.patience()
-	if patience <= 0 {
+	deadline := s.silentUntil()
+	if at >= deadline {
 		s.gw.stats.halfOpen.Add(1)
 		s.close(protocol.CloseIdle, "")
 		return 0
 	}
-	wait := s.nextBeat - s.gw.clock()
-	if wait <= 0 {
+	if at >= s.nextBeat {
 		s.beat(now)
-		wait = s.interval()
-		s.nextBeat = s.gw.clock() + wait
+		s.nextBeat = at + s.interval()
 	}
-	wait = min(wait, patience)
+	due = min(s.nextBeat, deadline)
 	if !who.Expires.IsZero() {
-		wait = min(wait, who.Expires.Sub(now))
+		due = min(due, s.gw.clock()+who.Expires.Sub(now))
 	}
-	return wait
+	return due
 }
 
-// patience is how much longer the peer may be silent; nothing is left of it after two intervals without any whole frame, in which
-// two pings went out. A client that only dribbles bytes completes none. SSE clients send nothing; there the kernel's
-// time-out for unacknowledged data does it.
-func (s *session) patience() time.Duration {
+// silentUntil is how long the peer may be silent: two intervals without any whole frame, in which two pings went out. A client that
+// only dribbles bytes completes none. Time in which this process stood still does not count, for what the peer said then
+// is not read yet. SSE clients send nothing; there the kernel's time-out for unacknowledged data finds the dead.
+func (s *session) silentUntil() time.Duration {
 	if s.dialect == protocol.SSE {
 		return math.MaxInt64
 	}
-	return time.Duration(s.lastRead.Load()) + 2*s.gw.opts.PingInterval - s.gw.clock()
+	return time.Duration(s.lastRead.Load()+s.gw.wheel.lost.Load()) + 2*s.gw.opts.PingInterval
 }
 
 // interval is the time between two signs of life.

@@ -264,7 +264,7 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	s.sock = newSocket(conn)
 	setUnackedTimeout(conn)
 	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
-	s.lastRead.Store(int64(g.clock()))
+	s.lastRead.Store(int64(g.awake()))
 	s.budget = budget{tokens: commandBurst, at: g.clock()}
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
@@ -273,7 +273,7 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	s.goLive(req, head)
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
-	g.wheel.book(s, tick)
+	g.wheel.book(s, g.clock()) // at the next tick, to see when its credential ends
 	g.goroutines.Go(func() { s.run(early) })
 	g.opts.Log.Debug("session opened", "session", s, "who", req.who)
 }

@@ -123,7 +123,7 @@ func New(opts Options) *Gateway {
 // Run keeps the time of all sessions until ctx ends; then it hangs up on those that are still there and waits until the last has
 // left. Call Drain before, to let them go in peace. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
-	g.wheel.run(ctx)
+	g.wheel.run(ctx, g.clock)
 	g.draining.Store(true)
 	g.cancel()
 	for _, s := range g.list() {
@@ -136,6 +136,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // clock is the time since the gateway was made, on the monotonic clock.
 func (g *Gateway) clock() time.Duration { return time.Since(g.start) }
+
+// awake is the part of clock in which this process did not stand still.
+func (g *Gateway) awake() time.Duration { return g.clock() - time.Duration(g.wheel.lost.Load()) }
 
 func (g *Gateway) readerOptions(deflate bool) *protocol.ReaderOptions {
 	if deflate {

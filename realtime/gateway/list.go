@@ -112,7 +112,7 @@ func (s *session) describe() Connection {
 		c.Expires = &who.Expires
 	}
 	if s.dialect != protocol.SSE {
-		c.Idle = s.gw.clock() - time.Duration(s.lastRead.Load())
+		c.Idle = s.gw.awake() - time.Duration(s.lastRead.Load())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

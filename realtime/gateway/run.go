@@ -174,7 +174,7 @@ func (s *session) OnControl(op protocol.Opcode, payload []byte) error {
 // onFrame notes a sign of life and charges it to the budget.
 func (s *session) onFrame() error {
 	now := s.gw.clock()
-	s.lastRead.Store(int64(now))
+	s.lastRead.Store(int64(now) - s.gw.wheel.lost.Load())
 	if s.gw.echo == nil && !s.budget.take(now) {
 		return &protocol.CloseError{Code: protocol.CloseTooFast}
 	}

@@ -25,7 +25,7 @@ type session struct {
 	came    time.Duration // as gateway.clock
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
-	lastRead atomic.Int64                  // when the last whole frame came, as gateway.clock
+	lastRead atomic.Int64                  // when the last whole frame came, as gateway.awake
 
 	nextBeat time.Duration // as gateway.clock; only the wheel uses it
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"pgregory.net/rapid"
 
 	"kentongan/auth"
 	"kentongan/realtime"
@@ -275,6 +276,25 @@ func TestSessionsExpire(t *testing.T) {
 			})
 		})
 	}
+	t.Run("AnyMixture", func(t *testing.T) {
+		rapid.Check(t, func(draw *rapid.T) {
+			lives := rapid.SliceOfN(rapid.Int64Range(1, int64(5*time.Minute)), 1, 8).Draw(draw, "lives")
+			pauses := rapid.SliceOfN(rapid.Int64Range(0, int64(3*time.Second)), 8, 8).Draw(draw, "pauses")
+			inBubble(t, gateway.Options{PingInterval: time.Hour}, func(t *testing.T, n *clocked) {
+				var readers sync.WaitGroup
+				for i, life := range lives {
+					time.Sleep(time.Duration(pauses[i]))
+					n.door.expires = time.Now().Add(time.Duration(life))
+					ends, p := n.at()+time.Duration(life), n.dial("")
+					readers.Go(func() {
+						end, _ := p.until(ws.OpClose)
+						between(t, "the end", end.at, ends, ends+oneTick)
+					})
+				}
+				readers.Wait()
+			})
+		})
+	})
 	t.Run("Extended", func(t *testing.T) {
 		inBubble(t, gateway.Options{PingInterval: 3 * time.Hour}, func(t *testing.T, n *clocked) {
 			n.door.expires = time.Now().Add(time.Minute)

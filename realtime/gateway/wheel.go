@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,43 +15,65 @@ const wheelSlots = 64
 const tick = time.Second
 
 // wheel calls each session when its time has come. One goroutine and one list entry a session replace the three timers that each
-// would need otherwise (ping, time-out, expiry), of which nearly all are moved before they fire.
+// would need otherwise (ping, time-out, expiry), of which nearly all are moved before they fire. All its times are those of
+// gateway.clock.
 type wheel struct {
+	// lost is how long the process stood still in all: stopped, or starved of its CPU. Clients must not pay for that.
+	lost atomic.Int64
+
 	mu    sync.Mutex
 	slots [wheelSlots][]*session
-	now   int // the slot that fires next
+	now   int           // the slot that fires next
+	fired time.Duration // when the slot before it was due
 }
 
-// book has s called after wait, rounded up to the next tick. A session is booked at most once at a time; who is called books
-// again.
-func (w *wheel) book(s *session, wait time.Duration) {
-	ticks := int((wait + tick - 1) / tick)
-	ticks = min(max(ticks, 1), wheelSlots) // whoever wants to wait longer is called early, and books again
+// book has s called at due, rounded up to the next tick; whoever is due in more than a turn is called early, and books again. A
+// session is booked at most once at a time; who is called books again.
+func (w *wheel) book(s *session, due time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	ticks := int((due - w.fired + tick - 1) / tick)
+	ticks = min(max(ticks, 1), wheelSlots)
 	at := (w.now + ticks - 1) % wheelSlots
 	w.slots[at] = append(w.slots[at], s)
 }
 
 // run calls due sessions every tick until ctx ends.
-func (w *wheel) run(ctx context.Context) {
+func (w *wheel) run(ctx context.Context, clock func() time.Duration) {
+	w.mu.Lock()
+	w.fired = clock()
+	w.mu.Unlock()
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	var due []*session
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-t.C:
-			w.mu.Lock()
-			due, w.slots[w.now] = w.slots[w.now], due[:0]
-			w.now = (w.now + 1) % wheelSlots
-			w.mu.Unlock()
-			for i, s := range due {
-				due[i] = nil
-				if wait := s.onTick(now); wait > 0 {
-					w.book(s, wait)
-				}
+		case <-t.C:
+			w.advance(clock()) // the time in the channel is old if this process stood still
+		}
+	}
+}
+
+// advance fires the slot of now, and before it those that were missed, so that nobody who is due waits for another turn.
+func (w *wheel) advance(now time.Duration) {
+	w.mu.Lock()
+	slots := int((now - w.fired) / tick)
+	w.mu.Unlock()
+	if slots > 1 {
+		w.lost.Add(int64(slots-1) * int64(tick))
+	}
+	for range slots {
+		w.mu.Lock()
+		due := w.slots[w.now]
+		w.slots[w.now] = nil
+		w.now = (w.now + 1) % wheelSlots
+		w.fired += tick
+		at := w.fired
+		w.mu.Unlock()
+		for _, s := range due {
+			if next := s.onTick(at); next > 0 {
+				w.book(s, next)
 			}
 		}
 	}
