@@ -36,8 +36,8 @@ func newMetrics(a *App) *metrics {
 }
 
 // delivered is called by the hub after each publication.
-func (m *metrics) delivered(p *realtime.Publication, sessions int) {
-	if sessions > 0 && !p.Arrived.IsZero() {
+func (m *metrics) delivered(p *realtime.Publication, _ int) {
+	if !p.Arrived.IsZero() {
 		m.latency.Observe(time.Since(p.Arrived).Seconds())
 	}
 }

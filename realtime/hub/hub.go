@@ -1,9 +1,9 @@
 // Package hub knows the subscriptions of this node: who follows which channel here. It takes each publication from
 // the broker once and offers it to every session that follows its channel.
 //
-// Tenants are spread over a few shards. A shard is one goroutine with a bounded queue; it alone delivers to the
-// sessions of its tenants, so each session sees the publications of a channel in their order, and a burst in one kitchen
-// delays only its shard. A publication is encoded once for each dialect, however many screens follow it.
+// Tenants are spread over a few shards, each with a lock, a bounded queue and a goroutine. What is quickly done is done at
+// once by who brings it, the rest by the shard's goroutine, and never two things of one shard at the same time or out of
+// turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. A publication is encoded once for each dialect, however many screens follow it.
 //
 // A session that wants what it missed does not stop the others and needs no queue for what comes meanwhile: its
 // subscription is not live yet, and it reads history, page after page, until it stands at the head; then [Hub.GoLive]
@@ -57,7 +57,7 @@ type Options struct {
 	// zero means 256: below that the 4 + 10 bytes of a frame and a block leave nothing to gain.
 	DeflateMin int
 
-	// Delivered, if set, is called by a shard after it has offered a publication to all its sessions of the shard.
+	// Delivered, if set, is called after a publication was offered to sessions, once for each shard that has any.
 	Delivered func(p *realtime.Publication, sessions int)
 
 	Log *slog.Logger // nil discards
@@ -110,8 +110,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Deliver implements realtime.Sink. It waits while the shard's queue is full: then the engine reads no further, and the
-// publications wait there.
+// Deliver implements realtime.Sink. It delivers to a small room at once, and leaves a large one to its shard. It waits while the
+// shard's queue is full: then the engine reads no further, and the publications wait there.
 func (h *Hub) Deliver(p *realtime.Publication) { h.enqueue(p.Channel, job{publication: p}) }
 
 // Gap implements realtime.Sink.

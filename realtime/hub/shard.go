@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kentongan/realtime"
@@ -12,12 +13,15 @@ import (
 
 // shard delivers to the sessions of some tenants.
 type shard struct {
-	hub   *Hub
-	queue chan job
+	hub     *Hub
+	queue   chan job
+	pending atomic.Int64 // jobs that were put into the queue and are not done
 
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int
+	turn          time.Time     // when the current turn of the caller's time began
+	spent         time.Duration // of it, delivering on the caller's goroutine
 }
 
 // job is one thing to tell the sessions: a publication or a gap.
@@ -30,11 +34,51 @@ func newShard(h *Hub) *shard {
 	return &shard{hub: h, queue: make(chan job, h.opts.QueueLength), rooms: map[tenant.ID]*room{}}
 }
 
+// A small room is served on the caller's goroutine, which is the engine's: waking the shard for five writes costs as much
+// as one or two of them. That ends where it would hold the caller up: in a large room, and when it has given half of its
+// time, for then a second goroutine brings more than the wake-up costs.
+const (
+	smallRoom  = 32
+	callerTurn = 10 * time.Millisecond
+	callerPart = 5 * time.Millisecond
+)
+
+// put does the job at once, if that is quickly done and nothing waits before it, or leaves it to the shard.
 func (s *shard) put(j job) {
+	if j.publication != nil && s.pending.Load() == 0 && s.mu.TryLock() {
+		done, offered := s.serveHere(j.publication)
+		s.mu.Unlock()
+		if done {
+			s.tellDelivered(j.publication, offered)
+			return
+		}
+	}
+	s.pending.Add(1)
 	select {
 	case s.queue <- j:
 	case <-s.hub.done:
 	}
+}
+
+// serveHere delivers p on the caller's goroutine, unless it had better not. The lock is held. Publications of one tenant
+// are brought one after the other, so if an earlier one waits, it is pending now, and is not overtaken.
+func (s *shard) serveHere(p *realtime.Publication) (done bool, offered int) {
+	if s.pending.Load() > 0 || p.Channel.Tenant == tenant.Global {
+		return false, 0
+	}
+	if r := s.rooms[p.Channel.Tenant]; r != nil && r.size > smallRoom {
+		return false, 0
+	}
+	now := time.Now()
+	if now.Sub(s.turn) > callerTurn {
+		s.turn, s.spent = now, 0
+	}
+	if s.spent > callerPart {
+		return false, 0
+	}
+	offered = s.serve(p)
+	s.spent += time.Since(now)
+	return true, offered
 }
 
 func (s *shard) run(ctx context.Context) {
@@ -48,22 +92,34 @@ func (s *shard) run(ctx context.Context) {
 			} else {
 				s.deliver(j.publication)
 			}
+			s.pending.Add(-1)
 		}
 	}
 }
 
-// deliver offers p to everybody who follows its channel and is at the head.
 func (s *shard) deliver(p *realtime.Publication) {
 	s.mu.Lock()
+	offered := s.serve(p)
+	s.mu.Unlock()
+	s.tellDelivered(p, offered)
+}
+
+func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
+	if s.hub.opts.Delivered != nil && offered > 0 {
+		s.hub.opts.Delivered(p, offered)
+	}
+}
+
+// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. The lock is
+// held.
+func (s *shard) serve(p *realtime.Publication) (offered int) {
 	r := s.rooms[p.Channel.Tenant]
 	if r == nil {
-		s.mu.Unlock()
-		return
+		return 0
 	}
 	switch r.advance(p) {
 	case stale:
-		s.mu.Unlock()
-		return
+		return 0
 	case hole:
 		s.offerGap(r, realtime.Gap{Channel: p.Channel, Cause: realtime.GapOverloaded, Position: p.Position})
 		s.hub.opts.Log.Error("publication follows a hole that the engine did not declare",
@@ -71,7 +127,6 @@ func (s *shard) deliver(p *realtime.Publication) {
 	case next:
 	}
 	m := &Message{Publication: p, Wire: s.hub.opts.Names.Spell(p.Channel), deflateMin: s.hub.opts.DeflateMin}
-	offered := 0
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
 			m.sse, m.cursor = nil, func() string { return s.cursor(other) } // tells of that tenant's channels too
@@ -84,10 +139,7 @@ func (s *shard) deliver(p *realtime.Publication) {
 	if named := r.named[p.Channel.Name]; named != nil {
 		offered += named.offer(m)
 	}
-	s.mu.Unlock()
-	if s.hub.opts.Delivered != nil {
-		s.hub.opts.Delivered(p, offered)
-	}
+	return offered
 }
 
 func (s *shard) tellGap(g realtime.Gap) {

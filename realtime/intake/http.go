@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -40,6 +39,9 @@ const (
 
 	// maxBatchBytes bounds the body of a batch: the server holds it in memory while it is published.
 	maxBatchBytes = 8 << 20
+
+	// maxAnnounced is up to which Content-Length memory is set aside before the body comes.
+	maxAnnounced = 64 << 10
 
 	publishTimeout = 5 * time.Second
 	retryAfter     = time.Second
@@ -161,7 +163,12 @@ func (d *HTTP) read(w http.ResponseWriter, r *http.Request) ([]item, bool, *resu
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, false, refuse(http.StatusUnsupportedMediaType, codeMediaType, "send the body as it is, without Content-Encoding")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(max(maxBatchBytes, d.opts.MaxBytes+4096))))
+	var buf bytes.Buffer
+	if announced := r.ContentLength; announced > 0 && announced <= maxAnnounced {
+		buf.Grow(int(announced) + bytes.MinRead) // read in one piece; a longer body has to come before it is believed
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, int64(max(maxBatchBytes, d.opts.MaxBytes+4096))))
+	body := buf.Bytes()
 	if err != nil {
 		if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, false, refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "a request may have %d bytes at most", tooLong.Limit)
