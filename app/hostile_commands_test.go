@@ -70,7 +70,7 @@ func TestHostileCommands(t *testing.T) {
 		{"TypeIsNumber", `{"type":7}`, unknown, bad},
 		{"NoBody", `{"id":1,"subscribe":null}`, bad, ""},
 		{"ChannelIsNumber", `{"type":"subscribe","channel":7}`, unknown, bad},
-		{"UnknownField", `{"id":1,"subscribe":{"channel":"updates:a","sinse":{}}}`, bad, ""},
+		{"UnknownField", `{"id":1,"subscribe":{"channel":"updates:a","from":{}}}`, bad, ""},
 		{"IDTooLarge", `{"id":9223372036854775807,"ping":{}}`, bad, ""},
 		{"IDNegative", `{"id":-9223372036854775808,"ping":{}}`, bad, ""},
 		{"IDBeyond64Bits", `{"id":18446744073709551616,"ping":{}}`, bad, ""},

@@ -71,7 +71,7 @@ func (a *arena) stream(t *testing.T, query string, header http.Header) (*events,
 		t.Fatal(err)
 	}
 	req.Header = header
-	resp, err := a.client.Do(req)
+	resp, err := a.client.Do(req) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -98,9 +99,7 @@ func (a *arena) ask(t *testing.T, method, path, body string, header http.Header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := a.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +250,7 @@ func frame(first byte, payload string) string {
 	case n < 126:
 		head = append(head, 0x80|byte(n))
 	case n < 1<<16:
-		head = binary.BigEndian.AppendUint16(append(head, 0x80|126), uint16(n)) //nolint:gosec // checked
+		head = binary.BigEndian.AppendUint16(append(head, 0x80|126), uint16(n))
 	default:
 		head = binary.BigEndian.AppendUint64(append(head, 0x80|127), uint64(n))
 	}

@@ -124,6 +124,7 @@ func (p *peer) status(want int) http.Header {
 	if err != nil {
 		p.n.t.Fatal(err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != want {
 		p.n.t.Fatalf("answered %s, want %d", resp.Status, want)
 	}
