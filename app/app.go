@@ -206,7 +206,13 @@ func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*htt
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}
-	g.Go(func() error { return ignoreClosed(server.Serve(gateway.Listen(public))) })
+	var front net.Listener
+	if a.cfg.Server.TLSCert == "" {
+		front = a.gateway.Listen(public, a.cfg.Server.HeaderTimeout)
+	} else {
+		front = gateway.Listen(public)
+	}
+	g.Go(func() error { return ignoreClosed(server.Serve(front)) })
 	if admin != nil {
 		// Profiles take as long as they are asked to, so only the head of a request has a time limit.
 		adminServer := &http.Server{Handler: a.adminRoutes(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}

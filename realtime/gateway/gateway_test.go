@@ -86,7 +86,7 @@ func start(t *testing.T, opts gateway.Options) *node {
 	parts.Go(func() { _ = broker.Run(ctx, opts.Hub) })
 	parts.Go(func() { _ = opts.Hub.Run(ctx) })
 	parts.Go(func() { _ = n.gateway.Run(ctx) })
-	parts.Go(func() { _ = server.Serve(gateway.Listen(l)) })
+	parts.Go(func() { _ = server.Serve(n.gateway.Listen(l, 0)) })
 	n.stop = sync.OnceFunc(func() {
 		_ = server.Close()
 		cancel()

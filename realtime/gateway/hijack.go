@@ -8,6 +8,10 @@ import (
 
 // hijack takes the connection over from net/http, together with what the client sent behind its request.
 func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	if short, ok := w.(*handshake); ok {
+		conn, early := short.take()
+		return conn, early, nil
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)

@@ -16,17 +16,17 @@ import (
 // The limits of a request's head. 16 KiB holds a session cookie in four chunks beside what browsers and proxies add;
 // most proxies stop at 8 KiB.
 const (
-	MaxHeadBytes = 16 << 10
-	maxHeadLines = 100
-	headTimeout  = 5 * time.Second
+	MaxHeadBytes       = 16 << 10
+	maxHeadLines       = 100
+	defaultHeadTimeout = 5 * time.Second
 )
 
-// NewServer returns an http.Server with the limits that a public listener needs. Serve it on [Listen]'s listener, and put TLS
-// below that: tls.NewListener, with HTTP/1.1 as the only protocol.
+// NewServer returns an http.Server with the limits that a public listener needs. Serve it on the listener of [Gateway.Listen], or, with
+// TLS, on that of [Listen] over tls.NewListener, with HTTP/1.1 as the only protocol.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           limitLines(refuseCrookedPaths(h)),
-		ReadHeaderTimeout: headTimeout,
+		ReadHeaderTimeout: defaultHeadTimeout,
 		ReadTimeout:       time.Minute, // of a whole request; a session's connection is taken over long before
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    MaxHeadBytes - 4<<10, // net/http adds 4 KiB to it
@@ -36,17 +36,20 @@ func NewServer(h http.Handler) *http.Server {
 // limitLines refuses a request with too many header lines: each costs memory far beyond its bytes.
 func limitLines(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lines := 0
-		for _, values := range r.Header {
-			lines += len(values)
-		}
-		if lines > maxHeadLines {
+		if countLines(r.Header) > maxHeadLines {
 			w.Header().Set("Connection", "close")
 			answer.Error(w, http.StatusRequestHeaderFieldsTooLarge, "TOO_MANY_HEADERS", "a request may have 100 header lines at most")
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+func countLines(h http.Header) (lines int) {
+	for _, values := range h {
+		lines += len(values)
+	}
+	return lines
 }
 
 // refuseCrookedPaths answers 404 to a path with "//", "." or ".." in it. The mux would redirect to the path that it takes
@@ -99,7 +102,12 @@ type tlsHeadConn struct {
 func (c *tlsHeadConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
 // unwrap returns the connection itself, once its head has been checked.
-func (c *headConn) unwrap() net.Conn { return c.Conn }
+func (c *headConn) unwrap() net.Conn {
+	if passed, ok := c.Conn.(*prefixedConn); ok && len(passed.prefix) == 0 {
+		return passed.Conn
+	}
+	return c.Conn
+}
 
 var errBadHead = errors.New("bad line end in the request head")
 

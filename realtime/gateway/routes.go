@@ -17,9 +17,12 @@ import (
 	"kentongan/tenant"
 )
 
+// endpoint is where clients connect.
+const endpoint = "/api/ws"
+
 // Routes adds the routes of the gateway to mux. What comes to "/" without an upgrade goes to page.
 func (g *Gateway) Routes(mux *http.ServeMux, page http.Handler) {
-	mux.HandleFunc("/api/ws", g.serveEndpoint)
+	mux.HandleFunc(endpoint, g.serveEndpoint)
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if protocol.IsUpgrade(r) {
 			g.serveWebSocket(w, r) // the app's hook connects to the root in development
