@@ -1,0 +1,307 @@
+package intake
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kentongan/auth"
+)
+
+// respVersion is the version of Redis whose protocol this is: clients look at it to know what they may send.
+const respVersion = "7.2.0"
+
+// respVerb is one command of the Redis door.
+type respVerb struct {
+	least, most int  // arguments behind the name; most -1: any number
+	strangers   bool // before signing in
+	listening   bool // in RESP2 while subscribed
+	do          func(c *respConn, args [][]byte)
+}
+
+// respVerbs is every command that is understood. It is a function, for the commands refer to it.
+func respVerbs() map[string]respVerb {
+	return map[string]respVerb{
+		"AUTH":         {1, 2, true, false, (*respConn).signIn},
+		"HELLO":        {0, -1, true, false, (*respConn).hello},
+		"QUIT":         {0, -1, true, true, (*respConn).leave},
+		"RESET":        {0, 0, true, true, (*respConn).reset},
+		"PING":         {0, 1, false, true, (*respConn).ping},
+		"ECHO":         {1, 1, false, false, func(c *respConn, a [][]byte) { c.answer(func(w *respWords) { w.bulk(string(a[0])) }) }},
+		"SELECT":       {1, 1, false, false, (*respConn).choose},
+		"INFO":         {0, -1, false, false, (*respConn).info},
+		"CLIENT":       {1, -1, false, false, (*respConn).client},
+		"COMMAND":      {0, -1, false, false, (*respConn).commands},
+		"PUBLISH":      {2, 2, false, false, (*respConn).publish},
+		"SPUBLISH":     {2, 2, false, false, (*respConn).publish},
+		"SUBSCRIBE":    {1, -1, false, true, (*respConn).subscribe},
+		"UNSUBSCRIBE":  {0, -1, false, true, (*respConn).unsubscribe},
+		"PSUBSCRIBE":   {1, -1, false, true, (*respConn).psubscribe},
+		"PUNSUBSCRIBE": {0, -1, false, true, (*respConn).punsubscribe},
+	}
+}
+
+// carryOut does what cmd says, or answers why not.
+func (c *respConn) carryOut(cmd respCommand) {
+	name := strings.ToUpper(respShort(cmd.args[0]))
+	verb, known := c.door.verbs[name]
+	args := cmd.args[1:]
+	switch {
+	case c.who == nil && !verb.strangers:
+		c.fail("NOAUTH Authentication required.")
+	case !known:
+		c.fail(fmt.Sprintf("ERR unknown command '%s': this door takes PUBLISH, SUBSCRIBE and what a connection needs; "+
+			"point everything else at your Redis", respShort(cmd.args[0])))
+	case len(args) < verb.least || verb.most >= 0 && len(args) > verb.most:
+		c.fail(fmt.Sprintf("ERR wrong number of arguments for '%s' command", strings.ToLower(name)))
+	case !c.three && !verb.listening && c.subscriptions() > 0:
+		c.fail(fmt.Sprintf("ERR Can't execute '%s': only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+			strings.ToLower(name)))
+	case cmd.long > 0:
+		if name == "PUBLISH" || name == "SPUBLISH" {
+			c.door.counts.refused.Add(1)
+		}
+		c.fail(fmt.Sprintf("ERR too large: an argument has %d bytes, a publication may have %d", cmd.long, c.door.opts.MaxBytes))
+	default:
+		verb.do(c, args)
+	}
+}
+
+// respShort is b as text for an answer or a log line: printable, and no longer than a name of ours.
+func respShort(b []byte) string {
+	const most = 64
+	cut := b[:min(len(b), most)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\'' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(string(cut), "?"))
+}
+
+// signIn is AUTH key, or AUTH user key, where the user is "default" or the name of the key.
+func (c *respConn) signIn(args [][]byte) {
+	user := "default"
+	if len(args) == 2 {
+		user = string(args[0])
+	}
+	if c.admit(user, string(args[len(args)-1])) {
+		c.ok()
+	}
+}
+
+// admit checks a key; if it is wrong, it answers and returns false.
+func (c *respConn) admit(user, key string) bool {
+	id, err := c.door.opts.Keys.APIKey(key)
+	if err == nil && user != "default" && user != id.Subject {
+		err = auth.ErrBadCredential
+	}
+	switch {
+	case err != nil:
+		c.door.counts.denied.Add(1)
+		c.fail("WRONGPASS invalid username-password pair or user is disabled.")
+		if c.wrong++; c.wrong >= respTries {
+			c.quit = true
+		}
+		return false
+	case c.who != nil && c.who != id && c.subscriptions() > 0:
+		c.fail("ERR unsubscribe from everything before you sign in with another key")
+		return false
+	case c.who == nil:
+		c.door.known()
+		c.door.opts.Log.Debug("signed in at the redis door", "client", c.id, "identity", slog.AnyValue(id))
+	}
+	c.who, c.wrong = id, 0
+	// What a command may hold beside its publication: a thousand names, and room to spare.
+	c.read.trust(c.door.opts.MaxChannels+respStrangerArgs, c.door.opts.MaxBytes+512<<10)
+	return true
+}
+
+// hello is HELLO [version [AUTH user key] [SETNAME name]]. It changes nothing unless all of it is right.
+func (c *respConn) hello(args [][]byte) {
+	three, name := c.three, c.name
+	if len(args) > 0 {
+		switch string(args[0]) {
+		case "2", "3":
+			three = string(args[0]) == "3"
+		default:
+			c.fail("NOPROTO unsupported protocol version")
+			return
+		}
+		args = args[1:]
+	}
+	var user, key []byte
+	for len(args) > 0 {
+		switch option := strings.ToUpper(string(args[0])); {
+		case option == "AUTH" && len(args) >= 3:
+			user, key, args = args[1], args[2], args[3:]
+		case option == "SETNAME" && len(args) >= 2:
+			name, args = string(args[1]), args[2:]
+		default:
+			c.fail(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", respShort(args[0])))
+			return
+		}
+	}
+	switch {
+	case !respClientName(name):
+		c.fail(respBadName)
+		return
+	case key != nil && !c.admit(string(user), string(key)):
+		return
+	case c.who == nil:
+		c.fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> " +
+			"option can be used to authenticate the client and select the RESP protocol version at the same time")
+		return
+	}
+	c.heard.Lock() // what is heard is written in the protocol of the moment
+	c.three, c.name = three, name
+	c.heard.Unlock()
+	c.answer(func(w *respWords) {
+		w.pairs(7)
+		w.bulk("server")
+		w.bulk("redis")
+		w.bulk("version")
+		w.bulk(respVersion)
+		w.bulk("proto")
+		w.number(int64(2 + respBit(three)))
+		w.bulk("id")
+		w.number(c.id)
+		w.bulk("mode")
+		w.bulk("standalone")
+		w.bulk("role")
+		w.bulk("master")
+		w.bulk("modules")
+		w.array(0)
+	})
+}
+
+func respBit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (c *respConn) leave([][]byte) {
+	c.ok()
+	c.quit = true
+}
+
+// reset makes the connection as it was at its beginning.
+func (c *respConn) reset([][]byte) {
+	c.unlisten()
+	if c.who != nil {
+		c.door.stranger()
+	}
+	c.who, c.three, c.name = nil, false, ""
+	c.read.distrust()
+	c.signInBy = time.Now().Add(c.door.opts.SignInWithin)
+	c.answer(func(w *respWords) { w.simple("RESET") })
+}
+
+// ping answers with an array in RESP2 while subscribed, for there a plain answer could not be told from a message.
+func (c *respConn) ping(args [][]byte) {
+	c.answer(func(w *respWords) {
+		text := ""
+		if len(args) > 0 {
+			text = string(args[0])
+		}
+		switch {
+		case !c.three && c.subscriptions() > 0:
+			w.array(2)
+			w.bulk("pong")
+			w.bulk(text)
+		case len(args) > 0:
+			w.bulk(text)
+		default:
+			w.simple("PONG")
+		}
+	})
+}
+
+// choose is SELECT. There are no databases here; the app's settings may name one all the same.
+func (c *respConn) choose(args [][]byte) {
+	if n, err := strconv.ParseUint(string(args[0]), 10, 31); err != nil || n > 16383 {
+		c.fail("ERR DB index is out of range")
+		return
+	}
+	c.ok()
+}
+
+// info says what clients look for before they call a connection ready.
+func (c *respConn) info([][]byte) {
+	c.answer(func(w *respWords) {
+		w.bulk(fmt.Sprintf("# Server\r\nredis_version:%s\r\nserver_name:kentongan\r\nredis_mode:standalone\r\n\r\n"+
+			"# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n\r\n# Persistence\r\nloading:0\r\n\r\n"+
+			"# Replication\r\nrole:master\r\nconnected_slaves:0\r\n", respVersion, c.door.Stats().Connections, c.door.opts.MaxConnections))
+	})
+}
+
+const respBadName = "ERR Client names cannot contain spaces, newlines or special characters."
+
+// respClientName reports whether a client may call itself s.
+func respClientName(s string) bool {
+	return len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
+}
+
+// client is CLIENT …, as far as it is about the caller itself.
+func (c *respConn) client(args [][]byte) {
+	word := strings.ToUpper(string(args[0]))
+	switch {
+	case word == "SETINFO" && len(args) == 3, word == "NO-EVICT" && len(args) == 2, word == "NO-TOUCH" && len(args) == 2:
+		c.ok()
+	case word == "SETNAME" && len(args) == 2:
+		if !respClientName(string(args[1])) {
+			c.fail(respBadName)
+			return
+		}
+		c.name = string(args[1])
+		c.ok()
+	case word == "GETNAME" && len(args) == 1:
+		c.answer(func(w *respWords) {
+			if c.name == "" {
+				w.null()
+				return
+			}
+			w.bulk(c.name)
+		})
+	case word == "ID" && len(args) == 1:
+		c.answer(func(w *respWords) { w.number(c.id) })
+	case word == "LIST" || word == "INFO" && len(args) == 1:
+		c.answer(func(w *respWords) {
+			w.bulk(fmt.Sprintf("id=%d addr=%s name=%s age=%d db=0 sub=%d psub=%d resp=%d user=%s\n", c.id, c.nc.RemoteAddr(), c.name,
+				int(time.Since(c.since).Seconds()), len(c.channels), len(c.patterns), 2+respBit(c.three), c.who.Subject))
+		})
+	default:
+		c.fail(fmt.Sprintf("ERR unknown subcommand '%s': this door knows CLIENT SETINFO, SETNAME, GETNAME, ID, LIST, INFO",
+			respShort(args[0])))
+	}
+}
+
+// commands is COMMAND: interactive clients ask for it, and can do without an answer in full.
+func (c *respConn) commands(args [][]byte) {
+	word := ""
+	if len(args) > 0 {
+		word = strings.ToUpper(string(args[0]))
+	}
+	names := slices.Sorted(maps.Keys(c.door.verbs))
+	c.answer(func(w *respWords) {
+		switch word {
+		case "COUNT":
+			w.number(int64(len(names)))
+		case "DOCS":
+			w.pairs(0)
+		case "LIST":
+			w.array(len(names))
+			for _, name := range names {
+				w.bulk(strings.ToLower(name))
+			}
+		default:
+			w.array(0)
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// errRESPChannel is one answer for all that is no channel for this key: unknown, outside of the grammar, or another kitchen's.
+const errRESPChannel = "ERR bad channel: no such channel for this key; channel patterns are set in the configuration"
+
+// publish is PUBLISH and SPUBLISH. The next command is read meanwhile; its answer waits for this one.
+func (c *respConn) publish(args [][]byte) {
+	ch, refusal := c.mayPublish(args[0], args[1])
+	if refusal != "" {
+		c.door.counts.refused.Add(1)
+		c.fail(refusal)
+		return
+	}
+	r := &respReply{to: ch, cost: len(args[1]), ask: true}
+	c.add(r)
+	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now()},
+		func(_ realtime.Published, err error) {
+			if err == nil {
+				c.door.counts.stamped.Add(1)
+				c.settle(r, func() { r.count = true })
+				return
+			}
+			text := c.door.whyNot(ch, err)
+			c.settle(r, func() {
+				w := respWords{}
+				w.fail(text)
+				r.text = w.b
+			})
+		})
+}
+
+// mayPublish returns the channel, or why this publication is refused for good.
+func (c *respConn) mayPublish(name, data []byte) (realtime.Channel, string) {
+	ch, _, err := c.door.opts.Names.Parse(string(name))
+	switch {
+	case err != nil, !c.who.MaySee(ch.Tenant),
+		ch.Tenant == tenant.Global && c.who.Tenant != tenant.Global: // such a key may hear the global channels, not speak in them
+		return ch, errRESPChannel
+	case len(data) > c.door.opts.MaxBytes:
+		return ch, fmt.Sprintf("ERR too large: the data has %d bytes, at most %d are taken", len(data), c.door.opts.MaxBytes)
+	case !validJSON(data):
+		return ch, "ERR invalid JSON: the data must be one JSON text in UTF-8"
+	}
+	return ch, ""
+}
+
+// whyNot is the answer to a publication that was not stored.
+func (d *RESP) whyNot(ch realtime.Channel, err error) string {
+	switch {
+	case errors.Is(err, realtime.ErrOverloaded):
+		d.counts.failed.Add(1)
+		return "ERR not ready: too much at once; it was not stored, send it again"
+	case errors.Is(err, realtime.ErrUnavailable):
+		d.counts.failed.Add(1)
+		return "ERR not ready: the engine cannot be reached; it may or may not have been stored"
+	case errors.Is(err, realtime.ErrInvalid):
+		d.counts.refused.Add(1)
+		return "ERR invalid: " + err.Error()
+	}
+	d.counts.failed.Add(1)
+	d.opts.Log.Error("publication broken by a mistake of ours", "tenant", ch.Tenant, "channel", ch.Name, "err", err)
+	return "ERR internal: something went wrong here; it was logged"
+}
