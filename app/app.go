@@ -275,7 +275,9 @@ func (a *App) announce(public, admin net.Listener) {
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
+	// Pings find dead sessions, and net/http's time-outs all others; keep-alives of the kernel would cost four system calls
+	// for each connection, and find nothing that those do not.
+	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)

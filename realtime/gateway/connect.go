@@ -262,7 +262,9 @@ func (s *session) abandon() {
 // begin sends the head and starts the session.
 func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req request) {
 	s.sock = newSocket(conn)
-	setUnackedTimeout(conn)
+	if s.dialect == protocol.SSE {
+		setUnackedTimeout(conn) // pings do it for the others
+	}
 	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
 	s.lastRead.Store(int64(g.awake()))
 	s.budget = budget{tokens: commandBurst, at: g.clock()}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (g *Gateway) Listen(l net.Listener, headTimeout time.Duration) net.Listener
 	}
 	s := &shortcut{
 		Listener: l, gateway: g, headTimeout: headTimeout,
-		rest: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), heads: map[net.Conn]struct{}{},
+		next: make(chan net.Conn), rest: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), heads: map[net.Conn]struct{}{},
 	}
 	g.goroutines.Go(s.accept)
 	return s
@@ -38,7 +39,9 @@ type shortcut struct {
 	net.Listener
 	gateway     *Gateway
 	headTimeout time.Duration
-	rest        chan net.Conn
+	next        chan net.Conn // to a greeter that waits
+	greeters    atomic.Int32  // that wait
+	rest        chan net.Conn // to net/http
 	failed      chan error
 	done        chan struct{}
 
@@ -86,7 +89,32 @@ func (s *shortcut) accept() {
 				return
 			}
 		}
-		s.gateway.goroutines.Go(func() { s.meet(conn) })
+		select {
+		case s.next <- conn:
+		default:
+			s.gateway.goroutines.Go(func() { s.greeter(conn) })
+		}
+	}
+}
+
+// maxGreeters is how many goroutines wait for the next connection. Checking a session needs more stack than a new
+// goroutine has; one that did it before has grown already.
+const maxGreeters = 16
+
+// greeter meets connections, until there are enough others.
+func (s *shortcut) greeter(conn net.Conn) {
+	for {
+		s.meet(conn)
+		if s.greeters.Add(1) > maxGreeters {
+			s.greeters.Add(-1)
+			return
+		}
+		select {
+		case conn = <-s.next:
+			s.greeters.Add(-1)
+		case <-s.done:
+			return
+		}
 	}
 }
 
@@ -221,9 +249,10 @@ func handshakePath(head []byte) (path string, ok bool) {
 	line, _, _ := bytes.Cut(head, []byte("\r\n"))
 	target, version, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("GET ")), []byte(" "))
 	name, _, _ := bytes.Cut(target, []byte("?"))
-	switch string(name) {
-	case "/", endpoint:
-		return string(name), string(version) == "HTTP/1.1"
+	for _, path := range []string{endpoint, "/"} {
+		if string(name) == path {
+			return path, string(version) == "HTTP/1.1"
+		}
 	}
 	return "", false
 }
