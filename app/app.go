@@ -187,7 +187,7 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
-	g.Go(func() error { giveMemoryBack(ctx, a.gateway.Opened); return nil })
+	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if a.pubsub != nil {
 		g.Go(func() error { return a.pubsub.Run(ctx) })
 	}
