@@ -1,0 +1,84 @@
+package redis
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"kentongan/internal/testenv"
+)
+
+// TestStreamSweep forgets the consumers without anything pending, but never the caller.
+func TestStreamSweep(t *testing.T) {
+	s, err := NewStream(Options{Address: testenv.Redis(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	do := func(args ...string) {
+		t.Helper()
+		if err := s.asker.Do(t.Context(), s.asker.B().Arbitrary(args...).Build()).Error(); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+	}
+	do("XGROUP", "CREATE", s.key, streamGroup, "0", "MKSTREAM")
+	do("XADD", s.key, "*", "a", "1")
+	do("XREADGROUP", "GROUP", streamGroup, "busy", "STREAMS", s.key, ">")
+	for _, name := range []string{"gone", "lost", s.consumer} {
+		do("XGROUP", "CREATECONSUMER", s.key, streamGroup, name)
+	}
+	forget := func(idle string) int64 {
+		t.Helper()
+		n, err := streamSweepScript.Exec(t.Context(), s.asker, []string{s.key}, []string{streamGroup, s.consumer, idle}).AsInt64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := forget("3600000"); n != 0 {
+		t.Errorf("%d that were here a moment ago are forgotten", n)
+	}
+	if n := forget("-1"); n != 2 {
+		t.Errorf("%d are forgotten, want the 2 that have nothing pending", n)
+	}
+	list, err := s.asker.Do(t.Context(), s.asker.B().XinfoConsumers().Key(s.key).Group(streamGroup).Build()).ToArray()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i := range list {
+		m, err := list[i].AsMap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := m["name"]
+		text, _ := name.ToString()
+		names = append(names, text)
+	}
+	slices.Sort(names)
+	if want := []string{s.consumer, "busy"}; !slices.Contains(names, want[0]) || !slices.Contains(names, want[1]) || len(names) != 2 {
+		t.Errorf("left are %v, want %v", names, want)
+	}
+}
+
+func TestStreamIDs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := rapid.StringMatching(`[0-9]{1,19}-[0-9]{1,19}`).Draw(t, "a")
+		after, err := streamIDAfter(a)
+		if err != nil || !streamIDLess(a, after) || streamIDLess(after, a) || streamIDLess(a, a) {
+			t.Errorf("after %s comes %s, %v", a, after, err)
+		}
+	})
+	for _, bad := range []string{"", "1", "1-", "-1", "a-b", "1-18446744073709551616"} {
+		if id, err := streamIDAfter(bad); err == nil {
+			t.Errorf("after %q comes %s, want an error", bad, id)
+		}
+		if !streamIDLess(bad, "0-1") {
+			t.Errorf("%q does not come first: something might be trimmed for it", bad)
+		}
+	}
+	if id, err := streamIDAfter("7-18446744073709551615"); err != nil || id != "8-0" {
+		t.Errorf("after the last of a millisecond comes %s, %v", id, err)
+	}
+}
