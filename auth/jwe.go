@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync"
 )
 
 // Bounds of tokens. A session grows with its claims and comes in chunks of 3.9 KB; ten of them and more are legal.
@@ -110,11 +111,43 @@ func parseSealed(token string) (sealed, error) {
 		}
 		decoded[i] = memory[start:]
 	}
-	text := decoded[0]
 	s.iv, s.ciphertext, s.tag = decoded[1], decoded[2], decoded[3]
 	var err error
-	s.header, err = readHeader(text)
+	s.header, err = sealedHeaders.read(decoded[0])
 	return s, err
+}
+
+// sealedHeaders remembers headers of sessions: all sessions that an app makes with one secret have the same.
+var sealedHeaders = headerCache{known: map[string]header{}}
+
+// maxKnownHeaders is more than an app has secrets and cookie names. Others may fill the cache with headers that they make
+// up; then theirs are read quickly and ours as before.
+const maxKnownHeaders = 64
+
+// headerCache is readHeader with a memory. It is safe for concurrent use. It knows headers and nothing about keys, so it
+// decides nothing about a token.
+type headerCache struct {
+	mu    sync.RWMutex
+	known map[string]header
+}
+
+func (c *headerCache) read(text []byte) (header, error) {
+	c.mu.RLock()
+	h, ok := c.known[string(text)]
+	c.mu.RUnlock()
+	if ok {
+		return h, nil
+	}
+	h, err := readHeader(text)
+	if err != nil {
+		return header{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) < maxKnownHeaders {
+		c.known[string(text)] = h
+	}
+	return h, nil
 }
 
 // cut splits token at its dots into exactly len(into) parts. It looks no further than one dot too many.

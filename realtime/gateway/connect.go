@@ -111,9 +111,8 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
-	defer cancel()
-	if err := s.enterAll(ctx, req); err != nil {
+	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
+	if err := s.enterAll(r.Context(), req); err != nil {
 		s.abandon()
 		e := g.explain("", err)
 		g.stats.deny(strings.ToLower(string(e.Code)))

@@ -145,7 +145,6 @@ func (s *shortcut) meet(conn net.Conn) {
 	if end >= 0 {
 		head := buf[:end+len(headEnd)]
 		if r := handshakeRequest(head); r != nil {
-			r.RemoteAddr = conn.RemoteAddr().String()
 			s.gateway.shake(conn, r, bytes.Clone(buf[len(head):n]))
 			return
 		}
