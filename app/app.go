@@ -37,6 +37,7 @@ type Options struct {
 type Addresses struct {
 	Public string // host:port
 	Admin  string // host:port; empty: off
+	Redis  string // host:port of the Redis door; empty: off
 
 	// SignIn returns the path and query of a link that signs in with these claims; nil unless Options.Demo is set.
 	SignIn func(claims map[string]any) (string, error)
@@ -55,6 +56,8 @@ type App struct {
 	gateway *gateway.Gateway
 	http    *intake.HTTP
 	pubsub  *intake.PubSub // nil with the memory engine
+	stream  *intake.Stream // nil with the memory engine
+	resp    *intake.RESP   // nil: the Redis door is off
 	metrics *metrics
 	ready   readiness
 }
@@ -115,6 +118,10 @@ func build(cfg config.Config, opts Options) (*App, error) {
 		if a.pubsub, err = a.newPubSub(); err != nil {
 			return nil, err
 		}
+		a.stream = a.newStream()
+	}
+	if cfg.Server.RedisDoor != "" {
+		a.resp = a.newRESP()
 	}
 	return a, nil
 }
@@ -147,15 +154,23 @@ func (a *App) run(ctx context.Context) error {
 		}
 		defer func() { _ = admin.Close() }() // as above
 	}
+	var door net.Listener
+	if a.resp != nil {
+		if door, err = listenDoor(ctx, a.cfg.Server.RedisDoor); err != nil {
+			return fmt.Errorf("redis door: %w", err)
+		}
+		defer func() { _ = door.Close() }() // as above
+	}
 
 	// The parts outlive ctx by the drain: they have a context of their own.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	g, broken := errgroup.WithContext(parts)
 	a.startParts(broken, g)
+	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin)
 	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "version", a.opts.Version)
-	a.announce(public, admin)
+	a.announce(public, admin, door)
 
 	select {
 	case <-ctx.Done():
@@ -188,9 +203,6 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		return a.gateway.Run(ctx)
 	})
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
-	if a.pubsub != nil {
-		g.Go(func() error { return a.pubsub.Run(ctx) })
-	}
 	if a.opts.Demo {
 		g.Go(func() error {
 			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {
@@ -260,13 +272,16 @@ func (a *App) stop(ctx context.Context, servers []*http.Server) {
 }
 
 // announce tells the command that the server can be reached.
-func (a *App) announce(public, admin net.Listener) {
+func (a *App) announce(public, admin, door net.Listener) {
 	if a.opts.Ready == nil {
 		return
 	}
 	addresses := Addresses{Public: public.Addr().String()}
 	if admin != nil {
 		addresses.Admin = admin.Addr().String()
+	}
+	if door != nil {
+		addresses.Redis = door.Addr().String()
 	}
 	if a.signIn != nil {
 		addresses.SignIn = a.signIn.Link

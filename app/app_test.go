@@ -38,6 +38,7 @@ type server struct {
 	t      *testing.T
 	public string
 	admin  string
+	redis  string // the Redis door
 	logs   *logs
 	stop   func() error
 }
@@ -81,7 +82,7 @@ func start(t *testing.T, environ ...string) *server {
 	}()
 	select {
 	case a := <-ready:
-		s.public, s.admin = a.Public, a.Admin
+		s.public, s.admin, s.redis = a.Public, a.Admin, a.Redis
 	case err := <-done:
 		t.Fatalf("the server ended: %v", err)
 	case <-time.After(patience):

@@ -43,6 +43,7 @@ func (a *App) checks() (checks []check, ok bool) {
 	add("engine "+a.engine.name, err)
 	if a.pubsub != nil {
 		add("intake of PUBLISH", a.pubsub.Ready())
+		add("intake of the durable stream", a.stream.Ready())
 	}
 	err = nil
 	if a.ready.draining.Load() {

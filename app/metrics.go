@@ -75,6 +75,11 @@ var (
 	descSubs         = desc("subscriptions", "Subscriptions on this node.")
 	descQueue        = desc("hub_queue", "Publications that wait for a shard of the hub.")
 	descIntake       = desc("intake_total", "Publications by door and outcome.", "door", "outcome")
+	descDoor         = desc("redis_door_connections", "Open connections at the Redis door.")
+	descDoorDenied   = desc("redis_door_denied_total", "Wrong keys at the Redis door.")
+	descDoorOut      = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
+	descDoorSlow     = desc("redis_door_slow_closed_total", "Subscribers at the Redis door closed because they did not read.")
+	descClaimed      = desc("intake_stream_claimed_total", "Entries of the durable stream taken over from other nodes.")
 	descBreaks       = desc("intake_breaks_total", "Breaks of the connection that hears PUBLISH.")
 	descEngineUp     = desc("engine_up", "1 if the engine can be reached.", "engine")
 	descPublished    = desc("engine_published_total", "Publications stamped by this node.")
@@ -105,6 +110,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) { send(d, prometheus.GaugeValue, v, labels...) }
 	m.collectGateway(counter, gauge)
 	m.collectIntake(counter)
+	m.collectDoors(counter, gauge)
 	m.collectEngine(counter, gauge)
 }
 

@@ -20,7 +20,8 @@ import (
 type engine struct {
 	name     string
 	broker   realtime.Broker
-	async    intake.Stamper // the broker, as the doors that pour use it
+	async    intake.Stamper          // the broker, as the doors that pour use it
+	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
 	tickets  auth.TicketStore // nil: those of the authenticator, in this process
 
@@ -28,6 +29,7 @@ type engine struct {
 	announce func(ctx context.Context, payload []byte) error
 
 	source intake.Source // where the app publishes; nil with the memory engine
+	stream *redis.Stream // where the app appends; nil with the memory engine
 	stats  func() engineStats
 }
 
@@ -53,7 +55,7 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, async: broker, presence: &memory.Presence{}, stats: func() engineStats {
+	return engine{name: "memory", broker: broker, async: broker, acks: broker, presence: &memory.Presence{}, stats: func() engineStats {
 		st := broker.Stats()
 		return engineStats{
 			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
@@ -78,8 +80,12 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 	if err != nil {
 		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
+	stream, err := redis.NewStream(opts)
+	if err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
+	}
 	return engine{
-		name: "redis", broker: broker, async: broker, presence: broker.Presence(), tickets: broker.Tickets(),
+		name: "redis", broker: broker, async: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
 		announce: broker.AnnounceRevocation, source: source,
 		stats: func() engineStats {
 			st := broker.Stats()

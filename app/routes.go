@@ -57,6 +57,7 @@ func (a *App) adminRoutes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /connections", a.serveConnections)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
+	mux.HandleFunc("GET /stream/poison", a.servePoison)
 	mux.HandleFunc("GET /healthz", a.serveHealth)
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -66,7 +67,7 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /channels/unmatched /healthz /readyz /debug/pprof/")
+			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /healthz /readyz /debug/pprof/")
 	})
 	return mux
 }

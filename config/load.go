@@ -263,17 +263,26 @@ func (l *loader) joinListeners() {
 	case s.TLSCert == "" && s.TLSKey != "":
 		l.problems.add(where("server.tls_key"), "is set without KENTONGAN_TLS_CERT: TLS needs both")
 	}
-	host, port, _ := net.SplitHostPort(s.Listen)
-	adminHost, adminPort, _ := net.SplitHostPort(s.AdminListen)
-	if port != adminPort || port == "0" || s.AdminListen == "" {
+	if s.RedisDoor != "" && !l.sources["auth.api_keys"].given() {
+		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of them as the password")
+	}
+	l.samePort("server.admin_listen", s.AdminListen, "server.listen", s.Listen)
+	l.samePort("server.redis_door", s.RedisDoor, "server.listen", s.Listen)
+	l.samePort("server.redis_door", s.RedisDoor, "server.admin_listen", s.AdminListen)
+}
+
+// samePort finds two listeners that cannot both have what they ask for. The setting that was given is the one that is wrong.
+func (l *loader) samePort(key, address, otherKey, otherAddress string) {
+	host, port, _ := net.SplitHostPort(address)
+	otherHost, otherPort, _ := net.SplitHostPort(otherAddress)
+	if address == "" || otherAddress == "" || port != otherPort || port == "0" {
 		return
 	}
-	if host == adminHost || everywhere(host) || everywhere(adminHost) {
-		key, other := "server.admin_listen", "server.listen"
+	if host == otherHost || everywhere(host) || everywhere(otherHost) {
 		if !l.sources[key].given() {
-			key, other = other, key
+			key, otherKey = otherKey, key
 		}
-		l.problems.add(where(key), "uses the same port as %s: give each its own", where(other))
+		l.problems.add(l.sources[key].where(key), "uses the same port as %s: give each its own", l.sources[otherKey].where(otherKey))
 	}
 }
 

@@ -178,6 +178,10 @@ func TestMistakes(t *testing.T) {
 		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
 		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as " +
 			"server.listen: give each its own"},
+		{"DoorOnTheSamePort", "KENTONGAN_REDIS_DOOR=:3002 KENTONGAN_API_KEYS=app:0123456789abcdef", "",
+			"KENTONGAN_REDIS_DOOR: uses the same port as server.admin_listen: give each its own"},
+		{"DoorWithoutKeys", "KENTONGAN_REDIS_DOOR=:6380", "", "KENTONGAN_REDIS_DOOR: is set without KENTONGAN_API_KEYS: its clients " +
+			"sign in with one of them as the password"},
 		{"SocketSecretAlone", "KENTONGAN_SOCKET_TOKEN_SECRET=0123456789abcdef", "",
 			"KENTONGAN_SOCKET_TOKEN_SECRET: is set but socket tokens are off: set KENTONGAN_SOCKET_TOKENS=on, or unset it"},
 		{"SocketTokensWithoutSecret", "KENTONGAN_SOCKET_TOKENS=on", "", "KENTONGAN_SOCKET_TOKENS: is on without a secret: set " +

@@ -19,6 +19,12 @@ func serverSection() section {
 				kind:    text{func(d *draft) *string { return &d.Server.AdminListen }, "`host:port` or `off`", checkAdminListen},
 			},
 			{
+				key: "server.redis_door", env: []string{"KENTONGAN_REDIS_DOOR"}, unset: "off", example: "127.0.0.1:6380",
+				meaning: "Address of the door that speaks the Redis protocol: the app's own Redis client publishes there, with an API " +
+					"key as its password, and is answered once the publication is stored. Without TLS: keep it in a private network.",
+				kind: text{func(d *draft) *string { return &d.Server.RedisDoor }, "`host:port` or `off`", checkAdminListen},
+			},
+			{
 				key: "server.public_url", env: []string{"KENTONGAN_PUBLIC_URL"}, unset: "the host of each request",
 				example: "https://dapur.example.id",
 				meaning: "How browsers reach the server: used in printed links and in the `wsUrl` of the connection info.",

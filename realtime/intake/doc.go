@@ -3,6 +3,8 @@
 //   - [PubSub] hears what the app publishes to its Redis with plain PUBLISH. Nothing is acknowledged on that way, so what
 //     may be missing after a break is told to every reader as a gap.
 //   - [HTTP] is POST /api/publish, which answers with the position.
+//   - [RESP] speaks the Redis protocol: the app's own client publishes there, and is answered once it is stored.
+//   - [Stream] reads what the app appends to a durable stream, and acknowledges it once it is stored.
 //
 // Each door turns the name that it was given into a channel of one tenant, checks that the data is JSON, and hands both on to be
 // stamped. Names that no pattern matches are counted and listed by [Unmatched].
