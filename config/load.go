@@ -264,7 +264,8 @@ func (l *loader) joinListeners() {
 		l.problems.add(where("server.tls_key"), "is set without KENTONGAN_TLS_CERT: TLS needs both")
 	}
 	if s.RedisDoor != "" && !l.sources["auth.api_keys"].given() {
-		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of them as the password")
+		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of "+
+			"them as the password")
 	}
 	l.samePort("server.admin_listen", s.AdminListen, "server.listen", s.Listen)
 	l.samePort("server.redis_door", s.RedisDoor, "server.listen", s.Listen)

@@ -18,12 +18,7 @@ func serverSection() section {
 				meaning: "Address of metrics, pprof and the connection list. It asks nobody who they are: never make it public.",
 				kind:    text{func(d *draft) *string { return &d.Server.AdminListen }, "`host:port` or `off`", checkAdminListen},
 			},
-			{
-				key: "server.redis_door", env: []string{"KENTONGAN_REDIS_DOOR"}, unset: "off", example: "127.0.0.1:6380",
-				meaning: "Address of the door that speaks the Redis protocol: the app's own Redis client publishes there, with an API " +
-					"key as its password, and is answered once the publication is stored. Without TLS: keep it in a private network.",
-				kind: text{func(d *draft) *string { return &d.Server.RedisDoor }, "`host:port` or `off`", checkAdminListen},
-			},
+			redisDoorSetting(),
 			{
 				key: "server.public_url", env: []string{"KENTONGAN_PUBLIC_URL"}, unset: "the host of each request",
 				example: "https://dapur.example.id",
@@ -65,6 +60,15 @@ func serverSection() section {
 				kind: duration{func(d *draft) *time.Duration { return &d.Server.IdleTimeout }, time.Second, time.Hour},
 			},
 		},
+	}
+}
+
+func redisDoorSetting() setting {
+	return setting{
+		key: "server.redis_door", env: []string{"KENTONGAN_REDIS_DOOR"}, unset: "off", example: "127.0.0.1:6380",
+		meaning: "Address of the door that speaks the Redis protocol: the app's own Redis client publishes there, with an API " +
+			"key as its password, and is answered once the publication is stored. Without TLS: keep it in a private network.",
+		kind: text{func(d *draft) *string { return &d.Server.RedisDoor }, "`host:port` or `off`", checkAdminListen},
 	}
 }
 

@@ -104,9 +104,8 @@ func (c *respConn) admit(user, key string) bool {
 	case err != nil:
 		c.door.counts.denied.Add(1)
 		c.fail("WRONGPASS invalid username-password pair or user is disabled.")
-		if c.wrong++; c.wrong >= respTries {
-			c.quit = true
-		}
+		c.wrong++
+		c.quit = c.wrong >= respTries
 		return false
 	case c.who != nil && c.who != id && c.subscriptions() > 0:
 		c.fail("ERR unsubscribe from everything before you sign in with another key")

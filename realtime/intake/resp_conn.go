@@ -173,10 +173,10 @@ func (c *respConn) add(r *respReply) {
 	c.changed.Broadcast()
 }
 
-// answer puts what make writes into the queue.
-func (c *respConn) answer(make func(*respWords)) {
+// answer puts what spell writes into the queue.
+func (c *respConn) answer(spell func(*respWords)) {
 	w := respWords{three: c.three}
-	make(&w)
+	spell(&w)
 	c.add(&respReply{ready: true, text: w.b, ask: true})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // errRESP ends a connection: what came cannot be read as commands. Its text is for the client.
-var errRESP = errors.New("Protocol error") //nolint:revive,staticcheck // it is spelled as in Redis
+var errRESP = errors.New("Protocol error") //nolint:staticcheck // it is spelled as in Redis
 
 // The limits of reading.
 const (

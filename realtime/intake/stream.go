@@ -135,19 +135,17 @@ func (s *Stream) Run(ctx context.Context) error {
 	for fails := 0; ctx.Err() == nil; {
 		err := s.turn(ctx)
 		if ctx.Err() != nil {
-			break
+			break // and an error is that of the end
 		}
 		s.report(err)
 		if err == nil {
 			fails = 0
 			continue
 		}
-		if !pause(ctx, backoff(fails)) {
-			break
-		}
+		pause(ctx, backoff(fails))
 		fails++
 	}
-	return nil
+	return nil //nolint:nilerr // errors are reported, and waited out
 }
 
 // report remembers how it goes, and logs what changes.

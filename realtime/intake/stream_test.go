@@ -255,12 +255,12 @@ func TestStreamPoison(t *testing.T) {
 // another taking over. Each entry is stored once, none is acknowledged before, and one node keeps the order of a channel.
 func TestStreamLosesAndRepeatsNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		synctest.Test(t, func(t *testing.T) {
+		synctest.Test(t, func(*testing.T) {
 			const entries = 60
 			seed := rapid.Uint64().Draw(rt, "seed")
 			trouble := rapid.IntRange(0, 60).Draw(rt, "trouble") // percent
 			kills := rapid.IntRange(0, 3).Draw(rt, "kills")
-			dice := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test repeats it
+			dice := rand.New(rand.NewPCG(seed, 1))
 			var mu sync.Mutex
 			roll := func() bool { mu.Lock(); defer mu.Unlock(); return dice.IntN(100) < trouble }
 			source, engine := newFakeStream(), newKeyed()

@@ -57,7 +57,8 @@ func NewStream(opts Options) (*Stream, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s := &Stream{
-		opts: opts, key: opts.Prefix + "publish", poison: opts.Prefix + "publish:poison", consumer: hex.EncodeToString(id[:]), claimed: "0-0",
+		opts: opts, key: opts.Prefix + "publish", poison: opts.Prefix + "publish:poison", consumer: hex.EncodeToString(id[:]),
+		claimed: "0-0",
 	}
 	if s.reader, err = newClient(&s.opts, "stream"); err != nil {
 		return nil, err
