@@ -142,7 +142,7 @@ func TestRoundTellsWhyAProgramDoesNotStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = quickly(t).round(t.Context(), scene{kind: idle, tenants: 1, each: 1}, memory, serverProgram(path, t.TempDir(), nil))
+	_, err = quickly(t).round(t.Context(), scene{kind: idle, tenants: 1, each: 1}, memory, serverProgram(path, t.TempDir(), nil, false))
 	if err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Fatalf("got %v, want the exit status", err)
 	}

@@ -50,6 +50,7 @@ type options struct {
 	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
+	HTTP    bool          `name:"http" help:"Publish to the memory engine with POST /api/publish, in lists of what is due, and not through the Redis door."`
 	Profile string        `help:"Keep profiles of the server here, from another round of each scene that does not count." placeholder:"DIR"`
 	JSON    string        `help:"Write all figures of all rounds here too, as JSON." name:"json" placeholder:"FILE"`
 }
@@ -300,5 +301,5 @@ func (o options) server(ctx context.Context, dir string) (program, error) {
 			return program{}, fmt.Errorf("build server: %w\n%s", err, said)
 		}
 	}
-	return serverProgram(path, dir, o.Env), nil
+	return serverProgram(path, dir, o.Env, o.HTTP), nil
 }

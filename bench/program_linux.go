@@ -75,7 +75,7 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 		r := &running{child: child, address: "127.0.0.1:" + printed[0],
 			path:   func(tenant int) string { return "/api/ws/" + publish.Tenant(tenant) },
 			cookie: func(int, int) (string, error) { return "", nil }}
-		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress) }
+		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress, "") }
 		if engine == memory {
 			r.door = func() (publish.Door, error) { return publish.Lines("127.0.0.1:" + printed[1]) }
 		}
@@ -83,10 +83,11 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 	}}
 }
 
-// serverProgram runs the server at path, with settings ("NAME=value") besides those that the bench needs.
-func serverProgram(path, dir string, settings []string) program {
+// serverProgram runs the server at path, with settings ("NAME=value") besides those that the bench needs. The memory engine is
+// published to through its Redis door, as an app without Redis would, or over HTTP.
+func serverProgram(path, dir string, settings []string, http bool) program {
 	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
-		address, admin := freeAddress(), freeAddress()
+		address, admin, door := freeAddress(), freeAddress(), freeAddress()
 		cmd := exec.Command(path, "serve") //nolint:noctx // the server that we have built; running.stop ends it
 		cmd.Dir = dir
 		// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
@@ -95,6 +96,8 @@ func serverProgram(path, dir string, settings []string) program {
 			"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey}, settings...)
 		if engine == redis {
 			cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+redisAddress)
+		} else {
+			cmd.Env = append(cmd.Env, "KENTONGAN_REDIS_DOOR="+door)
 		}
 		child, err := process.Start(cmd)
 		if err != nil {
@@ -102,9 +105,12 @@ func serverProgram(path, dir string, settings []string) program {
 		}
 		r := &running{child: child, address: address, origin: "http://" + address, admin: "http://" + admin,
 			path: func(int) string { return "/api/ws" }, cookie: session}
-		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress) }
+		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress, "") }
 		if engine == memory {
-			r.door = func() (publish.Door, error) { return publish.HTTP("http://"+address+"/api/publish", apiKey), nil }
+			r.door = func() (publish.Door, error) { return publish.Redis(door, apiKey) }
+			if http {
+				r.door = func() (publish.Door, error) { return publish.HTTP("http://"+address+"/api/publish", apiKey), nil }
+			}
 		}
 		if err := r.ready(ctx); err != nil {
 			r.stop()
@@ -174,7 +180,7 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	}
 	const patience = 10 * time.Second
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		door, err := publish.Redis(address)
+		door, err := publish.Redis(address, "")
 		if err != nil {
 			continue
 		}

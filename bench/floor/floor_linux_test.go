@@ -117,7 +117,7 @@ func TestDeliversToTheTenantsScreens(t *testing.T) {
 			address := testenv.Redis(t)
 			host, port, _ := net.SplitHostPort(address)
 			fleet := crowd(t, start(t, program("redis", host, port))[0], tenants, each)
-			door, err := publish.Redis(address)
+			door, err := publish.Redis(address, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -114,7 +114,7 @@ func TestRedisCountsReplies(t *testing.T) {
 	if err := publish.Flush(address); err != nil {
 		t.Fatal(err)
 	}
-	door, err := publish.Redis(address)
+	door, err := publish.Redis(address, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestRedisTellsErrorsAndLosses(t *testing.T) {
 			_, _ = conn.Write([]byte(test.says))
 			_ = conn.Close()
 		}()
-		door, err := publish.Redis(listener.Addr().String())
+		door, err := publish.Redis(listener.Addr().String(), "")
 		if err != nil {
 			t.Fatal(err)
 		}

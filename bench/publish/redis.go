@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -22,15 +23,33 @@ type replies struct {
 	err   error // the first reply that is an error
 }
 
-// Redis opens a Door to the Redis at address. Flush does not wait for replies; Close does.
-func Redis(address string) (Door, error) {
+// Redis opens a Door to the Redis at address, or to a server that speaks its protocol; with a password, unless that is
+// empty. Flush does not wait for replies; Close does.
+func Redis(address, password string) (Door, error) {
 	conn, err := net.Dial("tcp", address) //nolint:noctx // loopback: it connects at once or not at all
 	if err != nil {
 		return nil, fmt.Errorf("connect to redis: %w", err)
 	}
+	if password != "" {
+		if err := authenticate(conn, password); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
 	d := &redisDoor{conn: conn, replies: make(chan replies, 1)}
 	go func() { d.replies <- readReplies(conn) }()
 	return d, nil
+}
+
+func authenticate(conn net.Conn, password string) error {
+	if _, err := fmt.Fprintf(conn, "*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n", len(password), password); err != nil {
+		return fmt.Errorf("authenticate: %w", err)
+	}
+	const ok = "+OK\r\n"
+	answer := make([]byte, len(ok)) // and not a byte more, which would be of the replies
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != ok {
+		return fmt.Errorf("authenticate: the server says %q (%v)", answer, err)
+	}
+	return nil
 }
 
 func (d *redisDoor) Add(tenant int, text []byte) {
