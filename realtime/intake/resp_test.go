@@ -504,6 +504,7 @@ func TestRESPBrokenProtocol(t *testing.T) {
 		"*1\r\n$9223372036854775807\r\n", "*9223372036854775807\r\n", "*1\r\n$-5\r\nPING\r\n", "*x\r\n", "*1\r\n+PING\r\n",
 		"*1\r\n$4\r\nPINGxx\r\n", "*\r\n", "*1\r\n$\r\n", "POST / HTTP/1.1\r\n", "host: a\r\n", strings.Repeat("x", 9<<10),
 		"*" + strings.Repeat("1", 9<<10), "*100000\r\n", "*1\r\n$536870913\r\n",
+		"*1\r\n$18446744073709551620\r\nPING\r\n", "*18446744073709551617\r\n$4\r\nPING\r\n", // 4 and 1, if they overflowed
 	} {
 		for _, c := range []*respClient{h.dial(t), h.signedIn(t, keyOfAll)} {
 			c.raw(in)

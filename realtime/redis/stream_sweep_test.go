@@ -62,6 +62,63 @@ func TestStreamSweep(t *testing.T) {
 	}
 }
 
+// TestStreamTidy keeps everything from the oldest entry on that somebody has not acknowledged.
+func TestStreamTidy(t *testing.T) {
+	s, err := NewStream(Options{Address: testenv.Redis(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	ctx := t.Context()
+	if err := s.join(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for range 1000 {
+		id, err := s.asker.Do(ctx, s.asker.B().Xadd().Key(s.key).Id("*").FieldValue().FieldValue("a", "1").Build()).ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	read := func(count int64, consumer string) {
+		t.Helper()
+		cmd := s.asker.B().Xreadgroup().Group(streamGroup, consumer).Count(count).Streams().Key(s.key).Id(">").Build()
+		if err := s.asker.Do(ctx, cmd).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tidy := func(when string, needed int) {
+		t.Helper()
+		if err := s.Tidy(ctx); err != nil {
+			t.Fatal(err)
+		}
+		left, err := s.asker.Do(ctx, s.asker.B().Xrange().Key(s.key).Start("-").End("+").Build()).AsXRange()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Redis trims whole blocks of a hundred, so some more may be left.
+		if first := 1000 - len(left); first > needed || first < needed-100 || left[0].ID != ids[first] {
+			t.Errorf("%s: the first %d of the entries are gone, of which the first %d are not needed", when, first, needed)
+		}
+	}
+	tidy("before anything is read", 0)
+	read(300, "slow")
+	read(400, "fast")
+	if err := s.Ack(ctx, ids[300:700]); err != nil {
+		t.Fatal(err)
+	}
+	tidy("while the oldest are pending", 0)
+	if err := s.Ack(ctx, ids[:250]); err != nil {
+		t.Fatal(err)
+	}
+	tidy("while some are pending", 250)
+	if err := s.Ack(ctx, ids[250:300]); err != nil {
+		t.Fatal(err)
+	}
+	tidy("when all that was read is acknowledged", 700)
+}
+
 func TestStreamIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := rapid.StringMatching(`[0-9]{1,19}-[0-9]{1,19}`).Draw(t, "a")
