@@ -275,8 +275,11 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	var out bytes.Buffer
 	file := filepath.Join(t.TempDir(), "run.json")
 	rows := []row{{Scene: "room", Kind: fanOut}, {Scene: "still", Kind: idle}, {Scene: "join", Kind: connect}}
-	if err := tell(&out, rows, file); err != nil {
+	if err := tell(&out, rows, options{JSON: file, HTTP: true}); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "POST /api/publish") {
+		t.Errorf("the table does not say how the memory engine was published to:\n%s", out.String())
 	}
 	for _, r := range rows {
 		if !strings.Contains(out.String(), r.Scene) {
@@ -294,7 +297,7 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 || !strings.Contains(back.Machine, "cores, Linux") {
 		t.Fatalf("%+v, %v", back, err)
 	}
-	if err := tell(io.Discard, rows, t.TempDir()); err == nil {
+	if err := tell(io.Discard, rows, options{JSON: t.TempDir()}); err == nil {
 		t.Error("figures were written to a folder")
 	}
 }

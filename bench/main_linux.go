@@ -50,8 +50,8 @@ type options struct {
 	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
-	HTTP    bool          `name:"http" help:"Publish to the memory engine with POST /api/publish, in lists of what is due, and not through the Redis door."`
-	Profile string        `help:"Keep profiles of the server here, from another round of each scene that does not count." placeholder:"DIR"`
+	HTTP    bool          `name:"http" help:"Publish to the memory engine with POST /api/publish, not through its Redis door."`
+	Profile string        `help:"Keep profiles of the server here, from rounds that do not count." placeholder:"DIR"`
 	JSON    string        `help:"Write all figures of all rounds here too, as JSON." name:"json" placeholder:"FILE"`
 }
 
@@ -92,7 +92,7 @@ func measure(args []string, out, progress io.Writer) int {
 	defer cancel()
 	rows, err := all(ctx, o, progress)
 	if len(rows) > 0 { // what was measured before the trouble is still worth reading
-		err = errors.Join(err, tell(out, rows, o.JSON))
+		err = errors.Join(err, tell(out, rows, o))
 	}
 	switch {
 	case err != nil:
@@ -104,17 +104,22 @@ func measure(args []string, out, progress io.Writer) int {
 	return 0
 }
 
-// tell writes rows as a table, and to a file if there is a name for one, with the machine that they come from.
-func tell(out io.Writer, rows []row, file string) error {
-	_, _ = fmt.Fprintf(out, "\n%s\n\n", machine())
+// tell writes rows as a table, and to a file if the options name one, with the machine that they come from and the way in
+// of the memory engine's messages: figures of the two ways must not be taken for one another.
+func tell(out io.Writer, rows []row, o options) error {
+	door := "memory engine: published with PUBLISH through its Redis door"
+	if o.HTTP {
+		door = "memory engine: published with POST /api/publish, in lists of what is due"
+	}
+	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
 	err := printTable(out, rows)
-	if file == "" {
+	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "time": time.Now().UTC().Format(time.RFC3339), "rows": rows}
+	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339), "rows": rows}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
-		err2 = os.WriteFile(file, append(text, '\n'), 0o600)
+		err2 = os.WriteFile(o.JSON, append(text, '\n'), 0o600)
 	}
 	if err2 != nil {
 		err2 = fmt.Errorf("write figures: %w", err2)

@@ -63,6 +63,8 @@ func sum(s scene, engine, program string, rounds []outcome) row {
 	})
 	if s.kind == fanOut {
 		r.Messages = over(float64(r.Median.Expected), float64(s.each*len(rounds)))
+	}
+	if s.kind == fanOut && engine == redis {
 		r.RedisPer = median(rounds, func(o outcome) float64 { return over(micros(o.RedisCPU), float64(o.Expected)/float64(s.each)) })
 	}
 	return r

@@ -65,7 +65,7 @@ var tables = []struct {
 		{"expected", func(r *row) string { return fmt.Sprint(r.Median.Expected) }},
 		{"RSS MB", func(r *row) string { return megabytes(r.Median.RSS) }},
 		{"allocs", func(r *row) string { return told(r.Allocs, "%.2f") }},
-		{"redis µs/msg", func(r *row) string { return fmt.Sprintf("%.1f", r.RedisPer) }},
+		{"redis µs/msg", (*row).redisCell},
 		{"", (*row).verdict},
 	}},
 }
@@ -112,6 +112,13 @@ func (r *row) ratioCell() string {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f", r.Ratio)
+}
+
+func (r *row) redisCell() string {
+	if r.Engine != redis {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f", r.RedisPer)
 }
 
 func (r *row) verdict() string {

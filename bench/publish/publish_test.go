@@ -131,6 +131,22 @@ func TestRedisCountsReplies(t *testing.T) {
 	}
 }
 
+func TestRedisPassword(t *testing.T) {
+	const password = "open sesame"
+	address := testenv.StartRedis(t, "--requirepass", password).Addr
+	door, err := publish.Redis(address, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door.Add(0, []byte("{}"))
+	if err := errors.Join(door.Flush(), door.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publish.Redis(address, "open barley"); err == nil {
+		t.Fatal("a wrong password opens the door")
+	}
+}
+
 // TestRedisTellsErrorsAndLosses plays a Redis that answers wrongly.
 func TestRedisTellsErrorsAndLosses(t *testing.T) {
 	for _, test := range []struct{ says, want string }{

@@ -46,8 +46,11 @@ func authenticate(conn net.Conn, password string) error {
 	}
 	const ok = "+OK\r\n"
 	answer := make([]byte, len(ok)) // and not a byte more, which would be of the replies
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != ok {
-		return fmt.Errorf("authenticate: the server says %q (%v)", answer, err)
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return fmt.Errorf("authenticate: %w", err)
+	}
+	if string(answer) != ok {
+		return fmt.Errorf("authenticate: the server says %q …", answer)
 	}
 	return nil
 }
