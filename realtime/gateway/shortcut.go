@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -28,7 +27,7 @@ func (g *Gateway) Listen(l net.Listener, headTimeout time.Duration) net.Listener
 	}
 	s := &shortcut{
 		Listener: l, gateway: g, headTimeout: headTimeout,
-		next: make(chan net.Conn), rest: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), heads: map[net.Conn]struct{}{},
+		rest: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), heads: map[net.Conn]struct{}{},
 	}
 	g.goroutines.Go(s.accept)
 	return s
@@ -39,8 +38,6 @@ type shortcut struct {
 	net.Listener
 	gateway     *Gateway
 	headTimeout time.Duration
-	next        chan net.Conn // to a greeter that waits
-	greeters    atomic.Int32  // that wait
 	rest        chan net.Conn // to net/http
 	failed      chan error
 	done        chan struct{}
@@ -89,32 +86,7 @@ func (s *shortcut) accept() {
 				return
 			}
 		}
-		select {
-		case s.next <- conn:
-		default:
-			s.gateway.goroutines.Go(func() { s.greeter(conn) })
-		}
-	}
-}
-
-// maxGreeters is how many goroutines wait for the next connection. Checking a session needs more stack than a new
-// goroutine has; one that did it before has grown already.
-const maxGreeters = 16
-
-// greeter meets connections, until there are enough others.
-func (s *shortcut) greeter(conn net.Conn) {
-	for {
-		s.meet(conn)
-		if s.greeters.Add(1) > maxGreeters {
-			s.greeters.Add(-1)
-			return
-		}
-		select {
-		case conn = <-s.next:
-			s.greeters.Add(-1)
-		case <-s.done:
-			return
-		}
+		s.gateway.goroutines.Go(func() { s.meet(conn) })
 	}
 }
 
