@@ -40,6 +40,9 @@ func (d *door) Admit(_ context.Context, r *http.Request) (*auth.Identity, error)
 	if user == "" {
 		return nil, auth.ErrNoCredential
 	}
+	if user == "panic" {
+		panic("a mistake of ours")
+	}
 	name, kitchen, _ := strings.Cut(user, "@")
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -468,6 +471,23 @@ func TestSSE(t *testing.T) {
 			t.Errorf("first message %+v", ev)
 		}
 	})
+}
+
+// TestMistakeEndsOneConnection has the server panic over a handshake: the others must not notice.
+func TestMistakeEndsOneConnection(t *testing.T) {
+	n := start(t, gateway.Options{})
+	neighbour := n.dial("u1@a", "/api/ws")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws://"+n.addr+"/api/ws", &websocket.DialOptions{HTTPHeader: http.Header{"X-Test-User": {"panic"}}})
+	if err == nil {
+		_ = conn.CloseNow()
+		t.Error("the handshake was answered as if nothing had happened")
+	}
+	n.publish("a", "production:updates", `1`)
+	if got := neighbour.read(); got != "1" {
+		t.Errorf("the neighbour reads %s", got)
+	}
 }
 
 func TestSubscribeAgain(t *testing.T) {

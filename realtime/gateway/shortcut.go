@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,6 +232,13 @@ func handshakePath(head []byte) (path string, ok bool) {
 // shake makes a session of a handshake, or answers why not and hangs up.
 func (g *Gateway) shake(conn net.Conn, r *http.Request, early []byte) {
 	w := &handshake{conn: conn, early: early}
+	defer func() {
+		// As net/http does it: a mistake of ours over one request must not end the process with all its screens.
+		if mistake := recover(); mistake != nil {
+			_ = conn.Close()
+			g.opts.Log.Error("panic over a handshake", "panic", mistake, "stack", string(debug.Stack()))
+		}
+	}()
 	g.serveWebSocket(w, r)
 	if !w.taken {
 		w.finish()
