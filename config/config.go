@@ -85,6 +85,7 @@ type APIKey struct {
 
 // Connections says how open connections are treated.
 type Connections struct {
+	Sockets          Sockets
 	PingInterval     time.Duration // a peer that leaves two of them unanswered is gone
 	Deflate          bool          // agree to permessage-deflate
 	DeflateThreshold int           // bytes; a shorter publication is sent as it is
@@ -111,6 +112,16 @@ type Log struct {
 	Level  slog.Level
 	Format LogFormat
 }
+
+// Sockets says what moves the bytes of connections.
+type Sockets string
+
+// The ways to move bytes.
+const (
+	SocketsAuto     Sockets = "auto"     // epoll where it can be, portable elsewhere
+	SocketsEpoll    Sockets = "epoll"    // refuses to start where it cannot be
+	SocketsPortable Sockets = "portable" // a goroutine for each connection
+)
 
 // LogFormat is how a line of the log is written.
 type LogFormat string

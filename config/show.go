@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 )
@@ -34,6 +35,7 @@ func (l *loader) found() []effective {
 func (c Config) Show(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(tw, "# engine: %s\n", c.Engine()) // a tabwriter keeps its first error for Flush
+	_, _ = fmt.Fprintf(tw, "# sockets: %s\n", c.SocketsInUse())
 	section := ""
 	for _, e := range c.effective {
 		if e.section != section {
@@ -75,6 +77,19 @@ func (c Config) Engine() string {
 		return "redis at " + c.Redis.String()
 	}
 	return "memory"
+}
+
+// SocketsInUse says what moves the bytes of connections, and why, for people.
+func (c Config) SocketsInUse() string {
+	switch {
+	case c.Connections.Sockets == SocketsPortable:
+		return "portable, as set"
+	case c.Server.TLSCert != "":
+		return "portable, because TLS is served here"
+	case runtime.GOOS != "linux":
+		return "portable, because " + runtime.GOOS + " has no epoll"
+	}
+	return "epoll, because Linux has it and connections are plain TCP"
 }
 
 // IsSet reports whether the setting called key got its value from the environment or the file. It is for callers whose own

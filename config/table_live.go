@@ -11,6 +11,12 @@ func connectionSection() section {
 		intro: "How open WebSocket and SSE connections are treated.",
 		settings: []setting{
 			{
+				key: "connections.sockets", env: []string{"KENTONGAN_SOCKETS"}, def: "auto", example: "portable",
+				meaning: "What moves the bytes of connections. `epoll`: a few loops serve them all; Linux, without TLS. `portable`: a " +
+					"goroutine for each. `auto`: `epoll` where it can be.",
+				kind: text{func(d *draft) *string { return (*string)(&d.Connections.Sockets) }, "`auto`, `epoll` or `portable`", checkSockets},
+			},
+			{
 				key: "connections.ping_interval", env: []string{"KENTONGAN_PING_INTERVAL"}, def: "25s", example: "15s",
 				meaning: "How often a quiet connection gets a sign of life. Two without an answer, and it is closed. " +
 					"Shorter than the idle timeout of every proxy on the way (often 60s, some mobile networks 30s).",

@@ -14,7 +14,7 @@ var pingFrame = protocol.AppendFrame(nil, protocol.OpPing, nil)
 // onTick is called by the wheel at the time at, and returns when to be called again; zero: never. Both are as gateway.clock.
 func (s *session) onTick(at time.Duration) (due time.Duration) {
 	s.mu.Lock()
-	ends := s.state != open
+	ends := s.state >= closing
 	s.mu.Unlock()
 	if ends {
 		return 0

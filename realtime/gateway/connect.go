@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
 	"kentongan/tenant"
 )
 
@@ -103,14 +103,23 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	// Nothing is sent before the head, so the session does not begin as open.
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), state: closing}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock()}
 	s.who.Store(who)
 	if !g.reserve() {
 		g.stats.deny("full")
 		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
 		return
 	}
+	if short, ok := w.(*handshake); ok && short.inLoop && !s.enterNow(req) {
+		short.later = func() { g.admit(w, r, s, head, req) }
+		return
+	}
+	g.admit(w, r, s, head, req)
+}
+
+// admit follows what the client asks for, takes the connection over, and starts the session. It waits for an engine only if
+// enterNow has not been there before.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func() []byte, req request) {
 	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
 	if err := s.enterAll(r.Context(), req); err != nil {
 		s.abandon()
@@ -119,7 +128,7 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Later(w, e.Code.Status(), string(e.Code), e.Message, retryAfter)
 		return
 	}
-	conn, early, err := hijack(w)
+	conn, early, err := g.takeOver(w, s)
 	if err != nil {
 		s.abandon()
 		g.opts.Log.Warn("connection cannot be taken over", "err", err)
@@ -127,6 +136,9 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		return
 	}
 	g.begin(s, conn, early, head(), req)
+	if _, short := w.(*handshake); !short {
+		conn.Resume() // it was adopted
+	}
 }
 
 // identify authenticates and checks the origin; it answers the refusal itself.
@@ -235,8 +247,11 @@ func (g *Gateway) look(who *auth.Identity, t tenant.ID) {
 }
 
 // enterAll enters what the client follows from the start: what it named, else everything of its kitchen. A v1 client that
-// names nothing subscribes later.
+// names nothing subscribes later. What enterNow has entered stays as it is.
 func (s *session) enterAll(ctx context.Context, req request) error {
+	if len(s.subs) > 0 {
+		return nil
+	}
 	if len(req.wishes) > 0 || req.dialect == protocol.V1 {
 		for _, w := range req.wishes {
 			if _, err := s.enter(ctx, w.channel, w.wire); err != nil {
@@ -249,22 +264,48 @@ func (s *session) enterAll(ctx context.Context, req request) error {
 	return err
 }
 
-// abandon takes back a session that never got its connection.
-func (s *session) abandon() {
-	for _, sub := range s.subs {
+// enterNow is enterAll without waiting: false, it would have to wait, and nothing was entered.
+func (s *session) enterNow(req request) bool {
+	wishes := req.wishes
+	if len(wishes) == 0 && req.dialect != protocol.V1 {
+		wishes = []wish{{channel: realtime.Channel{Tenant: req.tenant}}}
+	}
+	for _, w := range wishes {
+		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home)
+		if sub == nil {
+			s.leaveAll()
+			return false
+		}
+		s.follows(w.channel, w.wire, sub)
+	}
+	return true
+}
+
+// leaveAll ends all subscriptions.
+func (s *session) leaveAll() {
+	s.mu.Lock()
+	subs := s.subs
+	s.subs = nil
+	s.mu.Unlock()
+	for _, sub := range subs {
 		s.gw.hub.Unsubscribe(sub.sub)
 		s.gw.presence.Leave(sub.channel, s.who.Load().Subject)
 	}
+}
+
+// abandon takes back a session that never got its connection.
+func (s *session) abandon() {
+	s.leaveAll()
 	s.gw.release()
 }
 
-// begin sends the head and starts the session.
-func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req request) {
-	s.sock = newSocket(conn)
+// begin sends the head and starts the session, which conn is the handler of. early is what came behind the request.
+func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req request) {
+	s.conn = conn
 	if s.dialect == protocol.SSE {
-		setUnackedTimeout(conn) // pings do it for the others
+		conn.GiveUpAfter(unackedTimeout) // pings do it for the others
 	}
-	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
+	g.goroutines.Add(1) // until OnEnd
 	s.lastRead.Store(int64(g.awake()))
 	s.budget = budget{tokens: commandBurst, at: g.clock()}
 	g.stats.open[s.dialect].Add(1)
@@ -275,8 +316,10 @@ func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req reque
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, g.clock()) // at the next tick, to see when its credential ends
-	g.goroutines.Go(func() { s.run(early) })
 	g.opts.Log.Debug("session opened", "session", s, "who", req.who)
+	if len(early) > 0 {
+		s.OnBytes(early)
+	}
 }
 
 // goLive sends the head and the greeting and makes the first subscriptions live, each after a replay if the client was
@@ -319,13 +362,18 @@ func (s *session) goLive(req request, head []byte) {
 // greet opens the session: from here on things are sent to it. cursor returns where a stream that starts now starts; nil
 // if it resumes, and its client knows better.
 func (s *session) greet(head []byte, subs []subscription, cursor func() string) {
-	s.mu.Lock()
-	s.state = open
-	s.write(head)
-	s.mu.Unlock()
 	if s.dialect != protocol.Bare { // which has no word for it
-		s.push(s.welcome(subs, cursor))
+		head = append(head, s.frame(s.welcome(subs, cursor))...)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != opening {
+		s.conn.Abort() // it was to end before it began; the client tries again, and is told why not
+		return
+	}
+	s.state = open
+	s.gw.stats.bytesOut.Add(uint64(len(head)))
+	s.conn.Send(head)
 }
 
 // mark notes how far a channel was sent, for the event streams that need a cursor of their own.

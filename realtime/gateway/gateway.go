@@ -12,6 +12,7 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
 )
 
 // Authenticator says who a request comes from.
@@ -19,6 +20,12 @@ type Authenticator interface {
 	// Admit returns the identity that the request proves, if the page that made it may connect here; else an error that
 	// auth.Deny can answer with.
 	Admit(ctx context.Context, r *http.Request) (*auth.Identity, error)
+}
+
+// Waiter is the extra ability of an Authenticator to tell whether it may have to wait for another server over r. Others never
+// do.
+type Waiter interface {
+	MayWait(r *http.Request) bool
 }
 
 // Options are the knobs of a Gateway. The zero value is safe but for the parts, which are needed.
@@ -55,6 +62,9 @@ type Options struct {
 	// Deflate offers permessage-deflate to WebSocket clients.
 	Deflate bool
 
+	// Sockets serves the connections; nil means portably.
+	Sockets *socket.Engine
+
 	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
 	CloseTimeout time.Duration
 
@@ -70,6 +80,7 @@ type Gateway struct {
 	opts     Options
 	hub      *hub.Hub
 	presence realtime.Presence
+	sockets  *socket.Engine
 	start    time.Time
 	wheel    wheel
 	stats    stats
@@ -77,7 +88,7 @@ type Gateway struct {
 	deflated protocol.ReaderOptions // for those with
 	replays  chan struct{}          // a place for each replay that runs
 
-	goroutines sync.WaitGroup // sessions, flushers and replays
+	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
 	ctx        context.Context
 	cancel     context.CancelFunc
 	draining   atomic.Bool
@@ -110,8 +121,11 @@ func New(opts Options) *Gateway {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Sockets == nil {
+		opts.Sockets = socket.NewPortable(opts.Log)
+	}
 	g := &Gateway{
-		opts: opts, hub: opts.Hub, presence: opts.Presence, start: time.Now(),
+		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
 		replays:  make(chan struct{}, maxReplays),
@@ -128,7 +142,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.cancel()
 	for _, s := range g.list() {
 		s.close(protocol.CloseGoingAway, "")
-		s.sock.wake()
+		s.conn.Abort()
 	}
 	g.goroutines.Wait()
 	return nil

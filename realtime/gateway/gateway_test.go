@@ -21,6 +21,7 @@ import (
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/memory"
+	"kentongan/realtime/socket"
 	"kentongan/tenant"
 )
 
@@ -64,6 +65,14 @@ type node struct {
 
 func start(t *testing.T, opts gateway.Options) *node {
 	t.Helper()
+	if opts.Sockets == nil {
+		sockets, err := socket.Open(socket.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sockets.Close) // after stop
+		opts.Sockets = sockets
+	}
 	names, err := realtime.NewNames(realtime.DefaultPatterns())
 	if err != nil {
 		t.Fatal(err)

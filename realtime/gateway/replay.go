@@ -8,15 +8,12 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
 )
 
 const (
 	// replayPage is how many publications are asked of the engine at once.
 	replayPage = 100
-
-	// replayAhead is how many bytes of a replay may wait for the reader before the next page is read, so that a long
-	// replay never fills the queue by itself.
-	replayAhead = 64 << 10
 
 	// replayPiece is how much of a replay is written at once.
 	replayPiece = 16 << 10
@@ -257,7 +254,7 @@ func (r *replay) pause(ctx context.Context, b behind) error {
 	}
 }
 
-// awaitRoom waits until the reader is near enough for more of a replay.
+// awaitRoom waits until the reader is near enough for more of a replay: so a long one never fills the queue by itself.
 func (s *session) awaitRoom(ctx context.Context) error {
 	for {
 		s.mu.Lock()
@@ -265,12 +262,11 @@ func (s *session) awaitRoom(ctx context.Context) error {
 			s.mu.Unlock()
 			return errSessionEnds
 		}
-		if s.queued <= replayAhead {
-			s.mu.Unlock()
+		wait := s.wait() // before the look at the queue, so that no room is missed that comes between the two
+		s.mu.Unlock()
+		if s.conn.Queued() <= socket.LowWater {
 			return nil
 		}
-		wait := s.wait()
-		s.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():

@@ -48,6 +48,9 @@ func (r *room) open(heads realtime.Heads) {
 	r.early = nil
 }
 
+// isOpen reports whether r can be entered without waiting.
+func (r *room) isOpen() bool { return r != nil && r.early == nil && r.err == nil && r.leaving == nil }
+
 // at returns the head of the channel called name.
 func (r *room) at(name string) realtime.Position {
 	if p, ok := r.heads[name]; ok {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"time"
 
 	"kentongan/realtime/protocol"
@@ -15,112 +14,51 @@ var errPeerClosed = errors.New("peer closed")
 // maxBadMessages is how many messages that are no commands at all a client may send: mistakes of a program repeat themselves.
 const maxBadMessages = 3
 
-// run reads until the connection ends, then takes the session out of everything. early is what came behind the
-// request in the same packet.
-func (s *session) run(early []byte) {
-	defer s.leave()
-	if err := s.feed(early); err != nil {
+// OnBytes implements socket.Handler: it gives what came to the parser, which calls OnMessage and OnControl. What has to wait
+// for an engine is done by a goroutine, in its turn, and the client is not heard meanwhile: so it cannot pile up commands.
+func (s *session) OnBytes(p []byte) {
+	if s.dialect == protocol.SSE {
+		return // an SSE client has nothing to say
+	}
+	s.gw.stats.bytesIn.Add(uint64(len(p)))
+	err := s.reader.Feed(p, s.gw.readerOptions(s.deflate), s)
+	if len(s.later) == 0 {
 		s.fail(err)
 		return
 	}
-	reading := newReading()
-	for {
-		p, err := s.sock.read(reading)
-		failure := s.feed(p)
-		reading.putBack()
-		if failure != nil {
-			s.fail(failure)
-			return
+	work := s.later
+	s.later = nil
+	s.conn.Pause()
+	s.gw.goroutines.Go(func() {
+		defer s.conn.Resume()
+		defer s.gw.recoverOver("a command", s.conn)
+		for _, do := range work {
+			do()
 		}
-		if err != nil {
-			return
-		}
-	}
+		s.fail(err)
+	})
 }
 
-// feed gives what came to the parser, which calls OnMessage and OnControl.
-func (s *session) feed(p []byte) error {
-	if len(p) == 0 || s.dialect == protocol.SSE {
-		return nil // an SSE client has nothing to say
+// inTurn does something now, or behind what has to wait for an engine.
+func (s *session) inTurn(do func()) {
+	if len(s.later) > 0 {
+		s.later = append(s.later, do)
+		return
 	}
-	s.gw.stats.bytesIn.Add(uint64(len(p)))
-	return s.reader.Feed(p, s.gw.readerOptions(s.deflate), s)
+	do()
 }
 
-// fail ends a connection after the peer closed it or broke a rule. The answer gets some time to reach the peer:
+// fail ends a connection after the peer closed it or broke a rule; nil does nothing. The answer gets some time to reach the peer:
 // closing while its bytes are unread would make the kernel reset the connection, and the peer lose the close code.
 func (s *session) fail(err error) {
+	if err == nil {
+		return
+	}
 	if broken, ok := errors.AsType[*protocol.CloseError](err); ok {
 		s.gw.stats.violations.Add(1)
 		s.close(broken.Code, broken.Reason)
 	}
-	limit := time.Now().Add(lingerTime)
-	_ = s.sock.conn.SetWriteDeadline(limit) // of a closed connection: then there is nothing to wait for
-	s.awaitFlushed()
-	if errors.Is(err, errPeerClosed) {
-		return
-	}
-	if half, ok := s.sock.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = s.sock.conn.SetReadDeadline(limit)
-		buf := lend()
-		defer readBuffers.Put(buf)
-		for {
-			if _, err := s.sock.conn.Read(buf[:]); err != nil {
-				return
-			}
-		}
-	}
-}
-
-// awaitFlushed waits until the queue is written or cannot be.
-func (s *session) awaitFlushed() {
-	for {
-		s.mu.Lock()
-		if !s.flushing {
-			s.mu.Unlock()
-			return
-		}
-		wait := s.wait()
-		s.mu.Unlock()
-		<-wait
-	}
-}
-
-// wait returns a channel that is closed when the queue has shrunk or the session ends. The lock is held.
-func (s *session) wait() <-chan struct{} {
-	if s.waiting == nil {
-		s.waiting = make(chan struct{})
-	}
-	return s.waiting
-}
-
-// leave closes the connection and takes the session out of the hub, the presence and the list.
-func (s *session) leave() {
-	s.mu.Lock()
-	if s.state == open {
-		s.code = protocol.CloseAbnormal
-	}
-	s.state = gone
-	if s.deadline != nil {
-		s.deadline.Stop()
-	}
-	unsent, code, subs := len(s.queue) > 0 || s.flushing, s.code, s.subs
-	s.subs = nil
-	s.signal()
-	s.mu.Unlock()
-	if unsent {
-		s.sock.hangUp()
-	} else {
-		_ = s.sock.conn.Close() // its end is all that we want of it
-	}
-	for _, sub := range subs {
-		s.gw.hub.Unsubscribe(sub.sub)
-		s.gw.presence.Leave(sub.channel, s.who.Load().Subject)
-	}
-	s.reader.Release()
-	s.gw.remove(s)
-	s.gw.stats.closed(s.dialect, code)
-	s.gw.opts.Log.Debug("session closed", "session", s, "code", uint16(code), "reason", code.String())
+	s.conn.Finish(!errors.Is(err, errPeerClosed), lingerTime)
 }
 
 // OnMessage implements protocol.Handler.
@@ -141,10 +79,14 @@ func (s *session) OnMessage(op protocol.Opcode, data []byte) error {
 	}
 	command, bad := parse(data)
 	if bad == nil {
-		s.carryOut(command)
+		if command.Verb == protocol.VerbPing {
+			s.inTurn(func() { s.push(protocol.Pong{ID: command.ID, Time: time.Now()}) })
+		} else {
+			s.later = append(s.later, func() { s.carryOut(command) })
+		}
 		return nil
 	}
-	s.push(bad)
+	s.inTurn(func() { s.push(bad) })
 	if bad.Code == protocol.ErrBadRequest {
 		s.bad++
 		if s.bad >= maxBadMessages {
@@ -161,10 +103,11 @@ func (s *session) OnControl(op protocol.Opcode, payload []byte) error {
 	}
 	switch op {
 	case protocol.OpPing:
-		s.send(protocol.AppendFrame(nil, protocol.OpPong, payload))
+		pong := protocol.AppendFrame(nil, protocol.OpPong, payload)
+		s.inTurn(func() { s.send(pong) })
 	case protocol.OpClose:
 		code, _ := protocol.ParseClose(payload)
-		s.answerClose(code)
+		s.inTurn(func() { s.answerClose(code) })
 		return errPeerClosed
 	default: // a pong has done its work by coming
 	}
@@ -188,15 +131,12 @@ func (s *session) answerClose(code protocol.Code) {
 	if s.state != open {
 		return
 	}
-	s.code = code
+	s.code, s.state = code, closing
 	var payload []byte // RFC 6455 asks for the peer's code back; a reason would be ours, and we have none
 	if code != protocol.CloseNoStatus {
 		payload = binary.BigEndian.AppendUint16(nil, uint16(code))
 	}
-	s.write(protocol.AppendFrame(nil, protocol.OpClose, payload))
-	if s.state == open {
-		s.state = closing
-	}
+	s.conn.Seal(protocol.AppendFrame(nil, protocol.OpClose, payload), false)
 	s.signal()
 }
 
@@ -219,14 +159,4 @@ func (b *budget) take(now time.Duration) bool {
 	}
 	b.tokens--
 	return true
-}
-
-// remoteHost is what logs and lists say of where a session comes from.
-func (s *socket) remoteHost() string {
-	address := s.conn.RemoteAddr().String()
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	return host
 }
