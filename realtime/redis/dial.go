@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"kentongan/internal/quickconn"
 )
 
 // backoff is how long to wait before try n (0 is the first repeat): anything up to 50 ms, 100 ms … 2 s. Full jitter
@@ -106,7 +108,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	}
 	d.fails, d.next = 0, time.Time{}
 	d.opened++
-	c := &trackedConn{Conn: conn, d: d}
+	c := &trackedConn{Conn: quickconn.Wrap(conn), d: d}
 	d.conns[c] = struct{}{}
 	return c, nil
 }

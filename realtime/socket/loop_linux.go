@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"kentongan/internal/rawsys"
 )
 
 // loop serves its share of the connections. It is the driver of them all.
@@ -19,10 +21,10 @@ type loop struct {
 
 	// These belong to the goroutine of run.
 	events [maxEvents]unix.EpollEvent
-	got    int              // events of the last round
-	buf    [loopRead]byte   // lent to handlers
-	again  []*Conn          // had more to read than their share
-	vector [maxVector]iovec // of one writev
+	got    int                   // events of the last round
+	buf    [loopRead]byte        // lent to handlers
+	again  []*Conn               // had more to read than their share
+	vector [maxVector]unix.Iovec // of one writev
 }
 
 const (
@@ -78,7 +80,7 @@ func (l *loop) run() {
 // wait is called by the network poller's loop: true, there are events, or something that waits for its next turn.
 func (l *loop) wait(uintptr) bool {
 	for {
-		n, err := epollWait(l.epfd, l.events[:])
+		n, err := rawsys.EpollWait(l.epfd, l.events[:])
 		if err == unix.EINTR {
 			continue
 		}
@@ -113,7 +115,7 @@ func (l *loop) read(c *Conn, ending bool) {
 		if silent {
 			return // Resume makes the kernel tell again
 		}
-		n, err := read(c.fd, l.buf[:])
+		n, err := rawsys.Read(int(c.fd), l.buf[:])
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -144,7 +146,7 @@ func (l *loop) end(c *Conn) {
 	if c.resets() {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // gone already: needs none
 	}
-	closeFD(c.fd)
+	rawsys.Close(int(c.fd))
 	l.poll.engine.conns.Done()
 }
 
@@ -156,7 +158,7 @@ func (l *loop) control(op int, fd int32, events, gen uint32) error {
 func (l *loop) write(c *Conn, p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
-		n, err := write(c.fd, p[written:])
+		n, err := rawsys.Write(int(c.fd), p[written:])
 		switch err {
 		case 0:
 			written += n
@@ -173,7 +175,7 @@ func (l *loop) write(c *Conn, p []byte) (int, error) {
 // writeAll writes as much of frames as the kernel takes, up to maxVector of them.
 func (l *loop) writeAll(c *Conn, frames [][]byte) (int, error) {
 	for {
-		n, err := writev(c.fd, l.vector[:0], frames[:min(len(frames), maxVector)])
+		n, err := rawsys.Writev(int(c.fd), l.vector[:0], frames[:min(len(frames), maxVector)])
 		switch err {
 		case 0:
 			return n, nil

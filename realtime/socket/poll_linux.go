@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"kentongan/internal/rawsys"
 )
 
 // poll is the epoll engine: its loops, and the table of their connections.
@@ -209,7 +211,7 @@ const acceptRound = 128
 func (a *acceptor) take(fd uintptr) bool {
 	a.err = nil
 	for n := range acceptRound {
-		conn, err := accept(fd)
+		conn, err := rawsys.Accept(int(fd)) //nolint:gosec // a descriptor
 		switch {
 		case err == 0:
 			if _, err := a.poll.add(conn, nil, a.fresh, false); err != nil {
