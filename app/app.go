@@ -210,6 +210,9 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		return a.gateway.Run(ctx)
 	})
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
+	if cpuTime() > 0 { // where it is known
+		g.Go(func() error { followLoad(ctx, a.log); return nil })
+	}
 	if a.opts.Demo {
 		g.Go(func() error {
 			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {
