@@ -88,14 +88,18 @@ func (r *DeviceRecord) arrive(now int64) {
 
 // prune forgets what nobody will come back for.
 func (r *DeviceRecord) prune(now int64) {
-	for {
-		missing := r.missing()
-		before := len(r.connections)
-		r.connections = slices.DeleteFunc(r.connections, func(c deviceConnection) bool { return r.settled(c, missing, now) })
-		if len(r.connections) == before {
-			break
+	back := r.allBack(now - deviceGrace.Milliseconds())
+	r.connections = slices.DeleteFunc(r.connections, func(c deviceConnection) bool {
+		if now-c.seen > DeviceMemory.Milliseconds() || c.lost > 0 && c.seen < back {
+			return true
 		}
-	}
+		if c.lost == 0 && now-c.seen <= deviceStale.Milliseconds() {
+			return false // it lives
+		}
+		// Who came before the loss of c was known was perhaps its page, and perhaps another one. He makes the waiting end some time.
+		perhaps := r.since(c.seen)
+		return len(perhaps) > 0 && now-perhaps[0] > devicePatience.Milliseconds()
+	})
 	oldest := now
 	for _, c := range r.connections {
 		oldest = min(oldest, c.seen)
@@ -103,33 +107,35 @@ func (r *DeviceRecord) prune(now int64) {
 	r.arrivals = slices.DeleteFunc(r.arrivals, func(at int64) bool { return at <= oldest })
 }
 
-// missing is how many connections may be gone: those that are lost, and those of which nothing was heard since the last one came.
-func (r *DeviceRecord) missing() (n int) {
-	for _, c := range r.connections {
-		if c.lost > 0 || len(r.since(c.seen)) > 0 {
-			n++
+// allBack returns the last arrival, at limit or before, with which as many had come as may have been gone; 0 if there is none.
+func (r *DeviceRecord) allBack(limit int64) int64 {
+	for i, at := range slices.Backward(r.arrivals) {
+		if at <= limit && r.complete(r.arrivals[:i+1]) {
+			return at
 		}
 	}
-	return n
+	return 0
 }
 
-// settled reports whether nobody comes back for c any more, when so many connections may be gone. Who came before the loss of c
-// was known was perhaps the page of c and perhaps another one: he makes the waiting end some time, but does not count.
-func (r *DeviceRecord) settled(c deviceConnection, missing int, now int64) bool {
-	if now-c.seen > DeviceMemory.Milliseconds() {
-		return true
+// complete reports whether each connection that was gone before the last of arrivals can have come back by another one of them. One
+// whose loss was not known then has not.
+func (r *DeviceRecord) complete(arrivals []int64) bool {
+	var lost []int64
+	for _, c := range r.connections {
+		if c.seen < arrivals[len(arrivals)-1] {
+			if c.lost == 0 {
+				return false // nothing was heard of it since
+			}
+			lost = append(lost, c.lost)
+		}
 	}
-	if c.lost == 0 && now-c.seen <= deviceStale.Milliseconds() {
-		return false // it lives
+	slices.Sort(lost)
+	for _, at := range arrivals {
+		if len(lost) > 0 && at > lost[0] {
+			lost = lost[1:]
+		}
 	}
-	if perhaps := r.since(c.seen); len(perhaps) > 0 && now-perhaps[0] > devicePatience.Milliseconds() {
-		return true
-	}
-	if c.lost == 0 {
-		return false
-	}
-	back := r.since(c.lost)
-	return len(back) > 0 && len(back) >= missing && now-back[len(back)-1] > deviceGrace.Milliseconds()
+	return len(lost) == 0
 }
 
 // since returns the arrivals later than t.

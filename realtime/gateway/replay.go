@@ -1,14 +1,17 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
 	"kentongan/realtime/socket"
+	"kentongan/tenant"
 )
 
 const (
@@ -32,20 +35,32 @@ var errSessionEnds = errors.New("session ends")
 type replay struct {
 	s   *session
 	sub *hub.Subscription
-	one realtime.Channel                       // the channel; without a name: all in the heads
-	at  map[realtime.Channel]realtime.Position // what the client has; without a name: of channels without an entry
+	one realtime.Channel //  the channel; without a name: all in the heads
+	at  protocol.Cursor  // what the client has
+
+	// others is where other tabs of the client stand. Who cannot be given what the oldest of them misses is told a gap, and is given
+	// what the next one misses: that may be he.
+	others []protocol.Cursor
 
 	// first, if set, takes the outcome of a single channel's resume before anything else is sent: v1 answers subscribe with it.
 	first func(recovered bool, cause realtime.GapCause, head realtime.Position)
 
-	piece []byte        // encoded and not yet sent
-	lag   time.Duration // as gateway.clock: until when this node may lag behind the client; zero: it did not yet
+	gapped bool          // a gap was told
+	piece  []byte        // encoded and not yet sent
+	lag    time.Duration // as gateway.clock: until when this node may lag behind the client; zero: it did not yet
 }
 
 // behind is one channel that the client does not have up to its head.
 type behind struct {
 	channel    realtime.Channel
 	from, head realtime.Position
+}
+
+// start makes the subscription live at once if nothing was missed, and else when run has sent it.
+func (r *replay) start() {
+	if !r.goLive() {
+		r.s.gw.goroutines.Go(func() { r.run(r.s.gw.ctx) })
+	}
 }
 
 // run returns when the subscription is live or the session has ended.
@@ -92,24 +107,53 @@ func (r *replay) compare(h hub.Heads) []behind {
 		}
 		return all
 	}
-	for ch, head := range h.Positions() {
-		if ch.Name == "" {
-			continue
-		}
-		if from := r.position(ch); from != head {
+	heads := protocol.Cursor(h.Positions())
+	look := func(ch realtime.Channel) {
+		if from, head := r.position(ch), heads.At(ch); ch.Name != "" && from != head {
 			all = append(all, behind{ch, from, head})
 		}
+	}
+	for ch := range heads {
+		look(ch)
+	}
+	for _, ch := range r.bygone(heads) {
+		look(ch)
 	}
 	return all
 }
 
-// position is what the client has of ch: none of it, if it last came before its first publication.
-func (r *replay) position(ch realtime.Channel) realtime.Position {
-	if p, ok := r.at[ch]; ok {
-		return p
+// bygone returns the channels of the subscription that the client may have missed something of although they have no
+// publication now: the history that they had is lost.
+func (r *replay) bygone(heads protocol.Cursor) (channels []realtime.Channel) {
+	names := r.s.gw.opts.Names
+	for _, t := range []tenant.ID{r.one.Tenant, tenant.Global} {
+		if t == tenant.Global && r.one.Tenant == tenant.Global {
+			continue
+		}
+		all := realtime.Channel{Tenant: t}
+		if r.position(all) == heads[all] {
+			continue
+		}
+		for _, wire := range names.Of(t) {
+			if ch, _, err := names.Parse(wire); err == nil {
+				channels = append(channels, ch)
+			}
+		}
 	}
-	return r.at[realtime.Channel{Tenant: ch.Tenant}]
+	for ch := range r.at {
+		if ch.Name != "" && (ch.Tenant == r.one.Tenant || ch.Tenant == tenant.Global) && names.Spell(ch) != "" {
+			channels = append(channels, ch)
+		}
+	}
+	slices.SortFunc(channels, func(a, b realtime.Channel) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Name, b.Name))
+	})
+	channels = slices.Compact(channels)
+	return slices.DeleteFunc(channels, func(ch realtime.Channel) bool { _, known := heads[ch]; return known })
 }
+
+// position is what the client has of ch: none of it, if it last came before its first publication.
+func (r *replay) position(ch realtime.Channel) realtime.Position { return r.at.At(ch) }
 
 // goLive makes the subscription live if the client has everything. What is still to be said is said under the same
 // lock, ahead of the first live publication.
@@ -122,6 +166,7 @@ func (r *replay) goLive() bool {
 			r.resumed(true, "", h.At(r.one))
 		}
 		r.s.mark(r.one, h.At(r.one))
+		r.s.caughtUp(r.gapped)
 		return true
 	})
 }
@@ -217,13 +262,27 @@ func (r *replay) flush(ctx context.Context) error {
 	if len(r.piece) > 0 {
 		r.s.send(r.piece)
 		r.piece = nil
+		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home, r.at) })
 	}
 	return r.s.awaitRoom(ctx)
 }
 
-// gap tells that b cannot be continued and goes on from its head.
+// next is where to go on when b cannot be continued: at the head, or at the oldest of the other tabs' positions that may be
+// continued.
+func (r *replay) next(b behind) realtime.Position {
+	next := b.head
+	for _, c := range r.others {
+		p := c.At(b.channel)
+		if p.Epoch == next.Epoch && p.Offset < next.Offset && (p.Epoch != b.from.Epoch || p.Offset > b.from.Offset) {
+			next = p
+		}
+	}
+	return next
+}
+
+// gap tells that b cannot be continued and goes on after it.
 func (r *replay) gap(b behind, cause realtime.GapCause) error {
-	r.at[b.channel] = b.head
+	r.at[b.channel], r.gapped = r.next(b), true
 	if r.first != nil {
 		r.resumed(false, cause, b.head)
 		return nil

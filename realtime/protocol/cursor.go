@@ -16,6 +16,14 @@ import (
 // session was granted up in it, and never grant those that it names.
 type Cursor map[realtime.Channel]realtime.Position
 
+// At returns the position of ch: that of the channels without a publication, if it has no entry of its own.
+func (c Cursor) At(ch realtime.Channel) realtime.Position {
+	if p, ok := c[ch]; ok {
+		return p
+	}
+	return c[realtime.Channel{Tenant: ch.Tenant}]
+}
+
 // MaxCursorBytes is the longest cursor that is read.
 const MaxCursorBytes = 8 << 10
 
