@@ -194,6 +194,25 @@ func TestBareResume(t *testing.T) {
 			again.close(1001)
 		})
 	})
+	t.Run("AReaderThatWasTooSlow", func(t *testing.T) {
+		inBubble(t, gateway.Options{Devices: &memory.Devices{}, MaxBacklogBytes: 32 << 10}, func(t *testing.T, n *clocked) {
+			slow := n.request("/api/ws", handshake)
+			cookie, _, _ := strings.Cut(slow.status(http.StatusSwitchingProtocols).Get("Set-Cookie"), ";")
+			var want []string
+			for i := range 200 {
+				want = append(want, fmt.Sprintf(`"%0500d"`, i))
+				n.publish("a", "production:updates", want[i])
+			}
+			time.Sleep(time.Minute) // it does not even answer the close frame
+			if got := n.gateway.Stats().Closed["slow"]; got != 1 {
+				t.Fatalf("%d sessions were too slow, want 1", got)
+			}
+			_ = slow.conn.Close()
+			again := n.open(cookie)
+			again.want(t, want...)
+			again.close(1001)
+		})
+	})
 	t.Run("AClosedPageIsForgotten", func(t *testing.T) {
 		for _, code := range []ws.StatusCode{1000, 1001} {
 			resuming(t, func(t *testing.T, n *clocked) {
