@@ -339,8 +339,7 @@ func (s *session) goLive(req request, head []byte) {
 	subs := append([]subscription(nil), s.subs...)
 	s.mu.Unlock()
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.positions = protocol.Cursor{}
-		maps.Copy(s.positions, req.cursor)
+		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		more := make([]*hub.Subscription, 0, len(subs))
@@ -393,8 +392,8 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 	if s.positions == nil {
 		return ""
 	}
-	s.positions[ch] = p
-	return protocol.EncodeCursor(s.home, s.positions)
+	s.positions.Set(ch, p)
+	return string(s.positions.Append(nil))
 }
 
 // welcome is the first push.
@@ -413,7 +412,7 @@ func (s *session) welcome(subs []subscription, cursor func() string) protocol.We
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
 		if cursor != nil && s.positions != nil {
-			w.Cursor = protocol.EncodeCursor(s.home, s.positions)
+			w.Cursor = string(s.positions.Append(nil))
 		} else if cursor != nil {
 			w.Cursor = cursor()
 		}

@@ -46,7 +46,7 @@ type session struct {
 
 	// positions is how far each channel was sent to an event stream that follows some by name; nil for all others, who
 	// share the cursor of their kitchen.
-	positions protocol.Cursor
+	positions *protocol.CursorEncoder
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
 }

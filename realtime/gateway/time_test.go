@@ -89,7 +89,7 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 	})
 }
 
-func namesOf(t *testing.T, patterns ...realtime.Pattern) *realtime.Names {
+func namesOf(t testing.TB, patterns ...realtime.Pattern) *realtime.Names {
 	t.Helper()
 	names, err := realtime.NewNames(patterns)
 	if err != nil {
