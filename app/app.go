@@ -105,8 +105,12 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	a.hub = hub.New(a.engine.broker, hub.Options{
 		Names: a.names, DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
 	})
+	var devices realtime.Devices
+	if cfg.Connections.BareResume {
+		devices = a.engine.devices
+	}
 	a.gateway = gateway.New(gateway.Options{
-		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Hub: a.hub, Sockets: a.sockets,
+		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub, Sockets: a.sockets,
 		Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL,
 		PingInterval: cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,

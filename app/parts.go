@@ -23,6 +23,7 @@ type engine struct {
 	async    intake.Stamper          // the broker, as the doors that pour use it
 	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
+	devices  realtime.Devices
 	tickets  auth.TicketStore // nil: those of the authenticator, in this process
 
 	// announce takes a revocation to all nodes; nil: there is only this one.
@@ -55,7 +56,7 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, async: broker, acks: broker, presence: &memory.Presence{}, stats: func() engineStats {
+	return engine{name: "memory", broker: broker, async: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{}, stats: func() engineStats {
 		st := broker.Stats()
 		return engineStats{
 			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
@@ -86,6 +87,7 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 	}
 	return engine{
 		name: "redis", broker: broker, async: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
+		devices:  broker.Devices(),
 		announce: broker.AnnounceRevocation, source: source,
 		stats: func() engineStats {
 			st := broker.Stats()

@@ -89,6 +89,7 @@ type Connections struct {
 	PingInterval     time.Duration // a peer that leaves two of them unanswered is gone
 	Deflate          bool          // agree to permessage-deflate
 	DeflateThreshold int           // bytes; a shorter publication is sent as it is
+	BareResume       bool          // remember what bare clients have, by a cookie
 }
 
 // Limits bound what one client, one publisher and all together may take.

@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 		{"redis", c.Redis.Enabled(), false},
 		{"ping interval", c.Connections.PingInterval, 25 * time.Second},
 		{"deflate", c.Connections.Deflate, true},
+		{"bare resume", c.Connections.BareResume, true},
 		{"backlog", c.Limits.BacklogBytes, 1 << 20},
 		{"message", c.Limits.MessageBytes, 64 << 10},
 		{"publish", c.Limits.PublishBytes, 1 << 20},

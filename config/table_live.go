@@ -28,6 +28,12 @@ func connectionSection() section {
 				kind:    toggle{func(d *draft) *bool { return &d.Connections.Deflate }},
 			},
 			{
+				key: "connections.bare_resume", env: []string{"KENTONGAN_BARE_RESUME"}, def: "on", example: "off",
+				meaning: "Pages with nothing but `new WebSocket` are sent what they missed while their line was down. The browser gets a " +
+					"cookie for it, `kentongan_device`, a random number. `off`: neither.",
+				kind: toggle{func(d *draft) *bool { return &d.Connections.BareResume }},
+			},
+			{
 				key: "connections.deflate_threshold", env: []string{"KENTONGAN_DEFLATE_THRESHOLD"}, def: "512", example: "1KiB",
 				meaning: "Shorter publications are sent as they are.",
 				kind:    size{func(d *draft) *int { return &d.Connections.DeflateThreshold }, 0, 1 << 30},

@@ -33,6 +33,7 @@ type server struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	ended chan struct{}
+	dead  bool // killed by the test
 	mu    sync.Mutex
 	text  bytes.Buffer // all that it wrote
 }
@@ -98,9 +99,22 @@ func (s *server) output() string {
 	return s.text.String()
 }
 
+// kill ends the server at once (SIGKILL), as a crash does.
+func (s *server) kill() {
+	s.dead = true
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
 // stop sends SIGTERM and expects an orderly end: code 0, within the drain time and a margin.
 func (s *server) stop() {
 	s.t.Helper()
+	if s.dead {
+		if s.t.Failed() {
+			s.t.Logf("the server that was killed wrote:\n%s", s.output())
+		}
+		return
+	}
 	select {
 	case <-s.ended:
 	default:

@@ -144,7 +144,7 @@ func (s *session) goLiveNamed(sub *hub.Subscription, w wish, id protocol.ID) {
 		return
 	}
 	r := &replay{s: s, sub: sub, one: w.channel, first: answer, at: protocol.Cursor{w.channel: w.since}}
-	s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+	r.start()
 }
 
 // enter makes a subscription that is not live yet and counts the user as present.

@@ -41,7 +41,8 @@ type request struct {
 	tenant  tenant.ID // whose channels are followed, if none are named
 	wishes  []wish    // the channels that are named
 	cursor  protocol.Cursor
-	resume  bool // a cursor was given, readable or not
+	others  []protocol.Cursor // where other tabs of the client stand, and newer than cursor
+	resume  bool              // a cursor was given, readable or not
 }
 
 // serveWebSocket makes a session of an upgrade request.
@@ -55,7 +56,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if up.Protocol == protocol.SubprotocolV1 {
 		dialect = protocol.V1
 	}
-	g.connect(w, r, dialect, up.Deflate, func() []byte { return protocol.AppendUpgradeResponse(nil, up, nil) })
+	g.connect(w, r, dialect, up.Deflate, func(more http.Header) []byte { return protocol.AppendUpgradeResponse(nil, up, more) })
 }
 
 func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
@@ -82,7 +83,7 @@ func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusNotAcceptable, "NOT_ACCEPTABLE", "this answers with text/event-stream only")
 		return
 	}
-	g.connect(w, r, protocol.SSE, false, func() []byte { return protocol.AppendSSEHead(nil, w.Header()) })
+	g.connect(w, r, protocol.SSE, false, func(http.Header) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
 }
 
 func acceptsEvents(accept []string) bool {
@@ -92,7 +93,7 @@ func acceptsEvents(accept []string) bool {
 
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
-func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func() []byte) {
+func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte) {
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
@@ -110,7 +111,7 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
 		return
 	}
-	if short, ok := w.(*handshake); ok && short.inLoop && !s.enterNow(req) {
+	if short, ok := w.(*handshake); ok && short.inLoop && (s.mustRemember(r) || !s.enterNow(req)) {
 		short.later = func() { g.admit(w, r, s, head, req) }
 		return
 	}
@@ -118,10 +119,14 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 }
 
 // admit follows what the client asks for, takes the connection over, and starts the session. It waits for an engine only if
-// enterNow has not been there before.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func() []byte, req request) {
+// enterNow has not been there before, and for what is remembered of a device.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func(more http.Header) []byte, req request) {
 	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
-	if err := s.enterAll(r.Context(), req); err != nil {
+	err := s.enterAll(r.Context(), req)
+	if err == nil {
+		err = s.recognise(r.Context(), r, &req)
+	}
+	if err != nil {
 		s.abandon()
 		e := g.explain("", err)
 		g.stats.deny(strings.ToLower(string(e.Code)))
@@ -135,7 +140,11 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head
 		answer.Error(w, http.StatusInternalServerError, string(protocol.ErrInternal), "this connection cannot be upgraded")
 		return
 	}
-	g.begin(s, conn, early, head(), req)
+	var more http.Header
+	if s.proof != nil {
+		more = g.setDevice(r, s.proof.device.ID)
+	}
+	g.begin(s, conn, early, head(more), req)
 	if _, short := w.(*handshake); !short {
 		conn.Resume() // it was adopted
 	}
@@ -312,6 +321,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	g.stats.opened[s.dialect].Add(1)
 
 	g.link(s)
+	s.arrive()
 	s.goLive(req, head)
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
@@ -329,8 +339,7 @@ func (s *session) goLive(req request, head []byte) {
 	subs := append([]subscription(nil), s.subs...)
 	s.mu.Unlock()
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.positions = protocol.Cursor{}
-		maps.Copy(s.positions, req.cursor)
+		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		more := make([]*hub.Subscription, 0, len(subs))
@@ -354,8 +363,8 @@ func (s *session) goLive(req request, head []byte) {
 		}
 		at := protocol.Cursor{}
 		maps.Copy(at, req.cursor)
-		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at}
-		s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at, others: req.others}
+		r.start()
 	}
 }
 
@@ -383,8 +392,8 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 	if s.positions == nil {
 		return ""
 	}
-	s.positions[ch] = p
-	return protocol.EncodeCursor(s.home, s.positions)
+	s.positions.Set(ch, p)
+	return string(s.positions.Append(nil))
 }
 
 // welcome is the first push.
@@ -403,7 +412,7 @@ func (s *session) welcome(subs []subscription, cursor func() string) protocol.We
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
 		if cursor != nil && s.positions != nil {
-			w.Cursor = protocol.EncodeCursor(s.home, s.positions)
+			w.Cursor = string(s.positions.Append(nil))
 		} else if cursor != nil {
 			w.Cursor = cursor()
 		}

@@ -39,6 +39,10 @@ type Options struct {
 	// Ticket, if set, makes the one-use ticket that connection info hands out as its token.
 	Ticket func(ctx context.Context, who *auth.Identity) (string, error)
 
+	// Devices, if set, remembers what bare clients have, so that they are sent what they missed when they come back; nil: they
+	// are not.
+	Devices realtime.Devices
+
 	// PublicURL is the address that clients see, such as "https://app.example.com"; empty: what the request says.
 	PublicURL string
 
@@ -83,10 +87,12 @@ type Gateway struct {
 	sockets  *socket.Engine
 	start    time.Time
 	wheel    wheel
-	stats    stats
-	plain    protocol.ReaderOptions // for connections without compression
-	deflated protocol.ReaderOptions // for those with
-	replays  chan struct{}          // a place for each replay that runs
+
+	questions questions // to bare clients: what do you have?
+	stats     stats
+	plain     protocol.ReaderOptions // for connections without compression
+	deflated  protocol.ReaderOptions // for those with
+	replays   chan struct{}          // a place for each replay that runs
 
 	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
 	ctx        context.Context
@@ -137,6 +143,7 @@ func New(opts Options) *Gateway {
 // Run keeps the time of all sessions until ctx ends; then it hangs up on those that are still there and waits until the last has
 // left. Call Drain before, to let them go in peace. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
+	g.goroutines.Go(func() { g.questions.run(ctx) })
 	g.wheel.run(ctx, g.clock)
 	g.draining.Store(true)
 	g.cancel()

@@ -55,7 +55,7 @@ func (d *door) Admit(_ context.Context, r *http.Request) (*auth.Identity, error)
 
 // node is a whole server but for the real credentials, on the memory engine.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	addr    string
 	broker  *memory.Broker
 	gateway *gateway.Gateway
@@ -63,7 +63,7 @@ type node struct {
 	stop    func()
 }
 
-func start(t *testing.T, opts gateway.Options) *node {
+func start(t testing.TB, opts gateway.Options) *node {
 	t.Helper()
 	if opts.Sockets == nil {
 		sockets, err := socket.Open(socket.Options{})
@@ -73,9 +73,9 @@ func start(t *testing.T, opts gateway.Options) *node {
 		t.Cleanup(sockets.Close) // after stop
 		opts.Sockets = sockets
 	}
-	names, err := realtime.NewNames(realtime.DefaultPatterns())
-	if err != nil {
-		t.Fatal(err)
+	names := opts.Names
+	if names == nil {
+		names = namesOf(t, realtime.DefaultPatterns()...)
 	}
 	broker, err := memory.New(memory.Options{Names: names})
 	if err != nil {
@@ -117,7 +117,7 @@ func (n *node) publish(t tenant.ID, name, data string) {
 
 // client is a WebSocket of one user.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	conn *websocket.Conn
 }
 
@@ -362,7 +362,7 @@ func TestV1(t *testing.T) {
 
 // events reads an event stream.
 type events struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	buf  *bufio.Reader
 }

@@ -109,7 +109,8 @@ func (s *session) OnControl(op protocol.Opcode, payload []byte) error {
 		code, _ := protocol.ParseClose(payload)
 		s.inTurn(func() { s.answerClose(code) })
 		return errPeerClosed
-	default: // a pong has done its work by coming
+	default: // a pong
+		s.onPong(payload)
 	}
 	return nil
 }
@@ -132,6 +133,7 @@ func (s *session) answerClose(code protocol.Code) {
 		return
 	}
 	s.code, s.state = code, closing
+	s.leftByPage(code)
 	var payload []byte // RFC 6455 asks for the peer's code back; a reason would be ours, and we have none
 	if code != protocol.CloseNoStatus {
 		payload = binary.BigEndian.AppendUint16(nil, uint16(code))

@@ -25,6 +25,8 @@ type session struct {
 	home    tenant.ID     // whose channels an event stream follows
 	came    time.Duration // as gateway.clock
 
+	proof *proof // what a bare client has for certain; nil: nobody wants to know
+
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
 	lastRead atomic.Int64                  // when the last whole frame came, as gateway.awake
 
@@ -44,7 +46,7 @@ type session struct {
 
 	// positions is how far each channel was sent to an event stream that follows some by name; nil for all others, who
 	// share the cursor of their kitchen.
-	positions protocol.Cursor
+	positions *protocol.CursorEncoder
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
 }
@@ -87,12 +89,14 @@ func (s *session) Offer(m *hub.Message) {
 	}
 	s.gw.stats.messagesOut[s.dialect].Add(1)
 	s.send(frame)
+	s.owe()
 }
 
 // OfferGap implements hub.Subscriber.
 func (s *session) OfferGap(wire string, g realtime.Gap) {
 	s.gw.stats.gaps.Add(1)
 	s.push(protocol.Gap{Channel: wire, Cause: g.Cause, Position: g.Position, Cursor: s.mark(g.Channel, g.Position)})
+	s.owe()
 }
 
 // pushable is one thing that is sent beside publications.
@@ -194,6 +198,7 @@ func (s *session) OnEnd(bool) {
 	s.signal()
 	s.mu.Unlock()
 	s.leaveAll()
+	s.part()
 	s.reader.Release()
 	s.gw.remove(s)
 	s.gw.stats.closed(s.dialect, code)

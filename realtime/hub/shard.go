@@ -166,9 +166,17 @@ func (s *shard) offerGap(r *room, g realtime.Gap) {
 	}
 }
 
-// cursor returns the positions of all channels of r, and of the global ones, as one word.
+// cursor returns the positions of all channels of r, and of the global ones, as one word. It is made once for each move of a
+// head, and only if somebody needs it.
 func (s *shard) cursor(r *room) string {
-	return protocol.EncodeCursor(r.tenant, s.positions(r))
+	moves := [2]uint64{r.moves, 0}
+	if global := s.rooms[tenant.Global]; global != nil {
+		moves[1] = global.moves
+	}
+	if r.cursor == "" || r.cursorFor != moves {
+		r.cursor, r.cursorFor = protocol.EncodeCursor(r.tenant, s.positions(r)), moves
+	}
+	return r.cursor
 }
 
 func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {

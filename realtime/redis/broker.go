@@ -25,6 +25,7 @@ type Broker struct {
 	pub  *publisher
 	sub  *subscriber
 	here *Presence
+	seen *Devices
 
 	life  context.Context // ends when the Broker closes
 	end   context.CancelFunc
@@ -64,6 +65,7 @@ func New(opts Options) (*Broker, error) {
 	b.pub = newPublisher(b, publish)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
+	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil
 }
@@ -84,6 +86,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
+	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })
 	wg.Go(func() { b.keepRevocations(ctx) })
 	wg.Wait()
@@ -120,6 +123,9 @@ func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFun
 
 // Presence returns the Presence of this Broker's nodes. It works while the Broker runs.
 func (b *Broker) Presence() *Presence { return b.here }
+
+// Devices returns the Devices of this Broker's nodes. What is noted is written while the Broker runs.
+func (b *Broker) Devices() *Devices { return b.seen }
 
 // probe asks for a sign of life, so that Ready is honest on a quiet day. The publishing connection is asked only while
 // something is wrong with it: publishing says the rest.

@@ -2,8 +2,10 @@ package redis
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,10 @@ import (
 
 // maxPage bounds what one read takes from Redis, which does nothing else meanwhile.
 const maxPage = 1000
+
+// pageBytes is from how many bytes of data on a page gets no more entries: enough for a thousand usual ones, and little enough that the
+// pages of all replays that run at the same time are tens of megabytes.
+const pageBytes = "524288"
 
 // History implements realtime.Broker. It may return fewer publications than limit, with More set.
 func (b *Broker) History(ctx context.Context, ch realtime.Channel, since realtime.Position, limit int) (realtime.Page, error) {
@@ -38,7 +44,7 @@ func (b *Broker) readArgs(ch realtime.Channel, since realtime.Position, limit in
 	keep := b.opts.Names.Retention(ch)
 	return []string{b.keys.head(ch.Tenant), b.keys.stream(ch)}, []string{
 		ch.Name, after, strconv.Itoa(min(max(limit, 0), maxPage)), strconv.Itoa(keep.Size),
-		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(),
+		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(), pageBytes,
 	}
 }
 
@@ -54,7 +60,7 @@ func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidi
 	epoch, err1 := answer[0].ToString()
 	head, err2 := answer[1].AsUint64()
 	oldest, err3 := answer[2].AsUint64()
-	entries, err4 := answer[3].ToArray()
+	entries, err4 := answer[3].AsBytes()
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return realtime.Page{}, err
 	}
@@ -64,8 +70,9 @@ func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidi
 		page.Gap = cause
 		return page, nil
 	}
-	for i := range entries {
-		p, err := parseEntry(&entries[i])
+	page.Publications = make([]realtime.Publication, 0, countEntries(entries))
+	for len(entries) > 0 {
+		p, rest, err := cutEntry(entries)
 		if err != nil {
 			return realtime.Page{}, err
 		}
@@ -75,32 +82,44 @@ func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidi
 		}
 		p.Channel, p.Position.Epoch = ch, epoch
 		page.Publications = append(page.Publications, p)
+		entries = rest
 		from++
 	}
 	page.More = from <= head
 	return page, nil
 }
 
-// parseEntry reads an entry of a stream: its id, and d, t, i as the script wrote them.
-func parseEntry(m *rueidis.RedisMessage) (realtime.Publication, error) {
-	var p realtime.Publication
-	parts, err := m.ToArray()
-	if err != nil || len(parts) != 2 {
-		return p, fmt.Errorf("entry of history with %d parts: %w", len(parts), err)
+// entryHead is what the reading script puts before the data of an entry: offset, time in ms, length.
+const entryHead = 8 + 8 + 4
+
+var errEntry = errors.New("an entry of history breaks off")
+
+// cutEntry takes the first entry off b. Its data is a part of b: a page is one allocation, and not one for each publication.
+func cutEntry(b []byte) (p realtime.Publication, rest []byte, err error) {
+	if len(b) < entryHead {
+		return p, nil, errEntry
 	}
-	id, err1 := parts[0].ToString()
-	fields, err2 := parts[1].ToArray()
-	if err := errors.Join(err1, err2); err != nil || len(fields) < 4 {
-		return p, fmt.Errorf("entry %.40q of history with %d fields: %w", id, len(fields), err)
+	size := binary.BigEndian.Uint32(b[16:])
+	ms := binary.BigEndian.Uint64(b[8:])
+	if uint64(size) > uint64(len(b)-entryHead) || ms > math.MaxInt64 {
+		return p, nil, errEntry
 	}
-	digits, _, _ := strings.Cut(id, "-")
-	offset, err1 := strconv.ParseUint(digits, 10, 64)
-	data, err2 := fields[1].AsBytes()
-	ms, err3 := fields[3].AsInt64()
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return p, fmt.Errorf("entry %.40q of history: %w", id, err)
+	end := entryHead + int(size)
+	p.Position.Offset, p.Time, p.Data = binary.BigEndian.Uint64(b), time.UnixMilli(int64(ms)), b[entryHead:end:end]
+	return p, b[end:], nil
+}
+
+// countEntries returns how many entries there are in b.
+func countEntries(b []byte) (n int) {
+	for len(b) > 0 {
+		_, rest, err := cutEntry(b)
+		if err != nil {
+			return n
+		}
+		b = rest
+		n++
 	}
-	return realtime.Publication{Position: realtime.Position{Offset: offset}, Data: data, Time: time.UnixMilli(ms)}, nil
+	return n
 }
 
 // readHeads reads the answer of the script of the same name.

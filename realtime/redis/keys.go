@@ -33,6 +33,8 @@ func (k keys) record(ch realtime.Channel, key string) string {
 
 func (k keys) nodes(t tenant.ID) string             { return string(k) + tag(t) + ":present" }
 func (k keys) present(t tenant.ID, n string) string { return string(k) + tag(t) + ":present:" + n }
+func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) + ":dev" }
+func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) revoke() string                       { return string(k) + "revoke" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }

@@ -1,8 +1,9 @@
 -- Reads history.
 -- KEYS: head, stream
 -- ARGV: 1 name, 2 offset to read after ("" from the oldest), 3 limit, 4 history size, 5 history age in ms, 6 epoch to take
---       if the tenant has none
--- Returns epoch, newest offset, oldest offset that is held (0: none), and the entries as stored. The caller judges them.
+--       if the tenant has none, 7 bytes of data from which on no more entries are added
+-- Returns epoch, newest offset, oldest offset that is held (0: none), and the entries as one text: of each the offset, the time in
+-- ms, the length of the data (8, 8 and 4 bytes) and the data. The caller judges them.
 local head, stream, name = KEYS[1], KEYS[2], ARGV[1]
 local limit, size, age = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -33,12 +34,22 @@ if offset > 0 and size > 0 then
   end
 end
 
-local entries = {}
+local entries, bytes = {}, 0
 if oldest > 0 and limit > 0 then
   local from = oldest
   if ARGV[2] ~= '' then from = tonumber(ARGV[2]) + 1 end
-  if from >= oldest and from <= offset then
-    entries = redis.call('XRANGE', stream, string.format('%.0f-0', from), '+', 'COUNT', limit)
+  while from >= oldest and from <= offset and #entries < limit * 2 and bytes < tonumber(ARGV[7]) do
+    -- In parts, so that large entries that are not wanted are not read.
+    local part = redis.call('XRANGE', stream, string.format('%.0f-0', from), '+', 'COUNT', math.min(limit - #entries / 2, 50))
+    for _, entry in ipairs(part) do
+      local data = entry[2][2]
+      from = offsetOf(entry)
+      entries[#entries + 1] = struct.pack('>I8I8I4', from, tonumber(entry[2][4]), #data)
+      entries[#entries + 1] = data
+      bytes = bytes + #data
+      from = from + 1
+    end
+    if #part == 0 then break end
   end
 end
-return { epoch, string.format('%.0f', offset), string.format('%.0f', oldest), entries }
+return { epoch, string.format('%.0f', offset), string.format('%.0f', oldest), table.concat(entries) }

@@ -19,9 +19,12 @@ var (
 	turnSource string
 	//go:embed members.lua
 	membersSource string
+	//go:embed device.lua
+	deviceSource string
 
 	turnScript    = rueidis.NewLuaScript(turnSource)
 	membersScript = rueidis.NewLuaScript(membersSource)
+	deviceScript  = rueidis.NewLuaScript(deviceSource)
 	readScript    = rueidis.NewLuaScriptRetryable(readSource)
 	headsScript   = rueidis.NewLuaScriptRetryable(headsSource)
 )
