@@ -7,6 +7,7 @@
 package rawsys
 
 import (
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -25,17 +26,24 @@ func Write(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), err //nolint:gosec // as above
 }
 
-// Writev writes frames, of which none is empty, or a part of them, with the memory of vector.
-func Writev(fd int, vector []unix.Iovec, frames [][]byte) (int, syscall.Errno) {
-	for _, f := range frames {
-		v := unix.Iovec{Base: unsafe.SliceData(f)}
-		v.SetLen(len(f))
-		vector = append(vector, v)
+// MaxFrames is how many frames Writev takes.
+const MaxFrames = 64
+
+// Writev writes at most MaxFrames frames, of which none is empty, or a part of them.
+func Writev(fd int, frames [][]byte) (int, syscall.Errno) {
+	vectors := pool.Get().(*[MaxFrames]unix.Iovec) //nolint:forcetypeassert,errcheck // the pool makes nothing else
+	defer pool.Put(vectors)
+	vector := vectors[:len(frames)]
+	for i, f := range frames {
+		vector[i].Base = unsafe.SliceData(f)
+		vector[i].SetLen(len(f))
 	}
 	n, _, err := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(len(vector)))
 	clear(vector)      // it must not keep the frames alive
 	return int(n), err //nolint:gosec // as above
 }
+
+var pool = sync.Pool{New: func() any { return new([MaxFrames]unix.Iovec) }}
 
 // Accept takes a connection, non-blocking.
 func Accept(listener int) (int, syscall.Errno) {

@@ -88,6 +88,10 @@ func (s *session) Offer(m *hub.Message) {
 		frame = m.Bare(s.deflate)
 	}
 	s.gw.stats.messagesOut[s.dialect].Add(1)
+	if m.More {
+		s.sent(frame, s.conn.Hold(frame))
+		return
+	}
 	s.send(frame)
 	s.owe()
 }
@@ -126,8 +130,16 @@ func (s *session) frame(p pushable) []byte {
 // send writes a frame without blocking and queues what the socket does not take. A queue past its bound means that the
 // reader is too slow: the session closes, and its client resumes where it was. The frame is kept and never written to.
 func (s *session) send(frame []byte) {
+	s.sent(frame, s.conn.Send(frame))
+}
+
+// Flush implements hub.Subscriber.
+func (s *session) Flush() { s.conn.Flush() }
+
+// sent counts a frame, and looks at how much is queued behind it.
+func (s *session) sent(frame []byte, queued int) {
 	s.gw.stats.bytesOut.Add(uint64(len(frame)))
-	if s.conn.Send(frame) > s.gw.opts.MaxBacklogBytes {
+	if queued > s.gw.opts.MaxBacklogBytes {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.state == open {

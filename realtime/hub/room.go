@@ -142,6 +142,14 @@ func (m *members) offer(msg *Message) (offered int) {
 	return offered
 }
 
+func (m *members) flush() {
+	for _, sub := range *m {
+		if sub.live {
+			sub.session.Flush()
+		}
+	}
+}
+
 func (m *members) offerGap(wire string, g realtime.Gap) {
 	for _, sub := range *m {
 		if sub.live {

@@ -50,9 +50,9 @@ type respConn struct {
 	queue    []*respReply
 	busy     bool // the reader carries something out, and will look for what is ready
 	writing  bool // somebody writes
-	asked    int // commands that are not answered yet
-	askBytes int // their publications
-	pushed   int // bytes of messages that wait
+	asked    int  // commands that are not answered yet
+	askBytes int  // their publications
+	pushed   int  // bytes of messages that wait
 	finished bool
 	broken   bool
 }

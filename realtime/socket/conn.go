@@ -44,6 +44,7 @@ const (
 	finishing                   // what comes is thrown away; it ends when the queue is written
 	halfway                     // after the queue, the peer is told that nothing comes, and may still send
 	reset                       // something queued will not be sent: the peer gets a reset instead of what still waits in the kernel
+	held                        // the queue is there because its sender wanted it, not because the kernel took no more
 	crowded                     // of epoll: the kernel did not take all once
 	over                        // OnEnd has been called, or is about to
 )
@@ -53,8 +54,9 @@ type driver interface {
 	// write writes as much as the kernel takes now.
 	write(c *Conn, p []byte) (int, error)
 
-	// await sees to it that the queue is written once the kernel takes more.
+	// await sees to it that the queue is written once the kernel takes more, and flush writes what it takes now before that.
 	await(c *Conn)
+	flush(c *Conn)
 
 	// resume makes reading go on.
 	resume(c *Conn)
@@ -88,11 +90,48 @@ func (c *Conn) Send(p []byte) (queued int) {
 	return c.put(p)
 }
 
+// Hold is Send for a sender that has more to send at once: what it gives is written together, by the next Send or Flush, which must
+// follow.
+func (c *Conn) Hold(p []byte) (queued int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state&(sealed|over) != 0 {
+		return 0
+	}
+	if c.backlog == nil {
+		c.backlog = &backlog{}
+		c.state |= held
+	}
+	c.backlog.add(p)
+	return c.backlog.bytes
+}
+
+// Flush writes what was held.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	if !c.is(held) {
+		c.mu.Unlock()
+		return
+	}
+	before := c.backlog.bytes
+	c.release()
+	c.settle(before, false)
+}
+
+// release writes what is held. The lock is held, too.
+func (c *Conn) release() {
+	c.state &^= held
+	c.driver.flush(c)
+}
+
 // put is Send for those who hold the lock of a Conn that may be written to.
 func (c *Conn) put(p []byte) int {
 	if c.backlog != nil {
-		c.backlog.frames = append(c.backlog.frames, p)
-		c.backlog.bytes += len(p)
+		c.backlog.add(p)
+		if c.is(held) {
+			c.release()
+			return c.left()
+		}
 		return c.backlog.bytes
 	}
 	n, err := c.driver.write(c, p)
@@ -106,6 +145,23 @@ func (c *Conn) put(p []byte) int {
 	c.backlog = &backlog{frames: [][]byte{p[n:]}, bytes: len(p) - n, started: n > 0}
 	c.driver.await(c)
 	return c.backlog.bytes
+}
+
+// left forgets a queue that is empty, and returns how many bytes are in it. The lock is held.
+func (c *Conn) left() int {
+	if c.backlog == nil {
+		return 0
+	}
+	if c.backlog.bytes == 0 {
+		c.backlog = nil
+		return 0
+	}
+	return c.backlog.bytes
+}
+
+func (b *backlog) add(p []byte) {
+	b.frames = append(b.frames, p)
+	b.bytes += len(p)
 }
 
 // fail notes that nothing can be written any more. The lock is held.
@@ -141,6 +197,9 @@ func (c *Conn) Seal(last []byte, drop bool) {
 	}
 	if len(last) > 0 {
 		c.put(last)
+	} else if c.is(held) {
+		c.release()
+		c.left()
 	}
 	c.state |= sealed
 }
@@ -172,7 +231,10 @@ func (c *Conn) Finish(half bool, limit time.Duration) {
 		c.state |= halfway
 	}
 	c.abortAfter(limit)
-	if c.backlog == nil {
+	if c.is(held) {
+		c.release()
+	}
+	if c.left() == 0 {
 		c.finished()
 	}
 }
@@ -265,43 +327,17 @@ func (c *Conn) Remote() string {
 	return c.driver.remote(c)
 }
 
-// flush writes what is queued, as far as the kernel takes it. Engines call it.
-func (c *Conn) flush(write func(frames [][]byte) (int, error)) {
-	c.mu.Lock()
-	b := c.backlog
-	if b == nil || c.is(over) {
-		c.mu.Unlock()
-		return
-	}
-	before := b.bytes
-	for b.bytes > 0 {
-		n, err := write(b.frames)
-		if err != nil {
-			c.fail()
-			break
-		}
-		if n == 0 {
-			break
-		}
-		b.advance(n)
-	}
-	c.settle(before)
-}
-
-// settle ends a round of flushing, and gives the lock back: when the queue was at before bytes, is there room now?
-func (c *Conn) settle(before int) {
-	left := 0
-	if b := c.backlog; b != nil {
-		if left = b.bytes; left == 0 {
-			c.backlog = nil
-			if c.is(finishing) {
-				c.finished()
-			}
-		}
+// settle ends a round of flushing, and gives the lock back: when the queue was at before bytes, is there room now? waited says that the
+// kernel had taken no more before.
+func (c *Conn) settle(before int, waited bool) {
+	queue := c.backlog != nil
+	left := c.left()
+	if queue && left == 0 && c.is(finishing) {
+		c.finished()
 	}
 	h := c.handler
 	c.mu.Unlock()
-	if left == 0 || left <= LowWater && before > LowWater {
+	if left <= LowWater && before > LowWater || left == 0 && waited {
 		h.OnRoom()
 	}
 }

@@ -21,10 +21,9 @@ type loop struct {
 
 	// These belong to the goroutine of run.
 	events [maxEvents]unix.EpollEvent
-	got    int                   // events of the last round
-	buf    [loopRead]byte        // lent to handlers
-	again  []*Conn               // had more to read than their share
-	vector [maxVector]unix.Iovec // of one writev
+	got    int            // events of the last round
+	buf    [loopRead]byte // lent to handlers
+	again  []*Conn        // had more to read than their share
 }
 
 const (
@@ -33,9 +32,6 @@ const (
 
 	// fairShare is how many full reads one connection gets before the others have their turn.
 	fairShare = 4
-
-	// maxVector is how many frames go out with one call; a queue of large frames fills the kernel's buffer with fewer.
-	maxVector = 64
 )
 
 func openLoop(p *poll) (*loop, error) {
@@ -98,10 +94,39 @@ func (l *loop) handle(c *Conn, events uint32) {
 		}
 	}()
 	if events&unix.EPOLLOUT != 0 && c.Queued() > 0 {
-		c.flush(func(frames [][]byte) (int, error) { return l.writeAll(c, frames) })
+		l.onRoom(c)
 	}
 	if events&^unix.EPOLLOUT != 0 {
 		l.read(c, events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+	}
+}
+
+// onRoom writes what is queued, now that the kernel takes more.
+func (l *loop) onRoom(c *Conn) {
+	c.mu.Lock()
+	if c.backlog == nil || c.is(over) {
+		c.mu.Unlock()
+		return
+	}
+	before := c.backlog.bytes
+	l.flush(c)
+	c.settle(before, true)
+}
+
+// flush writes what is queued, as far as the kernel takes it.
+func (l *loop) flush(c *Conn) {
+	b := c.backlog
+	for b.bytes > 0 {
+		n, err := l.writeAll(c, b.frames)
+		if err != nil {
+			c.fail()
+			return
+		}
+		if n == 0 {
+			l.await(c)
+			return
+		}
+		b.advance(n)
 	}
 }
 
@@ -172,10 +197,10 @@ func (l *loop) write(c *Conn, p []byte) (int, error) {
 	return written, nil
 }
 
-// writeAll writes as much of frames as the kernel takes, up to maxVector of them.
+// writeAll writes as much of frames as the kernel takes at once.
 func (l *loop) writeAll(c *Conn, frames [][]byte) (int, error) {
 	for {
-		n, err := rawsys.Writev(int(c.fd), l.vector[:0], frames[:min(len(frames), maxVector)])
+		n, err := rawsys.Writev(int(c.fd), frames[:min(len(frames), rawsys.MaxFrames)])
 		switch err {
 		case 0:
 			return n, nil

@@ -100,7 +100,7 @@ func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*C
 		c.pauses = 1
 	}
 	if fresh != nil {
-		c.handler = fresh(c)
+		c.SetHandler(fresh(c))
 	}
 	p.set(c.fd, c)
 	p.engine.conns.Add(1)

@@ -163,10 +163,12 @@ func (s *stream) write(_ *Conn, p []byte) (int, error) {
 	return written, nil
 }
 
-func (s *stream) await(c *Conn) { s.engine.conns.Go(func() { s.flush(c) }) }
+func (s *stream) await(c *Conn) { s.engine.conns.Go(func() { s.writeQueue(c) }) }
 
-// flush is the only place where the portable engine waits for a peer.
-func (s *stream) flush(c *Conn) {
+func (s *stream) flush(c *Conn) { s.await(c) }
+
+// writeQueue is the only place where the portable engine waits for a peer.
+func (s *stream) writeQueue(c *Conn) {
 	for {
 		c.mu.Lock()
 		b := c.backlog
@@ -188,7 +190,7 @@ func (s *stream) flush(c *Conn) {
 			c.fail()
 		}
 		done := c.backlog == nil || b.bytes == 0
-		c.settle(before)
+		c.settle(before, true)
 		if done {
 			return
 		}
