@@ -37,7 +37,7 @@ type Conn struct {
 	timer   *time.Timer // aborts what does not end by itself; nil before Finish
 }
 
-type state uint8
+type state uint16
 
 const (
 	sealed    state = 1 << iota // nothing more is sent
@@ -45,6 +45,7 @@ const (
 	halfway                     // after the queue, the peer is told that nothing comes, and may still send
 	reset                       // something queued will not be sent: the peer gets a reset instead of what still waits in the kernel
 	held                        // the queue is there because its sender wanted it, not because the kernel took no more
+	ending                      // of epoll: shut was called, the loop is to end it
 	crowded                     // of epoll: the kernel did not take all once
 	over                        // OnEnd has been called, or is about to
 )
@@ -61,7 +62,7 @@ type driver interface {
 	// resume makes reading go on.
 	resume(c *Conn)
 
-	// shutWrite tells the peer that nothing more comes, and shut ends both directions: the reader sees the end.
+	// shutWrite tells the peer that nothing more comes. shut makes the reader end the connection.
 	shutWrite(c *Conn)
 	shut(c *Conn)
 
@@ -337,6 +338,9 @@ func (c *Conn) settle(before int, waited bool) {
 	}
 	h := c.handler
 	c.mu.Unlock()
+	if h == nil {
+		return // fresh has not returned yet
+	}
 	if left <= LowWater && before > LowWater || left == 0 && waited {
 		h.OnRoom()
 	}

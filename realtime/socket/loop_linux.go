@@ -132,13 +132,17 @@ func (l *loop) flush(c *Conn) {
 
 // read takes what came. Events are edges: it has to read until nothing is left, or nothing more will be told. A short
 // read says so, unless the peer has ended, for then the end comes behind it.
-func (l *loop) read(c *Conn, ending bool) {
+func (l *loop) read(c *Conn, peerEnds bool) {
 	for range fairShare {
 		c.mu.Lock()
-		silent, discards := c.pauses > 0 || c.is(over), c.is(finishing)
+		silent, ends, discards := c.pauses > 0 || c.is(over), c.is(ending), c.is(finishing)
 		c.mu.Unlock()
 		if silent {
 			return // Resume makes the kernel tell again
+		}
+		if ends {
+			l.end(c)
+			return
 		}
 		n, err := rawsys.Read(int(c.fd), l.buf[:])
 		switch {
@@ -153,7 +157,7 @@ func (l *loop) read(c *Conn, ending bool) {
 		if !discards {
 			l.poll.engine.bytes(c, l.buf[:n])
 		}
-		if n < len(l.buf) && !ending {
+		if n < len(l.buf) && !peerEnds {
 			return
 		}
 	}
@@ -242,8 +246,12 @@ func (l *loop) resume(c *Conn) {
 
 func (l *loop) shutWrite(c *Conn) { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) } // gone already: the loop sees it
 
-// shut leaves the rest to the loop, who is told of the end by the kernel.
-func (l *loop) shut(c *Conn) { _ = unix.Shutdown(int(c.fd), unix.SHUT_RDWR) } // gone already: as above
+// shut leaves the rest to the loop, whom the kernel tells of an end. Only our own side is told: if something is lost, the peer must see a reset,
+// and no end ahead of it.
+func (l *loop) shut(c *Conn) {
+	c.state |= ending
+	_ = unix.Shutdown(int(c.fd), unix.SHUT_RD) // gone already: as above
+}
 
 func (l *loop) detach(c *Conn) (net.Conn, error) {
 	if err := l.control(unix.EPOLL_CTL_DEL, c.fd, 0, 0); err != nil {
