@@ -66,12 +66,11 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
-	opts := redis.Options{
-		Address: cfg.Redis.Address, Username: cfg.Redis.Username, Password: string(cfg.Redis.Password), DB: cfg.Redis.DB,
-		Names: names, MaxDataBytes: cfg.Limits.PublishBytes, OnRevocation: onRevocation, Log: log,
-	}
-	if cfg.Redis.TLS {
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	opts := redisOptions(cfg)
+	opts.Names, opts.MaxDataBytes, opts.OnRevocation, opts.Log = names, cfg.Limits.PublishBytes, onRevocation, log
+	var err error
+	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
 	broker, err := redis.New(opts)
 	if err != nil {
@@ -97,6 +96,25 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 			}
 		},
 	}, nil
+}
+
+// redisOptions says where Redis is and how to sign in.
+func redisOptions(cfg config.Config) redis.Options {
+	r, s := cfg.Redis, cfg.Sentinels
+	opts := redis.Options{
+		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,
+		Sentinels: s.Addresses, SentinelName: s.Name, SentinelUsername: s.Username, SentinelPassword: string(s.Password),
+	}
+	if len(s.Addresses) > 0 {
+		opts.Network, opts.Address = "tcp", ""
+	}
+	if r.TLS {
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if s.TLS {
+		opts.SentinelTLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return opts
 }
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.

@@ -31,10 +31,11 @@ func (h *health) set(p part, err error) {
 	h.errs[p] = err
 }
 
-func (h *health) bad(p part) bool {
+// of returns what is wrong with p; nil: nothing is known to be.
+func (h *health) of(p part) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.errs[p] != nil
+	return h.errs[p]
 }
 
 // Ready returns nil, or what is wrong with which connection. It does no I/O: the connections are probed all the time.
@@ -43,7 +44,7 @@ func (b *Broker) Ready() error {
 	defer b.health.mu.Unlock()
 	for p := partCount - 1; p >= 0; p-- {
 		if err := b.health.errs[p]; err != nil {
-			return fmt.Errorf("redis %s, %s connection: %w", b.opts.Address, p, err)
+			return fmt.Errorf("redis %s, %s connection: %w", b.opts.where(), p, err)
 		}
 	}
 	return nil
@@ -68,16 +69,20 @@ type Stats struct {
 	Reconnects uint64        // of the subscribing connection
 	Queued     int           // publications that wait to be sent
 	Followed   int           // tenants
+	Moves      uint64        // of the primary, as the sentinels said
 	RoundTrip  time.Duration // of the last ping on the subscribing connection
 }
 
 // Stats returns the counters since New. They are read one by one, not at one moment.
 func (b *Broker) Stats() Stats {
-	c := &b.counts
+	c, home := &b.counts, b.opts.Primary
+	home.mu.Lock()
+	moves := home.moves
+	home.mu.Unlock()
 	return Stats{
 		Published: c.published.Load(), Duplicates: c.duplicates.Load(), Retried: c.retried.Load(), Refused: c.refused.Load(),
 		Delivered: c.delivered.Load(), Repaired: c.repaired.Load(), Dropped: c.dropped.Load(), Gaps: c.gaps.Load(),
-		Foreign: c.foreign.Load(), Reconnects: c.reconnects.Load(), Queued: b.pub.queued(), Followed: b.sub.count(),
+		Foreign: c.foreign.Load(), Reconnects: c.reconnects.Load(), Queued: b.pub.queued(), Followed: b.sub.count(), Moves: moves,
 		RoundTrip: time.Duration(c.roundTrip.Load()),
 	}
 }

@@ -30,7 +30,7 @@ type subscriber struct {
 
 func newSubscriber(b *Broker) *subscriber {
 	s := &subscriber{
-		broker: b, started: make(chan struct{}), dialer: newDialer(&b.opts),
+		broker: b, started: make(chan struct{}), dialer: newDialer(&b.opts, "subscribe", 0),
 		followers: map[string]*follower{}, dirty: map[*follower]struct{}{}, wake: make(chan struct{}, 1),
 	}
 	s.syncer = newSyncer(b)
@@ -39,6 +39,7 @@ func newSubscriber(b *Broker) *subscriber {
 
 // run connects again and again until ctx ends.
 func (s *subscriber) run(ctx context.Context) {
+	b := s.broker
 	defer context.AfterFunc(ctx, s.dialer.closeAll)()
 	for fails := 0; ; {
 		began := time.Now()
@@ -47,12 +48,13 @@ func (s *subscriber) run(ctx context.Context) {
 			s.dialer.closeAll()
 			return
 		}
-		s.broker.health.set(partLink, err)
-		s.broker.opts.Log.Warn("redis subscription broken", "err", err, "took_ms", time.Since(began).Milliseconds()) // it reconnects
+		b.health.set(partLink, err)
+		b.opts.Log.Warn("redis subscription broken", "err", err, "took_ms", time.Since(began).Milliseconds()) // it reconnects
 		if time.Since(began) > 5*time.Second {
 			fails = 0
 		}
-		if !pause(ctx, backoff(fails)) {
+		// A try that took long, because Redis accepts and says nothing, was a pause by itself.
+		if !b.opts.Primary.pause(ctx, backoff(fails)-time.Since(began)) {
 			return
 		}
 		fails++
@@ -62,7 +64,7 @@ func (s *subscriber) run(ctx context.Context) {
 // serve runs one connection until it breaks.
 func (s *subscriber) serve(ctx context.Context) error {
 	b := s.broker
-	l, err := openLink(ctx, s.dialer, &b.opts, "subscribe", b.opts.MaxDataBytes+1024)
+	l, err := openLink(ctx, s.dialer, b.opts.MaxDataBytes+1024)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (s *syncer) run(ctx context.Context) {
 			continue
 		}
 		s.add(again...)
-		if !pause(ctx, backoff(fails)) {
+		if !s.broker.opts.Primary.pause(ctx, backoff(fails)) {
 			return
 		}
 		fails++
