@@ -278,3 +278,67 @@ func ask(t *testing.T, addr, command string) string {
 	n, _ := conn.Read(buf) // an error shows in what is missing
 	return string(buf[:n])
 }
+
+// TestRolledBack restarts Redis with older data, as a failover to a replica that was behind does: what was acknowledged and delivered is
+// forgotten. Another node publishes at once, so that the offsets are given out again before this node is back. It must not take what
+// is there now for what it had.
+func TestRolledBack(t *testing.T) {
+	for name, one := range map[string]struct {
+		again int // publications afterwards, by the other node; 3 were forgotten
+	}{"Fewer": {2}, "AsMany": {3}, "More": {5}} {
+		t.Run(name, func(t *testing.T) {
+			server := testenv.StartRedis(t)
+			proxy := newProxy(t, server.Addr)
+			// One for each: two nodes cannot be told apart from two moments, a reader can.
+			alone := func() *histories { return &histories{t: t, at: map[realtime.Position]string{}} }
+			here, w := node(t, "here", alone(), redis.Options{Address: proxy.addr})
+			publish := func(b *redis.Broker, data string) realtime.Position {
+				t.Helper()
+				p, err := b.Publish(t.Context(), channelA, []byte(data), realtime.PublishOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.Position
+			}
+			publish(here, `"kept 1"`)
+			last := publish(here, `"kept 2"`)
+			quiet := realtime.Channel{Tenant: "k1", Name: "production:alerts"}
+			if _, err := here.Publish(t.Context(), quiet, []byte(`"kept"`), realtime.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			do(t, admin(t, server.Addr), "SAVE")
+			for i := range 3 {
+				last = publish(here, fmt.Sprintf(`"forgotten %d"`, i))
+			}
+			eventually(t, "deliveries", func() bool { return w.has(channelA, `"forgotten 2"`) && w.has(quiet, `"kept"`) })
+			// Who follows only now has delivered nothing, and knows the heads.
+			late, lateRead := node(t, "late", alone(), redis.Options{Address: proxy.addr})
+			proxy.refuse()
+			server.Restart()
+			there := open(t, redis.Options{Address: server.Addr})
+			for i := range one.again {
+				publish(there, fmt.Sprintf(`"new %d"`, i))
+			}
+			proxy.accept()
+			for who, r := range map[string]*reader{"here": w, "late": lateRead} {
+				eventually(t, "the gap", func() bool { return r.gapCount(channelA) > 0 })
+				r.mu.Lock()
+				if at := r.at[channelA]; at.Epoch == last.Epoch {
+					t.Errorf("%s goes on at %v, in the epoch whose offsets were given out twice", who, at)
+				}
+				if n := len(r.gaps[quiet]); n != 0 {
+					t.Errorf("%s is told %d gaps in a channel that has forgotten nothing", who, n)
+				}
+				r.mu.Unlock()
+			}
+			settle(t, here, w.watcher)
+			settle(t, late, lateRead.watcher)
+			nothingTwice(t, "here", w)
+			// A client that comes back with a position of before is told, too.
+			page, err := here.History(t.Context(), channelA, last, 10)
+			if err != nil || page.Gap != realtime.GapEpoch {
+				t.Errorf("history since %v: %+v, %v; want gap %q", last, page, err, realtime.GapEpoch)
+			}
+		})
+	}
+}

@@ -17,7 +17,8 @@ type subscriber struct {
 	started chan struct{} // closed by Run
 	dialer  *dialer
 	syncer  *syncer
-	epochs  interner // of the reader
+	epochs  interner // of the reader, as lineage
+	lineage string   // of the data behind the last connection
 
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
@@ -88,7 +89,8 @@ func (s *subscriber) serve(ctx context.Context) error {
 		case eventSubscribed:
 			if !up { // the first confirmation is that of revocations
 				up = true
-				s.reset()
+				s.reset(l.lineage == "" || l.lineage != s.lineage)
+				s.lineage = l.lineage
 				wg.Go(func() { l.keepAlive(linkCtx) })
 				wg.Go(func() { s.write(linkCtx, l) })
 				wg.Go(func() { b.readRevocations(linkCtx) })
@@ -143,11 +145,12 @@ func (s *subscriber) count() int {
 }
 
 // reset begins a new connection: nothing is subscribed to, and everything that is followed has to be read again.
-func (s *subscriber) reset() {
+// With doubt the data may be other than it was.
+func (s *subscriber) reset(doubt bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for live, f := range s.followers {
-		if f.disconnected() {
+		if f.disconnected(doubt) {
 			s.touch(f)
 		} else {
 			delete(s.followers, live)
