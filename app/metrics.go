@@ -69,6 +69,8 @@ var (
 	descHalfOpen     = desc("half_open_closed_total", "Clients closed because they gave no sign of life.")
 	descViolations   = desc("violations_closed_total", "Clients closed because they broke the protocol or a limit.")
 	descGaps         = desc("gaps_told_total", "Gaps told to connected clients.")
+	descStale        = desc("stale", "1 while clients are told that what they see may be old.")
+	descStaleTold    = desc("stale_told_total", "Clients told that what they see may be old, or that it is fresh again.")
 	descReplayed     = desc("replayed_total", "Publications sent out of history.")
 	descResumes      = desc("resumes_total", "Channels that clients resumed.", "outcome")
 	descBareResumes  = desc("bare_resumes_total", "Bare clients that were known again, by how they went on.", "outcome")
@@ -152,6 +154,12 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 	counter(descHalfOpen, st.HalfOpen)
 	counter(descViolations, st.Violations)
 	counter(descGaps, st.Gaps)
+	stale := 0.0
+	if st.Stale {
+		stale = 1
+	}
+	gauge(descStale, stale)
+	counter(descStaleTold, st.StaleTold)
 	counter(descReplayed, st.Replayed)
 	counter(descResumes, st.Recovered, "recovered")
 	counter(descResumes, st.Unrecovered, "gap")

@@ -50,9 +50,21 @@ func (b *Broker) Ready() error {
 	return nil
 }
 
+// Heard returns when the subscribing connection last gave a sign of life; zero: never. What came before it is known here; of what came
+// after it nothing is.
+func (b *Broker) Heard() time.Time {
+	if ns := b.counts.heard.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// CatchingUp reports whether something is being read that was missed.
+func (b *Broker) CatchingUp() bool { return b.sub.syncer.busy() }
+
 type counters struct {
 	published, delivered, duplicates, dropped, repaired, gaps, reconnects, retried, refused, foreign atomic.Uint64
-	roundTrip                                                                                        atomic.Int64
+	roundTrip, heard                                                                                 atomic.Int64
 }
 
 // Stats is a snapshot of what a Broker has done.

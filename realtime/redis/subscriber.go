@@ -77,11 +77,15 @@ func (s *subscriber) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	up := false
+	up, told := false, time.Time{}
 	for {
 		e, err := l.next()
 		if err != nil {
 			return err
+		}
+		if up && l.deadline != told { // it moves when something came
+			told = l.deadline
+			b.counts.heard.Store(time.Now().UnixNano())
 		}
 		switch e.kind {
 		case eventMessage:

@@ -16,8 +16,9 @@ type syncer struct {
 	broker *Broker
 	wake   chan struct{}
 
-	mu   sync.Mutex
-	jobs []job
+	mu    sync.Mutex
+	jobs  []job
+	works bool // some were taken and are not done
 }
 
 // job asks for the heads of a follower, or, with a track, for what that channel missed.
@@ -51,9 +52,17 @@ func (s *syncer) add(jobs ...job) {
 	}
 }
 
+// busy reports whether anything is to be read.
+func (s *syncer) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.works || len(s.jobs) > 0
+}
+
 func (s *syncer) take() []job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.works = len(s.jobs) > 0
 	n := min(len(s.jobs), maxJobs)
 	jobs := s.jobs[:n:n]
 	if s.jobs = s.jobs[n:]; len(s.jobs) == 0 {
