@@ -24,6 +24,7 @@ func (r *readiness) drain() { r.draining.Store(true) }
 type check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
+	Weak   bool   `json:"weak,omitempty"` // it works, and a person should change it
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -46,6 +47,9 @@ func (a *App) checks() (checks []check, ok bool) {
 	if a.pubsub != nil {
 		add("intake of PUBLISH", a.pubsub.Ready())
 		add("intake of the durable stream", a.stream.Ready())
+	}
+	for _, w := range a.engine.weak() {
+		checks = append(checks, check{Name: "redis setting " + w.Name, OK: true, Weak: true, Detail: w.Text})
 	}
 	err = nil
 	if a.ready.draining.Load() {

@@ -95,6 +95,7 @@ var (
 	descReconnects   = desc("engine_reconnects_total", "Reconnects of the subscribing connection.")
 	descEvicted      = desc("engine_evicted_total", "Publications that left the history early, for want of memory.")
 	descHistoryBytes = desc("engine_history_bytes", "Bytes of history in memory.")
+	descWeaknesses   = desc("engine_weaknesses", "Settings of Redis by which it can lose what it was given.")
 	descEngineQueue  = desc("engine_queue", "Publications that wait to be sent to the engine.")
 	descRoundTrip    = desc("engine_round_trip_seconds", "Round trip of the last ping to the engine.")
 )
@@ -204,6 +205,7 @@ func (m *metrics) collectEngine(counter counterFunc, gauge gaugeFunc) {
 	counter(descReconnects, st.reconnects)
 	counter(descEvicted, st.evicted)
 	gauge(descHistoryBytes, float64(st.historyBytes))
+	gauge(descWeaknesses, float64(st.weaknesses))
 	gauge(descEngineQueue, float64(st.queued))
 	gauge(descRoundTrip, st.roundTrip.Seconds())
 }

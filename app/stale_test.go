@@ -23,6 +23,20 @@ func readUntil(t *testing.T, read func() string, prefix string) (found string, b
 	return "", nil
 }
 
+// TestWeakRedisIsReady has a Redis that keeps nothing on disk: /readyz says so, and is 200.
+func TestWeakRedisIsReady(t *testing.T) {
+	s := start(t, "REDIS_URL=redis://"+testenv.Redis(t))
+	var body string
+	eventually(t, "readiness with a word about appendonly", func() bool {
+		var status int
+		status, body = s.do(http.MethodGet, s.public+"/readyz", "", nil)
+		return status == http.StatusOK && strings.Contains(body, `"weak":true`)
+	})
+	if !strings.Contains(body, `"redis setting appendonly"`) || !strings.Contains(body, `"ready":true`) {
+		t.Errorf("/readyz answers %s", body)
+	}
+}
+
 // TestStaleIsTold stops Redis: the screens that are open are told, and so is who comes meanwhile; when it is back, they are told that
 // too, and what is published then arrives.
 func TestStaleIsTold(t *testing.T) {

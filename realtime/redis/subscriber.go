@@ -98,6 +98,7 @@ func (s *subscriber) serve(ctx context.Context) error {
 				wg.Go(func() { l.keepAlive(linkCtx) })
 				wg.Go(func() { s.write(linkCtx, l) })
 				wg.Go(func() { b.readRevocations(linkCtx) })
+				wg.Go(func() { b.inspect(linkCtx) })
 				b.health.set(partLink, nil)
 				b.counts.reconnects.Add(1)
 			} else if f := s.byChannel(e.channel); f != nil {
