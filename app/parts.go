@@ -32,12 +32,13 @@ type engine struct {
 	source intake.Source // where the app publishes; nil with the memory engine
 	stream *redis.Stream // where the app appends; nil with the memory engine
 	stats  func() engineStats
+	weak   func() []redis.Weakness // ways in which the engine can lose what it was given
 }
 
 // engineStats are the figures of an engine for metrics; what an engine does not know is zero.
 type engineStats struct {
 	published, duplicates, refused, delivered, repaired, gaps, reconnects, evicted uint64
-	queued, channels, historyBytes                                                 int64
+	queued, channels, historyBytes, weaknesses                                     int64
 	roundTrip                                                                      time.Duration
 }
 
@@ -62,16 +63,15 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
 			channels: st.Channels, historyBytes: st.HistoryBytes,
 		}
-	}}, nil
+	}, weak: func() []redis.Weakness { return nil }}, nil
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
-	opts := redis.Options{
-		Address: cfg.Redis.Address, Username: cfg.Redis.Username, Password: string(cfg.Redis.Password), DB: cfg.Redis.DB,
-		Names: names, MaxDataBytes: cfg.Limits.PublishBytes, OnRevocation: onRevocation, Log: log,
-	}
-	if cfg.Redis.TLS {
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	opts := redisOptions(cfg)
+	opts.Names, opts.MaxDataBytes, opts.OnRevocation, opts.Log = names, cfg.Limits.PublishBytes, onRevocation, log
+	var err error
+	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
 	broker, err := redis.New(opts)
 	if err != nil {
@@ -88,15 +88,35 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 	return engine{
 		name: "redis", broker: broker, async: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
 		devices:  broker.Devices(),
-		announce: broker.AnnounceRevocation, source: source,
+		announce: broker.AnnounceRevocation, source: source, weak: broker.Weaknesses,
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{
 				published: st.Published, duplicates: st.Duplicates, refused: st.Refused, delivered: st.Delivered,
 				repaired: st.Repaired, gaps: st.Gaps, reconnects: st.Reconnects, queued: int64(st.Queued), roundTrip: st.RoundTrip,
+				weaknesses: int64(len(broker.Weaknesses())),
 			}
 		},
 	}, nil
+}
+
+// redisOptions says where Redis is and how to sign in.
+func redisOptions(cfg config.Config) redis.Options {
+	r, s := cfg.Redis, cfg.Sentinels
+	opts := redis.Options{
+		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,
+		Sentinels: s.Addresses, SentinelName: s.Name, SentinelUsername: s.Username, SentinelPassword: string(s.Password),
+	}
+	if len(s.Addresses) > 0 {
+		opts.Network, opts.Address = "tcp", ""
+	}
+	if r.TLS {
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if s.TLS {
+		opts.SentinelTLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return opts
 }
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.

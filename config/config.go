@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Server      Server
 	Redis       Redis
+	Sentinels   Sentinels
 	Auth        Auth
 	Connections Connections
 	Limits      Limits
@@ -38,8 +39,8 @@ type Server struct {
 
 // Redis says how the app's Redis is reached.
 type Redis struct {
-	Network  string // "tcp" or "unix"
-	Address  string // host:port, or the path of a socket; empty: the memory engine
+	Network  string // "tcp", "unix" or "sentinel"
+	Address  string // host:port, the path of a socket, or the name at the sentinels; empty: the memory engine
 	TLS      bool
 	Username string
 	Password Secret
@@ -48,6 +49,15 @@ type Redis struct {
 
 // Enabled reports whether the redis engine is wanted.
 func (r Redis) Enabled() bool { return r.Address != "" }
+
+// Sentinels say where the primary is. Without Addresses there are none.
+type Sentinels struct {
+	Addresses []string // host:port
+	Name      string   // of the primary
+	Username  string
+	Password  Secret
+	TLS       bool
+}
 
 // Auth says which credentials are accepted.
 type Auth struct {

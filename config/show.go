@@ -74,7 +74,11 @@ func absent(e effective) string {
 // Engine names the engine that this configuration asks for, with its address, for people.
 func (c Config) Engine() string {
 	if c.Redis.Enabled() {
-		return "redis at " + c.Redis.String()
+		at := "redis at " + c.Redis.String()
+		if len(c.Sentinels.Addresses) > 0 {
+			at += ", by the sentinels " + strings.Join(c.Sentinels.Addresses, ", ")
+		}
+		return at
 	}
 	return "memory"
 }

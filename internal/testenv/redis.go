@@ -27,10 +27,11 @@ func Redis(t testing.TB) string {
 type RedisServer struct {
 	Addr string // "127.0.0.1:port"; stays the same over Restart
 
-	t    testing.TB
-	args []string
-	cmd  *exec.Cmd // nil while it does not run
-	log  *logTail
+	t     testing.TB
+	args  []string
+	ready string    // what it logs once it can be used
+	cmd   *exec.Cmd // nil while it does not run
+	log   *logTail
 }
 
 // StartRedis starts a redis-server with args behind our own ("--appendonly", "yes"), and waits until it accepts
@@ -39,7 +40,7 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
 	path := program(t, "redis-server", "valkey-server")
 	dir := t.TempDir()
-	s := &RedisServer{t: t}
+	s := &RedisServer{t: t, ready: "Ready to accept connections"}
 	t.Cleanup(s.Kill)
 	const attempts = 20 // another process may take the port between our look and the server's bind
 	for range attempts {
@@ -69,7 +70,7 @@ func (s *RedisServer) start() bool {
 	}
 	s.log = &logTail{}
 	ready := make(chan bool, 1)
-	go s.log.follow(out, "Ready to accept connections", ready)
+	go s.log.follow(out, s.ready, ready)
 	if !<-ready {
 		_ = cmd.Wait() // it says why in its log
 		return false

@@ -323,6 +323,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	g.link(s)
 	s.arrive()
 	s.goLive(req, head)
+	s.tellFreshness()
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, g.clock()) // at the next tick, to see when its credential ends

@@ -63,6 +63,9 @@ type Options struct {
 	// MaxConnections is how many connections are held at once; zero means no bound but that of the process.
 	MaxConnections int
 
+	// Fault, if set, is asked four times a second whether clients may be seeing what is old; they are then told. It must not block.
+	Fault Fault
+
 	// Deflate offers permessage-deflate to WebSocket clients.
 	Deflate bool
 
@@ -87,6 +90,7 @@ type Gateway struct {
 	sockets  *socket.Engine
 	start    time.Time
 	wheel    wheel
+	fresh    freshness
 
 	questions questions // to bare clients: what do you have?
 	stats     stats
@@ -143,6 +147,7 @@ func New(opts Options) *Gateway {
 // Run keeps the time of all sessions until ctx ends; then it hangs up on those that are still there and waits until the last has
 // left. Call Drain before, to let them go in peace. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
+	g.goroutines.Go(func() { g.watchFaults(ctx) })
 	g.goroutines.Go(func() { g.questions.run(ctx) })
 	g.wheel.run(ctx, g.clock)
 	g.draining.Store(true)

@@ -32,6 +32,8 @@ type session struct {
 
 	nextBeat time.Duration // as gateway.clock; only the wheel uses it
 
+	told atomic.Pointer[protocol.Stale] // that what it sees may be old; nil: nothing, or that it is fresh again
+
 	// Only the callbacks of conn use these, one at a time.
 	reader protocol.Reader
 	budget budget

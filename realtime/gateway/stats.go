@@ -73,6 +73,8 @@ type Stats struct {
 	Recovered, Unrecovered        uint64 // resumes that could, and that could not, be continued without a gap
 	BareRecovered, BareGaps       uint64 // of bare clients that were known again
 	DevicesUnknown                uint64 // bare clients with a cookie of a device that is not remembered: told a gap
+	Stale                         bool   // clients are told now that what they see may be old
+	StaleTold                     uint64 // told to clients: that it may be old, and that it is fresh again
 	QueuedBytes                   uint64 // waiting for readers, over all sessions
 }
 
@@ -93,6 +95,7 @@ func (g *Gateway) Stats() Stats {
 		BytesOut: st.bytesOut.Load(), BytesIn: st.bytesIn.Load(), MessagesIn: st.messagesIn.Load(),
 		Slow: st.slow.Load(), HalfOpen: st.halfOpen.Load(), Violations: st.violations.Load(), Gaps: st.gaps.Load(),
 		BareRecovered: st.bareRecovered.Load(), BareGaps: st.bareGaps.Load(), DevicesUnknown: st.devicesUnknown.Load(),
+		Stale: g.fresh.now.Load() != nil, StaleTold: g.fresh.told.Load(),
 		Replayed: st.replayed.Load(), Recovered: st.recovered.Load(), Unrecovered: st.unrecovered.Load(),
 	}
 	for d := range protocol.Dialect(dialects) {

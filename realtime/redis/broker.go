@@ -55,10 +55,10 @@ func New(opts Options) (*Broker, error) {
 	b := &Broker{opts: opts, keys: keys(opts.Prefix), revocations: make(chan []byte, 1024)}
 	_, _ = rand.Read(b.node[:]) // never fails
 	b.life, b.end = context.WithCancel(context.Background())
-	if b.ask, err = newClient(&b.opts, "ask"); err != nil {
+	if b.ask, err = newClient(&b.opts, "ask", b.opts.AnswerLimit); err != nil {
 		return nil, err
 	}
-	publish, err := newClient(&b.opts, "publish")
+	publish, err := newClient(&b.opts, "publish", b.opts.AnswerLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	b.sub.sink = sink
 	close(b.sub.started)
 	var wg sync.WaitGroup
+	wg.Go(func() { b.opts.Primary.follow(ctx) })
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
@@ -141,7 +142,7 @@ func (b *Broker) probe(ctx context.Context) {
 	}
 	for {
 		ping(partAsk, b.ask)
-		if b.health.bad(partPublish) {
+		if b.health.of(partPublish) != nil {
 			ping(partPublish, b.pub.client)
 		}
 		if !pause(ctx, b.opts.SilenceLimit/2) {

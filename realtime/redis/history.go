@@ -32,7 +32,7 @@ func (b *Broker) History(ctx context.Context, ch realtime.Channel, since realtim
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	keys, args := b.readArgs(ch, since, limit)
-	page, err := b.readPage(ch, since, readScript.Exec(ctx, b.ask, keys, args))
+	page, _, err := b.readPage(ch, since, readScript.Exec(ctx, b.ask, keys, args))
 	return page, unavailable(doing, err)
 }
 
@@ -48,37 +48,40 @@ func (b *Broker) readArgs(ch realtime.Channel, since realtime.Position, limit in
 	}
 }
 
-// readPage judges what the reading script answered.
-func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidis.RedisResult) (realtime.Page, error) {
+// readPage judges what the reading script answered, at ms by the clock of Redis.
+func (b *Broker) readPage(
+	ch realtime.Channel, since realtime.Position, r rueidis.RedisResult,
+) (page realtime.Page, ms int64, err error) {
 	answer, err := r.ToArray()
 	if err != nil {
-		return realtime.Page{}, err
+		return page, 0, err
 	}
-	if len(answer) != 4 {
-		return realtime.Page{}, errors.New("the reading script answers something else")
+	if len(answer) != 5 {
+		return page, 0, errAnswer(nil)
 	}
 	epoch, err1 := answer[0].ToString()
 	head, err2 := answer[1].AsUint64()
 	oldest, err3 := answer[2].AsUint64()
 	entries, err4 := answer[3].AsBytes()
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return realtime.Page{}, err
+	ms, err5 := answer[4].AsInt64()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return page, 0, err
 	}
-	page := realtime.Page{Head: realtime.Position{Epoch: epoch, Offset: head}}
+	page = realtime.Page{Head: realtime.Position{Epoch: epoch, Offset: head}}
 	from, cause := realtime.Resume(since, page.Head, oldest, b.opts.Names.Retention(ch).Size > 0)
 	if cause != "" {
 		page.Gap = cause
-		return page, nil
+		return page, ms, nil
 	}
 	page.Publications = make([]realtime.Publication, 0, countEntries(entries))
 	for len(entries) > 0 {
 		p, rest, err := cutEntry(entries)
 		if err != nil {
-			return realtime.Page{}, err
+			return page, 0, err
 		}
 		if p.Position.Offset != from {
 			// Somebody else wrote to the stream. What follows cannot be trusted to be all.
-			return realtime.Page{Head: page.Head, Gap: realtime.GapExpired}, nil
+			return realtime.Page{Head: page.Head, Gap: realtime.GapExpired}, ms, nil
 		}
 		p.Channel, p.Position.Epoch = ch, epoch
 		page.Publications = append(page.Publications, p)
@@ -86,7 +89,7 @@ func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidi
 		from++
 	}
 	page.More = from <= head
-	return page, nil
+	return page, ms, nil
 }
 
 // entryHead is what the reading script puts before the data of an entry: offset, time in ms, length.
@@ -122,12 +125,16 @@ func countEntries(b []byte) (n int) {
 	return n
 }
 
-// readHeads reads the answer of the script of the same name.
-func readHeads(r rueidis.RedisResult) (realtime.Heads, error) {
-	fields, err := r.AsStrMap()
-	if err != nil {
-		return realtime.Heads{}, err
+// errAnswer is err, or that a script answers what it never does.
+func errAnswer(err error) error {
+	if err == nil {
+		err = errors.New("the script answers something else")
 	}
+	return err
+}
+
+// parseHeads reads the fields of a head.
+func parseHeads(fields map[string]string) (realtime.Heads, error) {
 	h := realtime.Heads{Channels: map[string]realtime.Position{}, Fresh: realtime.Position{Epoch: fields["epoch"]}}
 	if h.Fresh.Epoch == "" {
 		return h, errors.New("a tenant without an epoch")

@@ -37,8 +37,16 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 	case a := <-answers:
 		return a.p, a.err
 	case <-ctx.Done():
-		return realtime.Published{}, unavailable("publish", ctx.Err())
+		return realtime.Published{}, unavailable("publish", b.tooLate(ctx.Err()))
 	}
+}
+
+// tooLate is why a publication was not answered in time: what is wrong with the connection, if that is known.
+func (b *Broker) tooLate(err error) error {
+	if known := b.health.of(partPublish); known != nil {
+		return fmt.Errorf("%w: %w", err, known)
+	}
+	return err
 }
 
 // PublishAsync implements realtime.AsyncPublisher.
@@ -100,6 +108,7 @@ const (
 	outcomeSettled  outcome = iota // answered for good
 	outcomeLost                    // no answer: a repeat makes sense, and may find it stored
 	outcomeRefused                 // Redis does not want it now: read only, out of memory
+	outcomeUnsent                  // there was no connection: nothing was done
 	outcomeUnloaded                // Redis does not have the script: nothing was done
 )
 
@@ -110,6 +119,8 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 	if err != nil {
 		said, ok := rueidis.IsRedisErr(err)
 		switch {
+		case errors.Is(err, errNoConnection):
+			return none, outcomeUnsent, unavailable("publish", err)
 		case !ok || said.IsLoading():
 			return none, outcomeLost, unavailable("publish", err)
 		case said.IsNoScript():

@@ -29,20 +29,20 @@ func NewSource(opts Options, maxBytes int) (*Source, error) {
 func (s *Source) Receive(
 	ctx context.Context, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
 ) error {
-	d := newDialer(&s.opts)
+	d := newDialer(&s.opts, "intake", 0)
 	defer context.AfterFunc(ctx, d.closeAll)()
 	defer d.closeAll()
 	err := s.receive(ctx, d, globs, ready, alive, message)
 	if ctx.Err() != nil {
 		return nil
 	}
-	return fmt.Errorf("receive from redis %s: %w", s.opts.Address, err)
+	return fmt.Errorf("receive from redis %s: %w", s.opts.where(), err)
 }
 
 func (s *Source) receive(
 	ctx context.Context, d *dialer, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
 ) error {
-	l, err := openLink(ctx, d, &s.opts, "intake", s.maxBytes)
+	l, err := openIntake(ctx, d, s.maxBytes)
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,34 @@ func (s *Source) receive(
 		case eventPong:
 			alive()
 		case eventMessage, eventUnsubscribed, eventOther: // nobody asked for these
+		}
+	}
+}
+
+// openIntake opens a link, and does not give up while that may soon help: while the sentinels agree on another primary, and while Redis
+// accepts connections but says nothing. The caller's own pauses would come on top.
+func openIntake(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
+	home := d.opts.Primary
+	for {
+		began, moved := time.Now(), home.changes()
+		l, err := openLink(ctx, d, maxBytes)
+		if err == nil || ctx.Err() != nil {
+			return l, err
+		}
+		if time.Since(began) >= d.opts.AnswerLimit {
+			continue
+		}
+		if len(d.opts.Sentinels) == 0 {
+			return nil, err
+		}
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-moved:
+			timer.Stop()
+		case <-timer.C:
+			return nil, err
+		case <-ctx.Done():
+			timer.Stop()
 		}
 	}
 }
