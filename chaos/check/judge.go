@@ -17,7 +17,7 @@ func Judge(w *World, pubs []Publisher, subs []Subscriber) Verdict {
 	for i := range subs {
 		j.readPositions(&subs[i])
 	}
-	j.ledger.finish()
+	j.ledger.finish(&j.verdict, w)
 	for i := range subs {
 		j.readSubscriber(&subs[i])
 	}
@@ -52,7 +52,7 @@ func (j *judge) readPublisher(index int32) {
 		}
 		if one.At != (Position{}) {
 			id := identity{index, uint32(i + 1)} //nolint:gosec // below four billion
-			j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, one.End, p.Name)
+			j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, p.Name)
 		}
 	}
 }
@@ -65,18 +65,22 @@ func (j *judge) known(e *Event) bool {
 
 // readPositions fills the ledger from one subscriber.
 func (j *judge) readPositions(s *Subscriber) {
+	at := map[int32]string{} // the epoch that it is in
 	for i := range s.Events {
 		e := &s.Events[i]
 		if e.Position.Epoch == "" || e.Channel < 0 || int(e.Channel) >= len(j.world.Channels) {
 			continue
 		}
 		if e.Kind == Message {
-			if j.known(e) && e.Of == e.Channel {
-				j.ledger.place(&j.verdict, j.pubs, int(e.Channel), identity{e.Publisher, e.Seq}, e.Position, e.At, s.Name)
+			if !j.known(e) || e.Of != e.Channel {
+				continue
 			}
-			continue
+			j.ledger.place(&j.verdict, j.pubs, int(e.Channel), identity{e.Publisher, e.Seq}, e.Position, s.Name)
 		}
-		j.ledger.saw(int(e.Channel), e.Position, e.At)
+		if e.Position.Offset <= maxOffset {
+			j.ledger.saw(int(e.Channel), at[e.Channel], e.Position, e.At)
+			at[e.Channel] = e.Position.Epoch
+		}
 	}
 }
 

@@ -238,7 +238,7 @@ func (r *reader) covers(w *walk, m *mark, publisher int32, n uint32) bool {
 	case p.Epoch == m.to.Epoch:
 		return p.Offset <= m.to.Offset
 	}
-	return r.ledger.older(w.channel, p.Epoch, m.to.Epoch)
+	return r.ledger.older(w.channel, p.Epoch, m.to.Epoch) // also what nobody has seen anything of
 }
 
 // move moves the subscriber's position and finds jumps.
