@@ -87,8 +87,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// upTo returns a random time below d.
-func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+// upTo returns a random time up to d.
+func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d) + 1)) }
 
 func killGateway(ctx context.Context, s *stage, r *rand.Rand) error {
 	g, unlock := s.lockNode(r)
@@ -212,7 +212,7 @@ func pauseGateway(ctx context.Context, s *stage, r *rand.Rand) error {
 func (s *stage) some(r *rand.Rand, part int) []*client.Client {
 	all := slices.Clone(s.clients)
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:max(1, len(all)/part)]
+	return all[:min(len(all), max(1, len(all)/part))]
 }
 
 // clientsAway takes the lines of a third of the clients down for a second or much longer. Then some go on with their

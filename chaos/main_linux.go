@@ -35,7 +35,7 @@ func run(args []string, out, progress io.Writer) int {
 	var o options
 	left := false
 	parser, err := kong.New(&o, kong.Name("chaos"), kong.Description("Break the server on purpose, and prove what every client got."),
-		kong.Writers(out, progress), kong.Exit(func(int) { left = true }))
+		kong.Writers(out, progress), kong.Exit(func(int) { left = true }), kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 120}))
 	if err == nil {
 		_, err = parser.Parse(args)
 	}

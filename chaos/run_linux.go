@@ -107,6 +107,9 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 
 // stir cuts the lines of a few clients, so that every run has some that resume whatever its faults are.
 func (s *stage) stir() {
+	if len(s.clients) == 0 {
+		return
+	}
 	random := rand.New(rand.NewPCG(s.seed, 3)) //nolint:gosec // repeatable on purpose
 	const part = 9
 	for _, c := range s.some(random, part) {

@@ -21,6 +21,9 @@ const (
 
 	// bareResumes: a bare client that comes back is sent what it missed.
 	bareResumes = false
+
+	// wholeStreamsResume: an event stream of a whole kitchen is told of channels whose history was lost and is empty.
+	wholeStreamsResume = false
 )
 
 // scene is one run: a stand, a load, and faults.

@@ -178,7 +178,8 @@ func (s *stage) enlist(random *rand.Rand) error {
 		o := client.Options{
 			Name: fmt.Sprintf("%s-%d", check.Dialect(i%3), i), Dialect: check.Dialect(i % 3), Tenant: tenants[tenant], //nolint:gosec // below 3
 			Cookie: auth.SessionCookie + "=" + token, Origin: origin, World: s.world, Nosy: -1, Key: s.key,
-			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0, Narrow: kind%2 == 1,
+			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
+			Narrow:   kind%2 == 1 || i%3 == int(check.SSE) && !wholeStreamsResume,
 			Channels: []int{2 * tenant, 2*tenant + 1, global},
 		}
 		if kind%3 == 1 {
@@ -205,6 +206,9 @@ func (s *stage) doors() []string {
 
 // hire makes the publishers: every door into every channel.
 func (s *stage) hire(random *rand.Rand) {
+	if s.rate == 0 {
+		return
+	}
 	doors := s.doors()
 	count := len(doors) * len(s.world.Channels)
 	const batch = 5

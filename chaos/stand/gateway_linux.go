@@ -64,10 +64,15 @@ func (g *Gateway) Start(ctx context.Context) error {
 	return g.answers(ctx, child, "/healthz")
 }
 
-// Ready waits until the node says that it is ready.
-func (g *Gateway) Ready(ctx context.Context) error { return g.answers(ctx, g.running(), "/readyz") }
+// Ready waits until the node says that it is ready. It may be paused or started again meanwhile.
+func (g *Gateway) Ready(ctx context.Context) error { return g.answers(ctx, nil, "/readyz") }
 
+// answers waits until the node answers 200 at path, or until child, if that is not nil, has ended.
 func (g *Gateway) answers(ctx context.Context, child *process.Child, path string) error {
+	var ended <-chan struct{}
+	if child != nil {
+		ended = child.Done()
+	}
 	const patience = 60 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -85,7 +90,7 @@ func (g *Gateway) answers(ctx context.Context, child *process.Child, path string
 			last = resp.Status
 		}
 		select {
-		case <-child.Done():
+		case <-ended:
 			return fmt.Errorf("gateway %s ended: %w", g.log.Name(), child.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for %s of gateway %s (%s): %w", path, g.log.Name(), last, ctx.Err())
