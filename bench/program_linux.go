@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"kentongan/auth"
-	"kentongan/bench/process"
 	"kentongan/bench/publish"
+	"kentongan/internal/process"
 )
 
 // Credentials of a server that lives for one round on loopback.
@@ -87,7 +86,7 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 // published to through its Redis door, as an app without Redis would, or over HTTP.
 func serverProgram(path, dir string, settings []string, http bool) program {
 	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
-		free := freeAddresses(3)
+		free := process.FreeAddresses(3)
 		address, admin, door := free[0], free[1], free[2]
 		cmd := exec.Command(path, "serve") //nolint:noctx // the server that we have built; running.stop ends it
 		cmd.Dir = dir
@@ -168,7 +167,7 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	if err != nil {
 		return nil, "", errors.New("redis-server is not installed: install it, or measure with --engine memory")
 	}
-	address := freeAddresses(1)[0]
+	address := process.FreeAddresses(1)[0]
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, "", fmt.Errorf("start redis: %w", err)
@@ -192,21 +191,4 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	}
 	child.Stop(0)
 	return nil, "", fmt.Errorf("start redis: %w", child.Err())
-}
-
-// freeAddresses returns n loopback addresses that were free a moment ago, no two the same. Their ports lie below those that Linux
-// gives to clients,
-// or a crowd of screens might take it.
-func freeAddresses(n int) []string {
-	var addresses []string
-	for len(addresses) < n {
-		address := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000)) //nolint:gosec // no secret
-		listener, err := net.Listen("tcp", address)                      //nolint:noctx // loopback, closed at once
-		if err != nil {
-			continue
-		}
-		defer func() { _ = listener.Close() }() // at the end, so that no other gets the same
-		addresses = append(addresses, address)
-	}
-	return addresses
 }

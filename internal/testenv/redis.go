@@ -4,16 +4,15 @@ package testenv
 
 import (
 	"bufio"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"kentongan/internal/process"
 )
 
 // Redis starts a redis-server for this test alone and returns its address, "127.0.0.1:port". It keeps nothing on disk
@@ -44,9 +43,12 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Cleanup(s.Kill)
 	const attempts = 20 // another process may take the port between our look and the server's bind
 	for range attempts {
-		port := freePort()
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		s.args = append([]string{path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+		s.Addr = process.FreeAddresses(1)[0]
+		_, port, err := net.SplitHostPort(s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.args = append([]string{path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 			"--daemonize", "no", "--loglevel", "notice", "--logfile", "", "--dir", dir}, args...)
 		if s.start() {
 			return s
@@ -111,20 +113,6 @@ func (s *RedisServer) signal(sig syscall.Signal) {
 	}
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
-	}
-}
-
-// freePort returns a loopback port that was free a moment ago. It lies below the range out of which Linux takes the source
-// ports of connections (from 32768 on), so that the port is not lost to one of them while a server restarts.
-func freePort() int {
-	for {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		return port
 	}
 }
 

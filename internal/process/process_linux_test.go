@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"kentongan/bench/process"
+	"kentongan/internal/process"
 )
 
 // TestCPUAgreesWithGetrusage burns CPU and compares two accounts that the kernel keeps apart.

@@ -1,5 +1,3 @@
-// Package process starts the programs that are measured and reads what they cost: CPU time to the nanosecond, memory,
-// open descriptors.
 package process
 
 import (
@@ -60,8 +58,23 @@ func (c *Child) Err() error {
 	return fmt.Errorf("%s: %w\n%s", c.cmd.Path, err, c.log)
 }
 
+// ExitCode returns the code that the child ended with, -1 if a signal ended it. It is for the time after Done.
+func (c *Child) ExitCode() int {
+	<-c.done
+	return c.cmd.ProcessState.ExitCode()
+}
+
 // Log returns the end of what the child wrote to its standard error, if that was kept.
 func (c *Child) Log() string { return c.log.String() }
+
+// Signal sends a signal to the child. One that has ended gets none.
+func (c *Child) Signal(sig syscall.Signal) { _ = c.cmd.Process.Signal(sig) }
+
+// Kill ends the child at once (SIGKILL), also one that is paused, and waits for it.
+func (c *Child) Kill() {
+	_ = c.cmd.Process.Kill() // one that has ended already cannot be killed
+	<-c.done
+}
 
 // Stop asks the child to end (SIGTERM), insists after patience (SIGKILL), and waits for it.
 func (c *Child) Stop(patience time.Duration) {
@@ -69,8 +82,7 @@ func (c *Child) Stop(patience time.Duration) {
 	select {
 	case <-c.done:
 	case <-time.After(patience):
-		_ = c.cmd.Process.Kill()
-		<-c.done
+		c.Kill()
 	}
 }
 
