@@ -108,7 +108,9 @@ func channelSection() section {
 				key: "channels.patterns", unset: "the default patterns alone", example: "orders:{tenant}:*",
 				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for " +
 					"one free segment. " +
-					"Each is a spelling, or a map of `spelling`, `history.size` and `history.age`.",
+					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the member by " +
+					"which clients that were away for long get the newest of each, such as `productionId` (which " +
+					"`production:updates:{tenant}` has), or `data.id`.",
 				kind: patternList{},
 			},
 			{

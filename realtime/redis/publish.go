@@ -90,12 +90,31 @@ func (p *publisher) command(o *outgoing) rueidis.Completed {
 	if o.tries > 0 {
 		again = "1"
 	}
-	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(3).Key(head, b.keys.stream(o.ch), record).Arg(
+	keys, bounds := []string{head, b.keys.stream(o.ch), record}, []string{}
+	if key, ok := o.snapshotKey(b.opts.Names); ok {
+		keys = append(keys, b.keys.newest(o.ch), b.keys.newestOrder(o.ch))
+		bounds = []string{key, snapshotKeys, snapshotBytes}
+	}
+	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(
 		o.ch.Name, rueidis.BinaryString(o.data), strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10),
 		b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch, known.Epoch, strconv.FormatUint(known.Offset, 10),
 		digest, idempotencySeconds, again,
-	).Build()
+	).Arg(bounds...).Build()
 }
+
+// snapshotKey returns the key that o is the newest of, which may be none ("") if its channel keeps a snapshot.
+func (o *outgoing) snapshotKey(names *realtime.Names) (key string, ok bool) {
+	if !names.KeepsSnapshot(o.ch) {
+		return "", false
+	}
+	key, _ = names.SnapshotKey(o.ch, o.data)
+	return key, true
+}
+
+var (
+	snapshotKeys  = strconv.Itoa(realtime.MaxSnapshotKeys)
+	snapshotBytes = strconv.Itoa(realtime.MaxSnapshotBytes)
+)
 
 var idempotencySeconds = strconv.Itoa(int(realtime.IdempotencyWindow / time.Second))
 

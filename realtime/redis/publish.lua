@@ -1,8 +1,9 @@
 -- Stamps one publication: position, history, announcement, in one step.
--- KEYS: head, stream, idempotency record
+-- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these, and their order
 -- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
---       record lives, 12 "1" if it was sent before and the answer was lost
+--       record lives, 12 "1" if it was sent before and the answer was lost,
+--       13 the key that this is the newest of ("" for none), 14 and 15 how many keys and how many bytes of their data are kept
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
@@ -58,6 +59,26 @@ if size > 0 then
   -- Trimming exactly is dear for long streams; readers leave out what is too much.
   redis.call('XADD', stream, 'MAXLEN', size < 100 and '=' or '~', size, place .. '-0', 'd', ARGV[2], 't', string.format('%.0f', ms), 'i', token)
   redis.call('PEXPIRE', stream, ARGV[4])
+end
+if KEYS[4] then
+  local newest, order, key = KEYS[4], KEYS[5], ARGV[13]
+  if offset == 1 then redis.call('DEL', newest, order) end
+  if key ~= '' then
+    -- Field "" counts the bytes: no key is empty.
+    local value = struct.pack('>I8I8I4', offset, ms, #ARGV[2]) .. ARGV[2]
+    local bytes = redis.call('HINCRBY', newest, '', #value - redis.call('HSTRLEN', newest, key))
+    redis.call('HSET', newest, key, value)
+    redis.call('ZADD', order, place, key)
+    local surplus = redis.call('ZCARD', order) - ARGV[14]
+    while surplus > 0 or bytes > tonumber(ARGV[15]) and redis.call('ZCARD', order) > 1 do
+      local oldest = redis.call('ZPOPMIN', order)[1]
+      bytes = redis.call('HINCRBY', newest, '', -redis.call('HSTRLEN', newest, oldest))
+      redis.call('HDEL', newest, oldest)
+      surplus = surplus - 1
+    end
+    redis.call('PEXPIRE', newest, ARGV[4])
+    redis.call('PEXPIRE', order, ARGV[4])
+  end
 end
 local position = place .. ' ' .. epoch
 if ARGV[10] ~= '' then

@@ -21,12 +21,15 @@ var (
 	membersSource string
 	//go:embed device.lua
 	deviceSource string
+	//go:embed snapshot.lua
+	snapshotSource string
 
-	turnScript    = rueidis.NewLuaScript(turnSource)
-	membersScript = rueidis.NewLuaScript(membersSource)
-	deviceScript  = rueidis.NewLuaScript(deviceSource)
-	readScript    = rueidis.NewLuaScriptRetryable(readSource)
-	headsScript   = rueidis.NewLuaScriptRetryable(headsSource)
+	turnScript     = rueidis.NewLuaScript(turnSource)
+	membersScript  = rueidis.NewLuaScript(membersSource)
+	deviceScript   = rueidis.NewLuaScript(deviceSource)
+	readScript     = rueidis.NewLuaScriptRetryable(readSource)
+	snapshotScript = rueidis.NewLuaScriptRetryable(snapshotSource)
+	headsScript    = rueidis.NewLuaScriptRetryable(headsSource)
 )
 
 // publishSHA is the name by which Redis knows the publishing script, once it was loaded. The publisher calls it itself,
