@@ -8,10 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"kentongan/internal/process"
 )
 
 // Replicated is a primary with a replica and three Sentinels that watch them.
@@ -56,8 +57,11 @@ func startSentinel(t testing.TB, name, primaryPort string, downAfter time.Durati
 	t.Cleanup(s.Kill)
 	const attempts = 20 // as for StartRedis
 	for range attempts {
-		port := strconv.Itoa(freePort())
-		s.Addr = net.JoinHostPort("127.0.0.1", port)
+		s.Addr = process.FreeAddresses(1)[0]
+		_, port, err := net.SplitHostPort(s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
 		conf := filepath.Join(dir, "sentinel-"+port+".conf") // a sentinel writes into it
 		text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile \"\"\nsentinel monitor %s 127.0.0.1 %s 2\n"+
 			"sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 6000\n",
