@@ -180,7 +180,8 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin)
-	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
+	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "sockets", a.cfg.SocketsInUse(),
+		"version", a.opts.Version)
 	a.announce(public, admin, door)
 
 	select {

@@ -28,7 +28,7 @@ const (
 // an idle server allocates next to nothing, so the collector would let the garbage of handshakes stand beside the
 // sessions for minutes. GOGC in the environment switches the first off. It returns when ctx ends.
 func keepMemory(ctx context.Context, opened func() uint64) {
-	tune := os.Getenv("GOGC") == ""
+	tune := os.Getenv("GOGC") == "" //nolint:forbidigo // it is Go's own variable
 	if tune {
 		before := debug.SetGCPercent(maxPercent)
 		defer debug.SetGCPercent(before)
@@ -61,7 +61,7 @@ func keepMemory(ctx context.Context, opened func() uint64) {
 
 // percent returns what to set the collector to if so many bytes are alive: headroom, but not less than Go's own 100.
 func percent(alive uint64) int {
-	return int(min(maxPercent, max(100, 100*headroom/max(1, alive)))) //nolint:gosec // at most maxPercent
+	return int(min(maxPercent, max(100, 100*headroom/max(1, alive))))
 }
 
 // alive returns the bytes that the last collection left on the heap.

@@ -14,7 +14,9 @@ func connectionSection() section {
 				key: "connections.sockets", env: []string{"KENTONGAN_SOCKETS"}, def: "auto", example: "portable",
 				meaning: "What moves the bytes of connections. `epoll`: a few loops serve them all; Linux, without TLS. `portable`: a " +
 					"goroutine for each. `auto`: `epoll` where it can be.",
-				kind: text{func(d *draft) *string { return (*string)(&d.Connections.Sockets) }, "`auto`, `epoll` or `portable`", checkSockets},
+				kind: text{
+					func(d *draft) *string { return (*string)(&d.Connections.Sockets) }, "`auto`, `epoll` or `portable`", checkSockets,
+				},
 			},
 			{
 				key: "connections.ping_interval", env: []string{"KENTONGAN_PING_INTERVAL"}, def: "25s", example: "15s",

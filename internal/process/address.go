@@ -10,13 +10,19 @@ import (
 // Linux gives to clients (from 32768 on), so that none is lost to one of them while a server restarts.
 func FreeAddresses(n int) []string {
 	var addresses []string
+	var listeners []net.Listener // closed at the end, so that no other gets the same
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+	}()
 	for len(addresses) < n {
 		address := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000)) //nolint:gosec // no secret
 		listener, err := net.Listen("tcp", address)                      //nolint:noctx // loopback
 		if err != nil {
 			continue
 		}
-		defer func() { _ = listener.Close() }() // at the end, so that no other gets the same
+		listeners = append(listeners, listener)
 		addresses = append(addresses, address)
 	}
 	return addresses

@@ -70,7 +70,7 @@ func (q *quick) Read(p []byte) (int, error) {
 
 func (h *half) read(fd uintptr) bool {
 	for {
-		h.n, h.err = rawsys.Read(int(fd), h.p) //nolint:gosec // a descriptor
+		h.n, h.err = rawsys.Read(int(fd), h.p)
 		switch h.err {
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -100,7 +100,7 @@ func (q *quick) Write(p []byte) (int, error) {
 
 func (h *half) write(fd uintptr) bool {
 	for h.n < len(h.p) {
-		n, err := rawsys.Write(int(fd), h.p[h.n:]) //nolint:gosec // a descriptor
+		n, err := rawsys.Write(int(fd), h.p[h.n:])
 		switch err {
 		case 0:
 			h.n += n

@@ -312,6 +312,19 @@ func handshakePath(head []byte) (path string, ok bool) {
 	return "", false
 }
 
+// handshake is the http.ResponseWriter of a request that took the short way.
+type handshake struct {
+	gateway *Gateway
+	conn    *socket.Conn
+	early   []byte // what came behind the request; lent while inLoop
+	inLoop  bool   // it may not wait
+	later   func() // what a goroutine has to go on with, for that may wait; nil: nothing
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	taken   bool // by a session
+}
+
 // shake makes a session of a handshake, or answers why not and hangs up. It is called by the connection, and does not wait: what has
 // to wait is done by a goroutine, and the connection is paused meanwhile.
 func (g *Gateway) shake(conn *socket.Conn, r *http.Request, early []byte) {
@@ -348,21 +361,8 @@ func (w *handshake) serve(do func()) {
 func (g *Gateway) recoverOver(what string, conn *socket.Conn) {
 	if mistake := recover(); mistake != nil {
 		conn.Abort()
-		g.opts.Log.Error("panic over "+what, "panic", mistake, "stack", string(debug.Stack()))
+		g.opts.Log.Error("panic over what a client asked for", "over", what, "panic", mistake, "stack", string(debug.Stack()))
 	}
-}
-
-// handshake is the http.ResponseWriter of a request that took the short way.
-type handshake struct {
-	gateway *Gateway
-	conn    *socket.Conn
-	early   []byte // what came behind the request; lent while inLoop
-	inLoop  bool   // it may not wait
-	later   func() // what a goroutine has to go on with, for that may wait; nil: nothing
-	header  http.Header
-	status  int
-	body    bytes.Buffer
-	taken   bool // by a session
 }
 
 // Header implements http.ResponseWriter.

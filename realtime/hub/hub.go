@@ -3,7 +3,8 @@
 //
 // Tenants are spread over a few shards, each with a lock, a bounded queue and a goroutine. What is quickly done is done at
 // once by who brings it, the rest by the shard's goroutine, and never two things of one shard at the same time or out of
-// turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. A publication is encoded once for each dialect, however many screens follow it.
+// turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. A
+// publication is encoded once for each dialect, however many screens follow it.
 //
 // A session that wants what it missed does not stop the others and needs no queue for what comes meanwhile: its
 // subscription is not live yet, and it reads history, page after page, until it stands at the head; then [Hub.GoLive]

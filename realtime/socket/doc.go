@@ -32,8 +32,8 @@
 // nothing. OnRoom alone may come at any time. All methods of a Conn may be called concurrently, but Pause, SetHandler and Detach, which are
 // for callbacks, or for whoever adopted a connection and has not resumed it.
 //
-// Only the loop closes a descriptor: the others shut our side of the connection down, and the loop finds it at its end. Otherwise a descriptor's
-// number could belong to somebody else by the time it is read or written.
+// Only the loop closes a descriptor: the others shut our side of the connection down, and the loop finds it at its end. Otherwise a
+// descriptor's number could belong to somebody else by the time it is read or written.
 //
 // The lock of a Conn is the last one that anybody takes: no callback is made while it is held.
 package socket

@@ -129,7 +129,11 @@ func (e *Engine) Adopt(conn net.Conn, h Handler) (*Conn, error) {
 
 // ended tells the handler that its connection has.
 func (e *Engine) ended(h Handler, unsent bool) {
-	defer e.recover("the end of a connection")
+	defer func() {
+		if mistake := recover(); mistake != nil {
+			e.log.Error("panic over the end of a connection", "panic", mistake, "stack", string(debug.Stack()))
+		}
+	}()
 	h.OnEnd(unsent)
 }
 
@@ -145,10 +149,4 @@ func (e *Engine) bytes(c *Conn, p []byte) {
 	h := c.handler
 	c.mu.Unlock()
 	h.OnBytes(p)
-}
-
-func (e *Engine) recover(over string) {
-	if mistake := recover(); mistake != nil {
-		e.log.Error("panic over "+over, "panic", mistake, "stack", string(debug.Stack()))
-	}
 }

@@ -246,8 +246,8 @@ func (l *loop) resume(c *Conn) {
 
 func (l *loop) shutWrite(c *Conn) { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) } // gone already: the loop sees it
 
-// shut leaves the rest to the loop, whom the kernel tells of an end. Only our own side is told: if something is lost, the peer must see a reset,
-// and no end ahead of it.
+// shut leaves the rest to the loop, whom the kernel tells of an end. Only our own side is told: if something is lost, the peer must
+// see a reset, and no end ahead of it.
 func (l *loop) shut(c *Conn) {
 	c.state |= ending
 	_ = unix.Shutdown(int(c.fd), unix.SHUT_RD) // gone already: as above

@@ -174,8 +174,8 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Han
 	_ = unix.SetNonblock(fd, true)
 	// Connections inherit it from the listener; net would set it on each. Not all sockets know the option.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	f = os.NewFile(uintptr(fd), "listener") //nolint:gosec // a descriptor
-	defer func() { _ = f.Close() }()        // closed already if ctx ended
+	f = os.NewFile(uintptr(fd), "listener")
+	defer func() { _ = f.Close() }() // closed already if ctx ended
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -211,15 +211,15 @@ const acceptRound = 128
 func (a *acceptor) take(fd uintptr) bool {
 	a.err = nil
 	for n := range acceptRound {
-		conn, err := rawsys.Accept(int(fd)) //nolint:gosec // a descriptor
-		switch {
-		case err == 0:
+		conn, err := rawsys.Accept(int(fd))
+		switch err {
+		case 0:
 			if _, err := a.poll.add(conn, nil, a.fresh, false); err != nil {
 				_ = unix.Close(conn) // nobody has used it
 				a.poll.engine.log.Warn("connection refused", "err", err)
 			}
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return n > 0
 		default:
 			a.err = err
@@ -246,8 +246,8 @@ func peer(fd int32) string {
 
 // netConn makes a net.Conn of fd, which it closes.
 func netConn(fd int32) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "")
-	conn, err := net.FileConn(f) // duplicates it
+	f := os.NewFile(uintptr(fd), "") //nolint:gosec // a descriptor
+	conn, err := net.FileConn(f)     // duplicates it
 	_ = f.Close()
 	if err != nil {
 		return nil, fmt.Errorf("hand a connection over: %w", err)
