@@ -16,13 +16,15 @@ import (
 
 // Read reads into p.
 func Read(fd int, p []byte) (int, syscall.Errno) {
-	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // kept alive by the call
+	at := unsafe.Pointer(unsafe.SliceData(p)) //nolint:gosec // it is kept alive by the call
+	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(at), uintptr(len(p)))
 	return int(n), err
 }
 
 // Write writes p, or a part of it.
 func Write(fd int, p []byte) (int, syscall.Errno) {
-	n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // kept alive by the call
+	at := unsafe.Pointer(unsafe.SliceData(p)) //nolint:gosec // it is kept alive by the call
+	n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(at), uintptr(len(p)))
 	return int(n), err
 }
 
@@ -38,7 +40,8 @@ func Writev(fd int, frames [][]byte) (int, syscall.Errno) {
 		vector[i].Base = unsafe.SliceData(f) //nolint:gosec // a pointer into f
 		vector[i].SetLen(len(f))
 	}
-	n, _, err := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(len(vector))) //nolint:gosec // kept alive by the call
+	at := unsafe.Pointer(unsafe.SliceData(vector)) //nolint:gosec // it is kept alive by the call
+	n, _, err := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(at), uintptr(len(vector)))
 	clear(vector) // it must not keep the frames alive
 	return int(n), err
 }
@@ -53,9 +56,8 @@ func Accept(listener int) (int, syscall.Errno) {
 
 // EpollWait returns what has happened, without waiting.
 func EpollWait(epfd int, events []unix.EpollEvent) (int, syscall.Errno) {
-	n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT,
-		uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), //nolint:gosec // kept alive by the call
-		uintptr(len(events)), 0, 0, 0)
+	at := unsafe.Pointer(unsafe.SliceData(events)) //nolint:gosec // it is kept alive by the call
+	n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(at), uintptr(len(events)), 0, 0, 0)
 	return int(n), err
 }
 
