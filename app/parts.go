@@ -14,13 +14,13 @@ import (
 	"kentongan/realtime/intake"
 	"kentongan/realtime/memory"
 	"kentongan/realtime/redis"
+	"kentongan/realtime/stamping"
 )
 
 // engine is the technology below everything: what the rest of the app needs of it.
 type engine struct {
 	name     string
 	broker   realtime.Broker
-	async    intake.Stamper          // the broker, as the doors that pour use it
 	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
 	tickets  auth.TicketStore // nil: those of the authenticator, in this process
@@ -28,8 +28,9 @@ type engine struct {
 	// announce takes a revocation to all nodes; nil: there is only this one.
 	announce func(ctx context.Context, payload []byte) error
 
-	source intake.Source // where the app publishes; nil with the memory engine
-	stream *redis.Stream // where the app appends; nil with the memory engine
+	source intake.Source   // where the app publishes; nil with the memory engine
+	ledger stamping.Ledger // who stamps that; nil with the memory engine
+	stream *redis.Stream   // where the app appends; nil with the memory engine
 	stats  func() engineStats
 }
 
@@ -55,7 +56,7 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, async: broker, acks: broker, presence: &memory.Presence{}, stats: func() engineStats {
+	return engine{name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, stats: func() engineStats {
 		st := broker.Stats()
 		return engineStats{
 			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
@@ -85,8 +86,8 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
 	return engine{
-		name: "redis", broker: broker, async: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
-		announce: broker.AnnounceRevocation, source: source,
+		name: "redis", broker: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
+		announce: broker.AnnounceRevocation, source: source, ledger: broker.Ledger(),
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{
@@ -99,13 +100,10 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.
 func (a *App) newPubSub() (*intake.PubSub, error) {
-	p, err := intake.NewPubSub(a.engine.source, a.engine.async, intake.PubSubOptions{
+	turner, _ := a.engine.broker.(realtime.EpochTurner)
+	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
 		Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
-		OnBreak: func(from, to time.Time) {
-			a.log.Warn("intake of PUBLISH was broken: what was published meanwhile is unknown, readers are told a gap",
-				"from", from, "to", to)
-		},
-		Log: a.log,
+		Connections: a.cfg.Channels.IntakeConnections, Log: a.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake of PUBLISH: %w", err)

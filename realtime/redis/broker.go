@@ -26,6 +26,8 @@ type Broker struct {
 	sub  *subscriber
 	here *Presence
 
+	ledger *Ledger
+
 	life  context.Context // ends when the Broker closes
 	end   context.CancelFunc
 	ran   atomic.Bool
@@ -64,6 +66,7 @@ func New(opts Options) (*Broker, error) {
 	b.pub = newPublisher(b, publish)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
+	b.ledger = &Ledger{broker: b, known: positions{}}
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil
 }

@@ -19,11 +19,17 @@ var (
 	turnSource string
 	//go:embed members.lua
 	membersSource string
+	//go:embed report.lua
+	reportSource string
+	//go:embed stamp.lua
+	stampSource string
 
 	turnScript    = rueidis.NewLuaScript(turnSource)
 	membersScript = rueidis.NewLuaScript(membersSource)
 	readScript    = rueidis.NewLuaScriptRetryable(readSource)
 	headsScript   = rueidis.NewLuaScriptRetryable(headsSource)
+	reportScript  = rueidis.NewLuaScript(reportSource)
+	stampScript   = rueidis.NewLuaScript(stampSource)
 )
 
 // publishSHA is the name by which Redis knows the publishing script, once it was loaded. The publisher calls it itself,

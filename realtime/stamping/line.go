@@ -94,7 +94,7 @@ func (n *Node) Heard(i int, m *Message) bool {
 		if f.placed {
 			n.settle()
 		}
-		return true
+		return false // for the joined feed it will be, or was
 	}
 	if f.count+f.offset < n.line.next {
 		return false
@@ -113,6 +113,7 @@ func (n *Node) Heard(i int, m *Message) bool {
 func (n *Node) append(m *Message) {
 	number := n.line.next
 	n.line.next++
+	n.counts.Heard++
 	if m.Channel.Name == "" {
 		return
 	}

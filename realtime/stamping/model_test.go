@@ -311,9 +311,7 @@ func (w *world) kill(m *member) {
 // leave ends a node as SIGTERM does.
 func (w *world) leave(m *member) {
 	if m.batch == nil && m.report == nil {
-		r := m.Report(false)
-		r.Release, r.Feeds = true, nil
-		_, _ = w.ledger.Report(context.Background(), r)
+		_, _ = w.ledger.Report(context.Background(), m.Farewell())
 	}
 	w.kill(m)
 }

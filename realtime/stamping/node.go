@@ -52,6 +52,7 @@ type Node struct {
 
 // Counts say what a Node has seen.
 type Counts struct {
+	Heard      uint64           // messages, each once
 	Takes      map[Cause]uint64 // how often it became the holder
 	Began      uint64           // numberings that it had to begin
 	Alignments uint64           // how often it found its place in a numbering
@@ -77,6 +78,15 @@ func NewNode(opts Options) *Node {
 	n.counts.Takes = map[Cause]uint64{}
 	return n
 }
+
+// ID returns Options.ID.
+func (n *Node) ID() string { return n.opts.ID }
+
+// Held reports whether this node is the holder, as far as it knows.
+func (n *Node) Held() bool { return n.held }
+
+// Asked reports whether others wait for an answer that the next Report has.
+func (n *Node) Asked() bool { return len(n.answers) > 0 }
 
 func (n *Node) ownMark(mark string) (int64, bool) {
 	digits, ok := strings.CutPrefix(mark, n.opts.ID+".")
@@ -151,6 +161,13 @@ func (n *Node) trim() {
 
 // low is the number from which on this node has everything.
 func (n *Node) low() int64 { return n.line.low + n.shift }
+
+// Farewell returns the last report: the node gives up what it has and wants nothing more.
+func (n *Node) Farewell() Report {
+	r := n.Report(false)
+	r.Release, r.Feeds, r.Ask = true, nil, false
+	return r
+}
 
 // missed reports that a holder that is not aligned will not be: nobody else tells it its place, and the mark with which it
 // began the numbering is not on its line and will not come.

@@ -166,6 +166,7 @@ func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, e
 		l.stamped = max(l.stamped, m.Number)
 	}
 	l.stamped = max(l.stamped, b.Last)
+	l.until = l.Now().Add(stamping.LeaseTime)
 	r.Stamped = l.stamped
 	return r, nil
 }
