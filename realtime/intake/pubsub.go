@@ -80,6 +80,9 @@ type PubSub struct {
 	feeds     []*feed
 	owing     string // what turns does, of the goroutine that reports
 
+	began time.Time
+	due   atomic.Int64 // ns after began: the next batch begins no sooner
+
 	stamp  chan struct{} // has something when there may be something to stamp
 	report chan struct{} // has something when a report should not wait for its time
 
@@ -140,7 +143,7 @@ func NewPubSub(source Source, ledger stamping.Ledger, turner realtime.EpochTurne
 	p := &PubSub{
 		opts: opts, source: source, ledger: ledger, unmatched: NewUnmatched(opts.UnmatchedNames),
 		stamp: make(chan struct{}, 1), report: make(chan struct{}, 1), broken: errors.New("not connected yet"),
-		refused: errors.New("not asked yet"),
+		refused: errors.New("not asked yet"), began: time.Now(),
 	}
 	p.complain.log = opts.Log
 	p.turns.init(turner, opts.Log, p.paid)

@@ -120,12 +120,17 @@ func (f *feed) Wants() bool {
 	return f.pubsub.node.Wants(f.i)
 }
 
-// Rest implements stamping.Hearer.
+// Rest implements stamping.Hearer. What comes before the next batch may begin can as well be read then, all at once.
 func (f *feed) Rest() time.Duration {
-	f.pubsub.mu.Lock()
-	defer f.pubsub.mu.Unlock()
-	if f.pubsub.node.Idle(f.i) {
+	p := f.pubsub
+	p.mu.Lock()
+	idle, held := p.node.Idle(f.i), p.node.Held()
+	p.mu.Unlock()
+	switch {
+	case idle:
 		return restTime
+	case held:
+		return min(time.Duration(p.due.Load())-time.Since(p.began), p.opts.GatherFor)
 	}
 	return 0
 }

@@ -127,7 +127,7 @@ func (p *PubSub) paid(owed string) {
 func (p *PubSub) stamps(ctx context.Context) {
 	s := stamper{p: p}
 	for fails := 0; ; {
-		if wait := time.Until(s.began.Add(p.opts.GatherFor)); wait > 0 && !pause(ctx, wait) {
+		if !s.gather(ctx) {
 			return
 		}
 		did, err := s.next(ctx)
@@ -158,8 +158,20 @@ func (p *PubSub) stamps(ctx context.Context) {
 // stamper has batch after batch stamped. It is for one goroutine.
 type stamper struct {
 	p     *PubSub
-	began time.Time // the last batch
-	stuck int64     // number of the message that could not be stored the last time
+	stuck int64 // number of the message that could not be stored the last time
+}
+
+// gather waits until the next batch may begin, which is at once if it would be full. It reports false if ctx ended first.
+func (s *stamper) gather(ctx context.Context) bool {
+	p := s.p
+	wait := time.Duration(p.due.Load()) - time.Since(p.began)
+	if wait <= 0 {
+		return true
+	}
+	p.mu.Lock()
+	full := p.node.Full()
+	p.mu.Unlock()
+	return full || pause(ctx, wait)
 }
 
 // next does the next thing, and reports whether there was one.
@@ -180,7 +192,7 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		p.mu.Unlock()
 		return true, nil
 	}
-	s.began = time.Now()
+	p.due.Store(int64(time.Since(p.began) + p.opts.GatherFor))
 	r, err := p.ledger.Stamp(ctx, b)
 	p.mu.Lock()
 	if err == nil {

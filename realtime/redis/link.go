@@ -138,20 +138,18 @@ func (l *link) keepAlive(ctx context.Context) {
 	}
 }
 
-// rest waits until something comes if nothing is buffered, and then as long as allowed, so that more can gather: each time
+// rest waits until something comes if nothing is buffered, and then as long as allowed says, so that more can gather: each time
 // that a connection wakes up costs more than what it reads.
 func (l *link) rest(ctx context.Context, allowed func() time.Duration) error {
 	if l.r.Buffered() > 0 {
 		return nil
 	}
-	d := allowed()
-	if d <= 0 {
-		return nil
-	}
 	if err := l.await(); err != nil {
 		return err
 	}
-	pause(ctx, d)
+	if d := allowed(); d > 0 {
+		pause(ctx, d)
+	}
 	return nil
 }
 

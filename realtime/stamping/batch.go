@@ -45,6 +45,9 @@ func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) 
 	return b, nil, true
 }
 
+// Full reports whether there is enough for a whole batch.
+func (n *Node) Full() bool { return n.ring.len() >= MaxBatch }
+
 // Filled says that the readers of the hole's channels are told.
 func (n *Node) Filled(hole *Hole) {
 	if n.ring.len() > 0 && n.ring.entries[n.ring.first].hole == hole {

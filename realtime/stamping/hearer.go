@@ -21,6 +21,6 @@ type Hearer interface {
 	Marked(mark string) // a mark was met
 	Learned(a Answer)   // the holder's answer to one
 
-	// Rest is asked when more has come and all before it was handled: the connection may let more gather that long.
+	// Rest is asked when something has come after nothing had: the connection may let more gather that long.
 	Rest() time.Duration
 }
