@@ -19,6 +19,10 @@ RUN      ?= .
 FUZZTIME ?= 10s
 BENCH    ?=
 
+# SEED repeats the faults of a run, CHAOS narrows it: make chaos SEED=7 CHAOS="--faults F1,F3 --keep /tmp/chaos".
+SEED     ?= 0
+CHAOS    ?=
+
 # The binary's version does not matter to tests, and a clone of another user's makes git refuse to tell it.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
@@ -47,6 +51,14 @@ test: programs packages formatted vet modules assets ## all that must pass: what
 .PHONY: e2e
 e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN=regexp
 	go test -race -count=1 -timeout 10m -v -run '$(RUN)' ./e2e/...
+
+.PHONY: chaos
+chaos: ## break it on purpose, each fault alone and all at once: about a quarter of an hour; SEED=n CHAOS=options
+	go run ./chaos --mix ci --seed $(SEED) $(CHAOS)
+
+.PHONY: campaign
+campaign: ## the same with the counts of a release: some hours
+	go run ./chaos --mix release --seed $(SEED) $(CHAOS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME, 10s unless set

@@ -19,6 +19,7 @@ import (
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/intake"
+	"kentongan/realtime/socket"
 )
 
 // Options are what the command adds to the configuration.
@@ -53,6 +54,7 @@ type App struct {
 	auth    *auth.Authenticator
 	signIn  *auth.SignIn // nil without Options.Demo
 	hub     *hub.Hub
+	sockets *socket.Engine
 	gateway *gateway.Gateway
 	http    *intake.HTTP
 	pubsub  *intake.PubSub // nil with the memory engine
@@ -65,7 +67,12 @@ type App struct {
 // Run builds the server, serves until ctx ends, and stops in order. It returns nil after a clean stop, and an error if
 // something could not be built, or broke.
 func Run(ctx context.Context, cfg config.Config, opts Options) error {
-	a, err := build(cfg, opts)
+	sockets, err := socket.Open(socket.Options{Kind: socket.Kind(cfg.Connections.Sockets), Log: opts.Log})
+	if err != nil {
+		return err //nolint:wrapcheck // it says all
+	}
+	defer sockets.Close() // when the gateway's last connection has ended
+	a, err := build(cfg, opts, sockets)
 	if err != nil {
 		return err
 	}
@@ -73,11 +80,11 @@ func Run(ctx context.Context, cfg config.Config, opts Options) error {
 }
 
 // build makes all parts. It opens nothing.
-func build(cfg config.Config, opts Options) (*App, error) {
+func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
 	var err error
 	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
 		return nil, fmt.Errorf("channel patterns: %w", err)
@@ -98,9 +105,13 @@ func build(cfg config.Config, opts Options) (*App, error) {
 	a.hub = hub.New(a.engine.broker, hub.Options{
 		Names: a.names, DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
 	})
+	var devices realtime.Devices
+	if cfg.Connections.BareResume {
+		devices = a.engine.devices
+	}
 	a.gateway = gateway.New(gateway.Options{
-		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Hub: a.hub,
-		Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL,
+		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub, Sockets: a.sockets,
+		Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		PingInterval: cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
@@ -169,7 +180,7 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin)
-	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "version", a.opts.Version)
+	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
 
 	select {
@@ -203,6 +214,9 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		return a.gateway.Run(ctx)
 	})
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
+	if cpuTime() > 0 { // where it is known
+		g.Go(func() error { followLoad(ctx, a.log); return nil })
+	}
 	if a.opts.Demo {
 		g.Go(func() error {
 			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {

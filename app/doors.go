@@ -146,6 +146,8 @@ type doorSession struct {
 func (s doorSession) Offer(m *hub.Message) { s.hear(m.Wire, m.Publication) }
 
 // OfferGap implements hub.Subscriber. Pub/Sub of Redis has no word for a gap, and promises nothing that it would break.
+func (doorSession) Flush() {}
+
 func (doorSession) OfferGap(string, realtime.Gap) {}
 
 // doorListening is one subscription in the hub.

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"kentongan/internal/answer"
 	"kentongan/realtime"
+	"kentongan/realtime/protocol"
 )
 
 var errNoSecret = errors.New("a session secret is needed")
@@ -23,6 +25,7 @@ func (r *readiness) drain() { r.draining.Store(true) }
 type check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
+	Weak   bool   `json:"weak,omitempty"` // it works, and a person should change it
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -46,12 +49,35 @@ func (a *App) checks() (checks []check, ok bool) {
 		add("intake of PUBLISH", a.pubsub.Ready(), "node "+a.pubsub.Node()+": "+a.pubsub.Role())
 		add("intake of the durable stream", a.stream.Ready())
 	}
+	for _, w := range a.engine.weak() {
+		checks = append(checks, check{Name: "redis setting " + w.Name, OK: true, Weak: true, Detail: w.Text})
+	}
 	err = nil
 	if a.ready.draining.Load() {
 		err = errors.New("this server is stopping")
 	}
 	add("serving", err)
 	return checks, ok
+}
+
+// fault is why the clients of this node may be seeing what is old; the gateway asks for it all the time.
+func (a *App) fault() (reason protocol.StaleReason, since time.Time) {
+	heard := func() (at time.Time) {
+		if b, can := a.engine.broker.(interface{ Heard() time.Time }); can {
+			at = b.Heard()
+		}
+		return at
+	}
+	if health, can := a.engine.broker.(realtime.Health); can && health.Ready() != nil {
+		return protocol.StaleEngine, heard()
+	}
+	if b, can := a.engine.broker.(interface{ CatchingUp() bool }); can && b.CatchingUp() {
+		return protocol.StaleEngine, heard()
+	}
+	if a.pubsub != nil && a.pubsub.Ready() != nil {
+		return protocol.StaleIntake, time.Time{}
+	}
+	return "", time.Time{}
 }
 
 // serveHealth says that the process answers. It depends on nothing, so that a broken Redis does not make an orchestrator kill

@@ -70,8 +70,12 @@ var (
 	descHalfOpen     = desc("half_open_closed_total", "Clients closed because they gave no sign of life.")
 	descViolations   = desc("violations_closed_total", "Clients closed because they broke the protocol or a limit.")
 	descGaps         = desc("gaps_told_total", "Gaps told to connected clients.")
+	descStale        = desc("stale", "1 while clients are told that what they see may be old.")
+	descStaleTold    = desc("stale_told_total", "Clients told that what they see may be old, or that it is fresh again.")
 	descReplayed     = desc("replayed_total", "Publications sent out of history.")
 	descResumes      = desc("resumes_total", "Channels that clients resumed.", "outcome")
+	descBareResumes  = desc("bare_resumes_total", "Bare clients that were known again, by how they went on.", "outcome")
+	descDevicesLost  = desc("bare_forgotten_total", "Bare clients that came back and were not remembered: they are told gaps.")
 	descTenants      = desc("tenants_followed", "Tenants that this node follows.")
 	descSubs         = desc("subscriptions", "Subscriptions on this node.")
 	descQueue        = desc("hub_queue", "Publications that wait for a shard of the hub.")
@@ -102,6 +106,7 @@ var (
 	descReconnects   = desc("engine_reconnects_total", "Reconnects of the subscribing connection.")
 	descEvicted      = desc("engine_evicted_total", "Publications that left the history early, for want of memory.")
 	descHistoryBytes = desc("engine_history_bytes", "Bytes of history in memory.")
+	descWeaknesses   = desc("engine_weaknesses", "Settings of Redis by which it can lose what it was given.")
 	descEngineQueue  = desc("engine_queue", "Publications that wait to be sent to the engine.")
 	descRoundTrip    = desc("engine_round_trip_seconds", "Round trip of the last ping to the engine.")
 )
@@ -161,9 +166,18 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 	counter(descHalfOpen, st.HalfOpen)
 	counter(descViolations, st.Violations)
 	counter(descGaps, st.Gaps)
+	stale := 0.0
+	if st.Stale {
+		stale = 1
+	}
+	gauge(descStale, stale)
+	counter(descStaleTold, st.StaleTold)
 	counter(descReplayed, st.Replayed)
 	counter(descResumes, st.Recovered, "recovered")
 	counter(descResumes, st.Unrecovered, "gap")
+	counter(descBareResumes, st.BareRecovered, "recovered")
+	counter(descBareResumes, st.BareGaps, "gap")
+	counter(descDevicesLost, st.DevicesUnknown)
 	h := m.app.hub.Stats()
 	gauge(descTenants, float64(h.Tenants))
 	gauge(descSubs, float64(h.Subscriptions))
@@ -218,6 +232,7 @@ func (m *metrics) collectEngine(counter counterFunc, gauge gaugeFunc) {
 	counter(descReconnects, st.reconnects)
 	counter(descEvicted, st.evicted)
 	gauge(descHistoryBytes, float64(st.historyBytes))
+	gauge(descWeaknesses, float64(st.weaknesses))
 	gauge(descEngineQueue, float64(st.queued))
 	gauge(descRoundTrip, st.roundTrip.Seconds())
 }

@@ -23,6 +23,7 @@ type engine struct {
 	broker   realtime.Broker
 	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
+	devices  realtime.Devices
 	tickets  auth.TicketStore // nil: those of the authenticator, in this process
 
 	// announce takes a revocation to all nodes; nil: there is only this one.
@@ -32,12 +33,13 @@ type engine struct {
 	ledger stamping.Ledger // who stamps that; nil with the memory engine
 	stream *redis.Stream   // where the app appends; nil with the memory engine
 	stats  func() engineStats
+	weak   func() []redis.Weakness // ways in which the engine can lose what it was given
 }
 
 // engineStats are the figures of an engine for metrics; what an engine does not know is zero.
 type engineStats struct {
 	published, duplicates, refused, delivered, repaired, gaps, reconnects, evicted uint64
-	queued, channels, historyBytes                                                 int64
+	queued, channels, historyBytes, weaknesses                                     int64
 	roundTrip                                                                      time.Duration
 }
 
@@ -56,22 +58,21 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, stats: func() engineStats {
+	return engine{name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{}, stats: func() engineStats {
 		st := broker.Stats()
 		return engineStats{
 			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
 			channels: st.Channels, historyBytes: st.HistoryBytes,
 		}
-	}}, nil
+	}, weak: func() []redis.Weakness { return nil }}, nil
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
-	opts := redis.Options{
-		Address: cfg.Redis.Address, Username: cfg.Redis.Username, Password: string(cfg.Redis.Password), DB: cfg.Redis.DB,
-		Names: names, MaxDataBytes: cfg.Limits.PublishBytes, OnRevocation: onRevocation, Log: log,
-	}
-	if cfg.Redis.TLS {
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	opts := redisOptions(cfg)
+	opts.Names, opts.MaxDataBytes, opts.OnRevocation, opts.Log = names, cfg.Limits.PublishBytes, onRevocation, log
+	var err error
+	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
 	broker, err := redis.New(opts)
 	if err != nil {
@@ -87,15 +88,36 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 	}
 	return engine{
 		name: "redis", broker: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
-		announce: broker.AnnounceRevocation, source: source, ledger: broker.Ledger(),
+		devices:  broker.Devices(),
+		announce: broker.AnnounceRevocation, source: source, ledger: broker.Ledger(), weak: broker.Weaknesses,
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{
 				published: st.Published, duplicates: st.Duplicates, refused: st.Refused, delivered: st.Delivered,
 				repaired: st.Repaired, gaps: st.Gaps, reconnects: st.Reconnects, queued: int64(st.Queued), roundTrip: st.RoundTrip,
+				weaknesses: int64(len(broker.Weaknesses())),
 			}
 		},
 	}, nil
+}
+
+// redisOptions says where Redis is and how to sign in.
+func redisOptions(cfg config.Config) redis.Options {
+	r, s := cfg.Redis, cfg.Sentinels
+	opts := redis.Options{
+		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,
+		Sentinels: s.Addresses, SentinelName: s.Name, SentinelUsername: s.Username, SentinelPassword: string(s.Password),
+	}
+	if len(s.Addresses) > 0 {
+		opts.Network, opts.Address = "tcp", ""
+	}
+	if r.TLS {
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if s.TLS {
+		opts.SentinelTLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return opts
 }
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.

@@ -190,6 +190,15 @@ func (a *Authenticator) Admit(ctx context.Context, r *http.Request) (*Identity, 
 	return id, nil
 }
 
+// MayWait reports whether Authenticate may have to wait over r: for the store of tickets, or for public keys.
+func (a *Authenticator) MayWait(r *http.Request) bool {
+	if a.jwks != nil && len(r.Header["Authorization"]) > 0 {
+		return true
+	}
+	ticket, _, err := a.fromQuery(r)
+	return err == nil && ticket != ""
+}
+
 // fromQuery returns the ticket and the socket token in the address of r. Tickets are for what a page cannot give a header to,
 // WebSocket and EventSource, and both are GET. Any other token in an address would end in logs, in the browser's history and
 // in Referer headers, so it is an error even beside a good credential: whoever sends it should learn of it.

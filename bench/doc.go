@@ -13,6 +13,6 @@
 // It ends with 1 if a message was lost, doubled or misdirected, by the floor or by the server, and with 2 if it could not
 // measure. It needs Linux, and redis-server for the scenes with Redis.
 //
-// The rooms: drive is the crowd, publish sends, floor is the floor, process reads costs, mark and latency are what they
+// The rooms: drive is the crowd, publish sends, floor is the floor, mark and latency are what they
 // share. scenes.go lists what is measured; a new scene is a new line there.
 package main

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"kentongan/auth"
-	"kentongan/bench/process"
 	"kentongan/bench/publish"
+	"kentongan/internal/process"
 )
 
 // Credentials of a server that lives for one round on loopback.
@@ -87,7 +86,8 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 // published to through its Redis door, as an app without Redis would, or over HTTP.
 func serverProgram(path, dir string, settings []string, http bool) program {
 	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
-		address, admin, door := freeAddress(), freeAddress(), freeAddress()
+		free := process.FreeAddresses(3)
+		address, admin, door := free[0], free[1], free[2]
 		cmd := exec.Command(path, "serve") //nolint:noctx // the server that we have built; running.stop ends it
 		cmd.Dir = dir
 		// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
@@ -167,7 +167,7 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	if err != nil {
 		return nil, "", errors.New("redis-server is not installed: install it, or measure with --engine memory")
 	}
-	address := freeAddress()
+	address := process.FreeAddresses(1)[0]
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, "", fmt.Errorf("start redis: %w", err)
@@ -191,18 +191,4 @@ func startRedis(ctx context.Context, dir string) (*process.Child, string, error)
 	}
 	child.Stop(0)
 	return nil, "", fmt.Errorf("start redis: %w", child.Err())
-}
-
-// freeAddress returns a loopback address that was free a moment ago. Its port lies below those that Linux gives to clients,
-// or a crowd of screens might take it.
-func freeAddress() string {
-	for {
-		address := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000)) //nolint:gosec // no secret
-		listener, err := net.Listen("tcp", address)                      //nolint:noctx // loopback, closed at once
-		if err != nil {
-			continue
-		}
-		_ = listener.Close()
-		return address
-	}
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"kentongan/bench/drive"
-	"kentongan/bench/process"
 	"kentongan/bench/publish"
+	"kentongan/internal/process"
 )
 
 // lab is what all rounds share. It is for one goroutine.

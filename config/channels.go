@@ -37,6 +37,7 @@ type filePattern struct {
 	spelling string
 	size     *int           // nil: as history.size
 	age      *time.Duration // nil: as history.age
+	snapshot string         // where the key of its snapshot stands; "": none
 	where    string         // for problems
 }
 
@@ -61,6 +62,9 @@ func (patternList) show(d *draft) []string {
 		kept := "keeps none"
 		if p.Retention.Size > 0 {
 			kept = fmt.Sprintf("keeps %d for %s", p.Retention.Size, short(p.Retention.Age))
+		}
+		if p.SnapshotKey != "" {
+			kept += ", and the newest of each " + p.SnapshotKey
 		}
 		lines = append(lines, p.Spelling+" "+kept)
 	}
@@ -93,11 +97,13 @@ func (f *file) pattern(key string, n *yaml.Node) (filePattern, bool) {
 			p.spelling, _ = f.scalar(v, key+".spelling")
 		case "history":
 			f.patternHistory(&p, key+".history", v)
+		case "snapshot":
+			p.snapshot, _ = f.scalar(v, key+".snapshot")
 		default:
 			return false
 		}
 		return true
-	}, "spelling", "history")
+	}, "spelling", "history", "snapshot")
 	if ok && p.spelling == "" {
 		f.problem(n, key, "has no spelling")
 		ok = false
@@ -141,7 +147,9 @@ func (l *loader) joinPatterns() {
 	if l.d.extend {
 		patterns = realtime.DefaultPatterns()
 		for i := range patterns {
-			patterns[i].Retention = l.d.history.retention()
+			if patterns[i].Retention = l.d.history.retention(); l.d.history.size == 0 {
+				patterns[i].SnapshotKey = ""
+			}
 		}
 	} else if len(l.d.patterns) == 0 {
 		l.problems.add(l.sources["channels.extend"].where("channels.extend"), "is off and channels.patterns is empty: no name "+
@@ -156,7 +164,7 @@ func (l *loader) joinPatterns() {
 		if p.age != nil {
 			h.age = *p.age
 		}
-		next := realtime.Pattern{Spelling: p.spelling, Retention: h.retention()}
+		next := realtime.Pattern{Spelling: p.spelling, Retention: h.retention(), SnapshotKey: p.snapshot}
 		if i := indexOf(patterns, p.spelling); i >= 0 && !fromFile[p.spelling] {
 			patterns[i] = next
 			fromFile[p.spelling] = true

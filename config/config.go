@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Server      Server
 	Redis       Redis
+	Sentinels   Sentinels
 	Auth        Auth
 	Connections Connections
 	Limits      Limits
@@ -38,8 +39,8 @@ type Server struct {
 
 // Redis says how the app's Redis is reached.
 type Redis struct {
-	Network  string // "tcp" or "unix"
-	Address  string // host:port, or the path of a socket; empty: the memory engine
+	Network  string // "tcp", "unix" or "sentinel"
+	Address  string // host:port, the path of a socket, or the name at the sentinels; empty: the memory engine
 	TLS      bool
 	Username string
 	Password Secret
@@ -48,6 +49,15 @@ type Redis struct {
 
 // Enabled reports whether the redis engine is wanted.
 func (r Redis) Enabled() bool { return r.Address != "" }
+
+// Sentinels say where the primary is. Without Addresses there are none.
+type Sentinels struct {
+	Addresses []string // host:port
+	Name      string   // of the primary
+	Username  string
+	Password  Secret
+	TLS       bool
+}
 
 // Auth says which credentials are accepted.
 type Auth struct {
@@ -85,9 +95,11 @@ type APIKey struct {
 
 // Connections says how open connections are treated.
 type Connections struct {
+	Sockets          Sockets
 	PingInterval     time.Duration // a peer that leaves two of them unanswered is gone
 	Deflate          bool          // agree to permessage-deflate
 	DeflateThreshold int           // bytes; a shorter publication is sent as it is
+	BareResume       bool          // remember what bare clients have, by a cookie
 }
 
 // Limits bound what one client, one publisher and all together may take.
@@ -112,6 +124,16 @@ type Log struct {
 	Level  slog.Level
 	Format LogFormat
 }
+
+// Sockets says what moves the bytes of connections.
+type Sockets string
+
+// The ways to move bytes.
+const (
+	SocketsAuto     Sockets = "auto"     // epoll where it can be, portable elsewhere
+	SocketsEpoll    Sockets = "epoll"    // refuses to start where it cannot be
+	SocketsPortable Sockets = "portable" // a goroutine for each connection
+)
 
 // LogFormat is how a line of the log is written.
 type LogFormat string

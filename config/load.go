@@ -263,6 +263,9 @@ func (l *loader) joinListeners() {
 	case s.TLSCert == "" && s.TLSKey != "":
 		l.problems.add(where("server.tls_key"), "is set without KENTONGAN_TLS_CERT: TLS needs both")
 	}
+	if s.TLSCert != "" && l.d.Connections.Sockets == SocketsEpoll {
+		l.problems.add(where("connections.sockets"), "contradicts %s: epoll serves plain TCP only; write auto", where("server.tls_cert"))
+	}
 	if s.RedisDoor != "" && !l.sources["auth.api_keys"].given() {
 		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of "+
 			"them as the password")

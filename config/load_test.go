@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 		{"redis", c.Redis.Enabled(), false},
 		{"ping interval", c.Connections.PingInterval, 25 * time.Second},
 		{"deflate", c.Connections.Deflate, true},
+		{"bare resume", c.Connections.BareResume, true},
 		{"backlog", c.Limits.BacklogBytes, 1 << 20},
 		{"message", c.Limits.MessageBytes, 64 << 10},
 		{"publish", c.Limits.PublishBytes, 1 << 20},
@@ -175,6 +176,15 @@ func TestMistakes(t *testing.T) {
 		{"RedisWithoutHost", "REDIS_PORT=6380", "", "REDIS_PORT: is set without REDIS_HOST or REDIS_URL: set one of them, or " +
 			"unset this to use the memory engine"},
 		{"RedisHostIsURL", "REDIS_HOST=redis://:word@h", "", "REDIS_HOST: is a URL; put it into REDIS_URL, or write the host alone"},
+		{"SentinelIsURL", "REDIS_SENTINELS=redis://:word@h", "", "REDIS_SENTINELS: has a URL in it; write host:port alone, and the " +
+			"password into REDIS_SENTINEL_PASSWORD"},
+		{"SentinelPort", "REDIS_SENTINELS=h:0", "", `REDIS_SENTINELS: "h:0" has a bad port; write a number from 1 to 65535 after the host`},
+		{"SentinelNameAlone", "REDIS_HOST=h REDIS_SENTINEL_NAME=n", "", "REDIS_SENTINEL_NAME: is set without REDIS_SENTINELS: list them " +
+			"there, or unset this"},
+		{"SentinelAndSocket", "REDIS_URL=unix:///run/r.sock REDIS_SENTINELS=h", "", "REDIS_URL: is a socket of this machine, and " +
+			"REDIS_SENTINELS asks for the primary elsewhere: unset one of them"},
+		{"SentinelAndPasswordTwice", "REDIS_URL=redis://:a@h REDIS_PASSWORD=b REDIS_SENTINELS=h", "", "REDIS_PASSWORD: says something else " +
+			"than REDIS_URL: make both equal, or unset one"},
 		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
 		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as " +
 			"server.listen: give each its own"},
@@ -312,6 +322,34 @@ func TestRedis(t *testing.T) {
 		if got := mustLoad(t, "", strings.Fields(one.env)...).Redis; got != one.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", one.env, got, one.want)
 		}
+	}
+}
+
+func TestSentinels(t *testing.T) {
+	for _, one := range []struct {
+		env   string
+		redis config.Redis
+		want  config.Sentinels
+	}{
+		{"REDIS_URL=redis://h", config.Redis{Network: "tcp", Address: "h:6379"}, config.Sentinels{}},
+		{"REDIS_SENTINELS=A,b:1,[::1],[::1]:2,a:26379", config.Redis{Network: "sentinel", Address: "mymaster"},
+			config.Sentinels{Addresses: []string{"a:26379", "b:1", "[::1]:26379", "[::1]:2"}, Name: "mymaster"}},
+		{"REDIS_SENTINELS=a REDIS_SENTINEL_NAME=n REDIS_SENTINEL_USERNAME=su REDIS_SENTINEL_PASSWORD=sp REDIS_SENTINEL_TLS=on " +
+			"REDIS_HOST=old REDIS_PORT=7 REDIS_PASSWORD=p REDIS_USERNAME=u REDIS_DB=3",
+			config.Redis{Network: "sentinel", Address: "n", Username: "u", Password: "p", DB: 3},
+			config.Sentinels{Addresses: []string{"a:26379"}, Name: "n", Username: "su", Password: "sp", TLS: true}},
+		{"REDIS_SENTINELS=a REDIS_URL=rediss://u:p@old:7/3 REDIS_HOST=other REDIS_PASSWORD=p",
+			config.Redis{Network: "sentinel", Address: "mymaster", TLS: true, Username: "u", Password: "p", DB: 3},
+			config.Sentinels{Addresses: []string{"a:26379"}, Name: "mymaster"}},
+	} {
+		c := mustLoad(t, "", strings.Fields(one.env)...)
+		if c.Redis != one.redis || !reflect.DeepEqual(c.Sentinels, one.want) {
+			t.Errorf("%s:\ngot  %+v %+v\nwant %+v %+v", one.env, c.Redis, c.Sentinels, one.redis, one.want)
+		}
+	}
+	c := mustLoad(t, "redis:\n  sentinels: [a, b]\n  password: word\n")
+	if got, want := c.Engine(), "redis at redis+sentinel://mymaster/0, password set (4 bytes), by the sentinels a:26379, b:26379"; got != want {
+		t.Errorf("the engine is %q, want %q", got, want)
 	}
 }
 

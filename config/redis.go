@@ -17,6 +17,8 @@ type redisParts struct {
 	username string
 	password Secret
 	db       int
+
+	sentinels Sentinels
 }
 
 // redisURL is a REDIS_URL that was read.
@@ -28,9 +30,11 @@ type redisURL struct {
 func redisSection() section {
 	return section{
 		title: "Redis",
-		intro: "With `REDIS_URL` or `REDIS_HOST` the redis engine runs, without both the memory engine. " +
-			"If both are set they must say the same: the app may read one of them and this server the other.",
-		settings: []setting{
+		intro: "With `REDIS_URL`, `REDIS_HOST` or `REDIS_SENTINELS` the redis engine runs, without them the memory engine. " +
+			"If the first two are both set they must say the same: the app may read one of them and this server the other. " +
+			"With `REDIS_SENTINELS` the primary is asked for there; of `REDIS_URL` the user, the password, the database and TLS " +
+			"still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
+		settings: append([]setting{
 			{ //nolint:gosec // an example
 				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`",
 				example: "rediss://app:password@redis.example.id:6380/1",
@@ -55,15 +59,65 @@ func redisSection() section {
 			{
 				key: "redis.password", env: []string{"REDIS_PASSWORD"}, unset: "no password", example: "a-password",
 				meaning: "Password, verbatim.",
-				kind:    password{},
+				kind:    password{func(d *draft) *Secret { return &d.redis.password }},
 			},
 			{
 				key: "redis.db", env: []string{"REDIS_DB"}, def: "0", example: "1",
 				meaning: "Number of the database. Pub/Sub goes over all of them; history and presence stay in this one.",
 				kind:    count{func(d *draft) *int { return &d.redis.db }, 0, maxRedisDB},
 			},
+		}, sentinelSettings()...),
+	}
+}
+
+func sentinelSettings() []setting {
+	return []setting{
+		{
+			key: "redis.sentinels", env: []string{"REDIS_SENTINELS"}, unset: "no Sentinel",
+			example: "sentinel-1:26379,sentinel-2,sentinel-3",
+			meaning: "Sentinels that know the primary, all of them. The port is 26379 where none is written.",
+			kind:    texts{func(d *draft) *[]string { return &d.redis.sentinels.Addresses }, "`host[:port]`", checkSentinel},
+		},
+		{
+			key: "redis.sentinel_name", env: []string{"REDIS_SENTINEL_NAME"}, def: "mymaster", example: "kitchens",
+			meaning: "Name of the primary at the sentinels.",
+			kind:    text{func(d *draft) *string { return &d.redis.sentinels.Name }, "text", checkLine},
+		},
+		{
+			key: "redis.sentinel_username", env: []string{"REDIS_SENTINEL_USERNAME"}, unset: "the default user", example: "kentongan",
+			meaning: "User of the sentinels' own access control list.",
+			kind:    text{func(d *draft) *string { return &d.redis.sentinels.Username }, "text", checkLine},
+		},
+		{
+			key: "redis.sentinel_password", env: []string{"REDIS_SENTINEL_PASSWORD"}, unset: "no password", example: "a-password",
+			meaning: "Password of the sentinels themselves, verbatim.",
+			kind:    password{func(d *draft) *Secret { return &d.redis.sentinels.Password }},
+		},
+		{
+			key: "redis.sentinel_tls", env: []string{"REDIS_SENTINEL_TLS"}, def: "off", example: "on",
+			meaning: "Speak TLS with the sentinels. With the primary it is `rediss://` in `REDIS_URL` that asks for TLS.",
+			kind:    toggle{func(d *draft) *bool { return &d.redis.sentinels.TLS }},
 		},
 	}
+}
+
+// checkSentinel accepts host or host:port, and writes the usual port where none is.
+func checkSentinel(s string) (string, error) {
+	if strings.Contains(s, "://") || strings.ContainsAny(s, "@/") {
+		return "", errors.New("has a URL in it; write host:port alone, and the password into REDIS_SENTINEL_PASSWORD")
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.Trim(s, "[]"), "26379"
+	}
+	if !isHost(host) {
+		return "", fmt.Errorf("%s has no valid host; write host or host:port", quote(s))
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("%s has a bad port; write a number from 1 to 65535 after the host", quote(s))
+	}
+	return net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)), nil
 }
 
 // maxRedisDB is far above the 16 databases that Redis has by default.
@@ -83,25 +137,25 @@ func checkRedisHost(s string) (string, error) {
 }
 
 // password is a secret that somebody else chose: it may be short.
-type password struct{}
+type password struct{ at func(*draft) *Secret }
 
 func (password) takes() string { return "secret" }
 func (password) masked()       {}
 
-func (password) set(d *draft, items []string) error {
+func (k password) set(d *draft, items []string) error {
 	s, err := one(items)
 	if err != nil {
 		return err
 	}
-	d.redis.password = Secret(s)
+	*k.at(d) = Secret(s)
 	return nil
 }
 
-func (password) show(d *draft) []string {
-	if d.redis.password == "" {
+func (k password) show(d *draft) []string {
+	if *k.at(d) == "" {
 		return nil
 	}
-	return []string{d.redis.password.String()}
+	return []string{k.at(d).String()}
 }
 
 // redisAddress is a REDIS_URL. It is masked, for it may hold a password; none of its errors repeats any part of it, since in a
@@ -141,6 +195,9 @@ func (r Redis) String() string {
 		u = url.URL{Scheme: "unix", Path: r.Address, RawQuery: "db=" + strconv.Itoa(r.DB)}
 	case r.TLS:
 		u.Scheme = "rediss"
+	}
+	if r.Network == "sentinel" {
+		u.Scheme += "+sentinel"
 	}
 	if r.Username != "" {
 		u.User = url.User(r.Username)
@@ -240,37 +297,61 @@ func database(s string) (int, error) {
 func (l *loader) joinRedis() {
 	p := l.d.redis
 	given := func(key string) bool { return l.sources[key].given() }
+	sentinels := len(p.sentinels.Addresses) > 0
+	if !sentinels {
+		l.redisWithout([]string{"redis.sentinel_name", "redis.sentinel_username", "redis.sentinel_password", "redis.sentinel_tls"},
+			"is set without REDIS_SENTINELS: list them there, or unset this")
+	}
 	if !p.url.set {
-		if !given("redis.host") {
-			for _, key := range []string{"redis.port", "redis.username", "redis.password", "redis.db"} {
-				if given(key) {
-					l.problems.add(l.sources[key].where(key), "is set without REDIS_HOST or REDIS_URL: set one of them, or unset this "+
-						"to use the memory engine")
-				}
-			}
+		if !given("redis.host") && !sentinels {
+			l.redisWithout([]string{"redis.port", "redis.username", "redis.password", "redis.db"},
+				"is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine")
 			return
 		}
 		l.d.Redis = Redis{
 			Network: "tcp", Address: net.JoinHostPort(strings.ToLower(p.host), strconv.Itoa(p.port)),
 			Username: p.username, Password: p.password, DB: p.db,
 		}
-		return
+	} else {
+		l.redisAgrees(sentinels)
+		l.d.Redis = p.url.Redis
 	}
+	if sentinels {
+		if l.d.Redis.Network == "unix" {
+			l.problems.add(l.sources["redis.url"].where("redis.url"), "is a socket of this machine, and REDIS_SENTINELS asks for the "+
+				"primary elsewhere: unset one of them")
+		}
+		l.d.Redis.Network, l.d.Redis.Address = "sentinel", p.sentinels.Name
+		l.d.Sentinels = p.sentinels
+	}
+}
+
+// redisWithout reports those of the settings that are given and mean nothing.
+func (l *loader) redisWithout(keys []string, problem string) {
+	for _, key := range keys {
+		if s := l.sources[key]; s.given() {
+			l.problems.add(s.where(key), "%s", problem)
+		}
+	}
+}
+
+// redisAgrees reports what contradicts the URL. With sentinels nobody connects to the host of either.
+func (l *loader) redisAgrees(sentinels bool) {
+	p := l.d.redis
 	host, port, _ := net.SplitHostPort(p.url.Address) // of a socket's path: both empty, so that any host contradicts it
 	for _, c := range []struct {
 		key  string
 		same bool
 	}{
-		{"redis.host", strings.EqualFold(p.host, host)},
-		{"redis.port", strconv.Itoa(p.port) == port},
+		{"redis.host", sentinels || strings.EqualFold(p.host, host)},
+		{"redis.port", sentinels || strconv.Itoa(p.port) == port},
 		{"redis.username", p.username == p.url.Username},
 		{"redis.password", p.password == p.url.Password},
 		{"redis.db", p.db == p.url.DB},
 	} {
-		if given(c.key) && !c.same {
+		if l.sources[c.key].given() && !c.same {
 			l.problems.add(l.sources[c.key].where(c.key), "says something else than %s: make both equal, or unset one",
 				l.sources["redis.url"].where("redis.url"))
 		}
 	}
-	l.d.Redis = p.url.Redis
 }

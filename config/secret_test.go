@@ -29,7 +29,7 @@ func TestNoSecretIsSeen(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := config.Input{Serve: rapid.Bool().Draw(t, "serve")}
 		for _, name := range []string{"AUTH_SECRET", "NEXTAUTH_SECRET", "AUTH_SECRET_2", "KENTONGAN_JWT_SECRET", "KENTONGAN_API_KEYS", "KENTONGAN_SOCKET_TOKEN_SECRET",
-			"REDIS_URL", "REDIS_PASSWORD"} {
+			"REDIS_URL", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"} {
 			if !rapid.Bool().Draw(t, name) {
 				continue
 			}
@@ -43,7 +43,7 @@ func TestNoSecretIsSeen(t *testing.T) {
 			}
 			in.Environ = append(in.Environ, name+"="+value)
 		}
-		for _, name := range []string{"REDIS_HOST", "KENTONGAN_ALLOWED_ORIGINS", "KENTONGAN_PUBLIC_URL", "KENTONGAN_JWKS_URL"} {
+		for _, name := range []string{"REDIS_HOST", "REDIS_SENTINELS", "KENTONGAN_ALLOWED_ORIGINS", "KENTONGAN_PUBLIC_URL", "KENTONGAN_JWKS_URL"} {
 			if rapid.Bool().Draw(t, name) {
 				// Here the mark stands where URLs have a password; a comma or a space would begin another origin.
 				word := strings.NewReplacer(",", "", " ", "").Replace(words(t, "word"))
@@ -66,7 +66,7 @@ func TestNoSecretIsSeen(t *testing.T) {
 				t.Fatal(err)
 			}
 			fmt.Fprintf(&out, "%v %+v %#v %q %x", c.Auth, c.Auth, c.Redis.Password, c.Auth.SessionSecrets, c.Redis.Password)
-			slog.New(slog.NewJSONHandler(&out, nil)).Info("settings", "auth", c.Auth, "redis", c.Redis, "password", c.Redis.Password)
+			slog.New(slog.NewJSONHandler(&out, nil)).Info("settings", "auth", c.Auth, "redis", c.Redis, "sentinels", c.Sentinels, "password", c.Redis.Password)
 			if err := json.NewEncoder(&out).Encode(c.Auth); err != nil {
 				t.Fatal(err)
 			}

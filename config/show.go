@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 )
@@ -34,6 +35,7 @@ func (l *loader) found() []effective {
 func (c Config) Show(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(tw, "# engine: %s\n", c.Engine()) // a tabwriter keeps its first error for Flush
+	_, _ = fmt.Fprintf(tw, "# sockets: %s\n", c.SocketsInUse())
 	section := ""
 	for _, e := range c.effective {
 		if e.section != section {
@@ -72,9 +74,26 @@ func absent(e effective) string {
 // Engine names the engine that this configuration asks for, with its address, for people.
 func (c Config) Engine() string {
 	if c.Redis.Enabled() {
-		return "redis at " + c.Redis.String()
+		at := "redis at " + c.Redis.String()
+		if len(c.Sentinels.Addresses) > 0 {
+			at += ", by the sentinels " + strings.Join(c.Sentinels.Addresses, ", ")
+		}
+		return at
 	}
 	return "memory"
+}
+
+// SocketsInUse says what moves the bytes of connections, and why, for people.
+func (c Config) SocketsInUse() string {
+	switch {
+	case c.Connections.Sockets == SocketsPortable:
+		return "portable, as set"
+	case c.Server.TLSCert != "":
+		return "portable, because TLS is served here"
+	case runtime.GOOS != "linux":
+		return "portable, because " + runtime.GOOS + " has no epoll"
+	}
+	return "epoll, because Linux has it and connections are plain TCP"
 }
 
 // IsSet reports whether the setting called key got its value from the environment or the file. It is for callers whose own

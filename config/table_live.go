@@ -11,6 +11,12 @@ func connectionSection() section {
 		intro: "How open WebSocket and SSE connections are treated.",
 		settings: []setting{
 			{
+				key: "connections.sockets", env: []string{"KENTONGAN_SOCKETS"}, def: "auto", example: "portable",
+				meaning: "What moves the bytes of connections. `epoll`: a few loops serve them all; Linux, without TLS. `portable`: a " +
+					"goroutine for each. `auto`: `epoll` where it can be.",
+				kind: text{func(d *draft) *string { return (*string)(&d.Connections.Sockets) }, "`auto`, `epoll` or `portable`", checkSockets},
+			},
+			{
 				key: "connections.ping_interval", env: []string{"KENTONGAN_PING_INTERVAL"}, def: "25s", example: "15s",
 				meaning: "How often a quiet connection gets a sign of life. Two without an answer, and it is closed. " +
 					"Shorter than the idle timeout of every proxy on the way (often 60s, some mobile networks 30s).",
@@ -20,6 +26,12 @@ func connectionSection() section {
 				key: "connections.deflate", env: []string{"KENTONGAN_DEFLATE"}, def: "on", example: "off",
 				meaning: "Compress for clients that offer permessage-deflate: once for each publication, not once for each reader.",
 				kind:    toggle{func(d *draft) *bool { return &d.Connections.Deflate }},
+			},
+			{
+				key: "connections.bare_resume", env: []string{"KENTONGAN_BARE_RESUME"}, def: "on", example: "off",
+				meaning: "Pages with nothing but `new WebSocket` are sent what they missed while their line was down. The browser gets a " +
+					"cookie for it, `kentongan_device`, a random number. `off`: neither.",
+				kind: toggle{func(d *draft) *bool { return &d.Connections.BareResume }},
 			},
 			{
 				key: "connections.deflate_threshold", env: []string{"KENTONGAN_DEFLATE_THRESHOLD"}, def: "512", example: "1KiB",
@@ -96,7 +108,9 @@ func channelSection() section {
 				key: "channels.patterns", unset: "the default patterns alone", example: "orders:{tenant}:*",
 				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for " +
 					"one free segment. " +
-					"Each is a spelling, or a map of `spelling`, `history.size` and `history.age`.",
+					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the member by " +
+					"which clients that were away for long get the newest of each, such as `productionId` (which " +
+					"`production:updates:{tenant}` has), or `data.id`.",
 				kind: patternList{},
 			},
 			{

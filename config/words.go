@@ -54,6 +54,15 @@ func checkFile(s string) (string, error) {
 	return s, nil
 }
 
+// checkSockets accepts a Sockets.
+func checkSockets(s string) (string, error) {
+	switch v := Sockets(strings.ToLower(s)); v {
+	case SocketsAuto, SocketsEpoll, SocketsPortable:
+		return string(v), nil
+	}
+	return "", fmt.Errorf("%s is none of auto, epoll and portable", quote(s))
+}
+
 // checkFormat accepts a LogFormat.
 func checkFormat(s string) (string, error) {
 	switch f := LogFormat(strings.ToLower(s)); f {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -43,14 +43,20 @@ func appHost(t testing.TB, addr string) string {
 type line struct {
 	Addr string
 
-	t      testing.TB
-	l      net.Listener
-	target string
-	wg     sync.WaitGroup
+	t  testing.TB
+	l  net.Listener
+	wg sync.WaitGroup
 
-	mu    sync.Mutex
-	down  bool
-	conns map[net.Conn]bool
+	mu     sync.Mutex
+	target string
+	down   bool
+	calls  map[*call]bool
+}
+
+// call is one connection through a line.
+type call struct {
+	in, out net.Conn
+	dead    atomic.Bool // swallows everything, and tells nobody
 }
 
 // newLine starts a line to target, host:port.
@@ -60,7 +66,7 @@ func newLine(t testing.TB, target string) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &line{Addr: l.Addr().String(), t: t, l: l, target: target, conns: map[net.Conn]bool{}}
+	n := &line{Addr: l.Addr().String(), t: t, l: l, target: target, calls: map[*call]bool{}}
 	n.wg.Go(n.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -76,39 +82,54 @@ func (n *line) accept() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", n.target)
-		if err != nil || !n.add(in, out) {
+		c := n.connect(in)
+		if c == nil {
 			_ = in.Close()
-			if err == nil {
-				_ = out.Close()
-			}
 			continue
 		}
-		n.wg.Go(func() { n.pump(in, out) })
-		n.wg.Go(func() { n.pump(out, in) })
+		n.wg.Go(func() { n.pump(c, in, c.out) })
+		n.wg.Go(func() { n.pump(c, c.out, in) })
 	}
 }
 
-// add reports whether the line is up, and keeps the two ends for Cut.
-func (n *line) add(in, out net.Conn) bool {
+// connect returns nil if the line is down, or its other end does not answer.
+func (n *line) connect(in net.Conn) *call {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.down {
-		return false
+		return nil
 	}
-	n.conns[in], n.conns[out] = true, true
-	return true
+	out, err := net.Dial("tcp", n.target)
+	if err != nil {
+		return nil
+	}
+	c := &call{in: in, out: out}
+	n.calls[c] = true
+	return c
 }
 
-// pump copies from one end to the other until one of them ends, and closes both.
-func (n *line) pump(from, to net.Conn) {
-	_, _ = io.Copy(to, from)
-	for _, c := range []net.Conn{from, to} {
-		_ = c.Close()
+// pump copies from one end to the other until one of them ends, and closes both. Of a dead call it closes only the end that it reads
+// from.
+func (n *line) pump(c *call, from, to net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		m, err := from.Read(buf)
+		if m > 0 && !c.dead.Load() {
+			if _, failed := to.Write(buf[:m]); failed != nil {
+				err = failed
+			}
+		}
+		if err != nil {
+			break
+		}
 	}
+	_ = from.Close()
+	if c.dead.Load() {
+		return // Cut, at the latest, closes the other one
+	}
+	_ = to.Close()
 	n.mu.Lock()
-	delete(n.conns, from)
-	delete(n.conns, to)
+	delete(n.calls, c)
 	n.mu.Unlock()
 }
 
@@ -117,12 +138,38 @@ func (n *line) Cut() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down = true
-	for c := range n.conns {
-		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a reset, not a goodbye
-		}
-		_ = c.Close()
+	for c := range n.calls {
+		reset(c.in)
+		reset(c.out)
 	}
+}
+
+// Vanish lets all connections die without a word to the server: what either end sends from now on arrives nowhere.
+func (n *line) Vanish() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.calls {
+		c.dead.Store(true)
+	}
+}
+
+// HangUp resets the client's end of the connections that have vanished, as its system does when nothing is acknowledged any more.
+func (n *line) HangUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.calls {
+		if c.dead.Load() {
+			reset(c.in)
+		}
+	}
+}
+
+// reset closes c without a goodbye.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
 }
 
 // Mend lets connections through again.
@@ -130,4 +177,11 @@ func (n *line) Mend() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down = false
+}
+
+// LeadTo lets new connections end at another host:port.
+func (n *line) LeadTo(target string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.target = target
 }

@@ -63,13 +63,6 @@ func (f *fleet) holder(not *server) (holder *server) {
 	return holder
 }
 
-// kill ends the process at once.
-func (s *server) kill() {
-	s.killed = true
-	_ = s.cmd.Process.Kill()
-	<-s.ended
-}
-
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {

@@ -30,12 +30,12 @@ const patience = 30 * time.Second
 type server struct {
 	Addr string // host:port of the public listener
 
-	t      testing.TB
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	killed bool // by the test
-	mu     sync.Mutex
-	text   bytes.Buffer // all that it wrote
+	t     testing.TB
+	cmd   *exec.Cmd
+	ended chan struct{}
+	dead  bool // killed by the test
+	mu    sync.Mutex
+	text  bytes.Buffer // all that it wrote
 }
 
 // serve starts `kentongan serve` with the session secret, one API key for all kitchens, and env besides ("REDIS_URL=…").
@@ -99,9 +99,22 @@ func (s *server) output() string {
 	return s.text.String()
 }
 
+// kill ends the server at once (SIGKILL), as a crash does.
+func (s *server) kill() {
+	s.dead = true
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
 // stop sends SIGTERM and expects an orderly end: code 0, within the drain time and a margin.
 func (s *server) stop() {
 	s.t.Helper()
+	if s.dead {
+		if s.t.Failed() {
+			s.t.Logf("the server that was killed wrote:\n%s", s.output())
+		}
+		return
+	}
 	select {
 	case <-s.ended:
 	default:
@@ -114,7 +127,7 @@ func (s *server) stop() {
 		<-s.ended
 		s.t.Errorf("the server does not end after SIGTERM")
 	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 && !s.killed {
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		s.t.Errorf("the server ended with %v; want exit code 0", s.cmd.ProcessState)
 	}
 	if s.t.Failed() {

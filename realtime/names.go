@@ -17,6 +17,11 @@ import (
 type Pattern struct {
 	Spelling  string    // "production:updates:{tenant}"
 	Retention Retention // what its channels keep
+
+	// SnapshotKey is where in the data of a publication stands what it is about: "productionId", or "data.id" for a member of a
+	// member. The channels then keep the newest publication of each key, for clients that were away for too long. Empty: they do
+	// not. It needs a Retention, whose Age holds for it as well.
+	SnapshotKey string
 }
 
 // DefaultPatterns are the names that the existing app publishes to. The order is the order in which connection info
@@ -34,6 +39,7 @@ func DefaultPatterns() []Pattern {
 	for i, s := range spellings {
 		patterns[i] = Pattern{Spelling: s, Retention: DefaultRetention}
 	}
+	patterns[0].SnapshotKey = "productionId" // the board of a kitchen is the newest of each production
 	return patterns
 }
 
@@ -55,6 +61,8 @@ type compiled struct {
 	tokens []string
 	global bool
 	varies bool
+
+	snapshotKey []string // the path of Pattern.SnapshotKey; nil: none
 }
 
 // ErrPattern says that a pattern cannot be used; errors that wrap it say why.
@@ -124,6 +132,27 @@ func (n *Names) Retention(ch Channel) Retention {
 		}
 	}
 	return Retention{}
+}
+
+// SnapshotKey returns the key of data by the pattern of ch, see [SnapshotKey]; ok is false if its channels keep no snapshot, or data has
+// no key.
+func (n *Names) SnapshotKey(ch Channel, data []byte) (key string, ok bool) {
+	if path := n.snapshotPath(ch); path != nil {
+		return SnapshotKey(data, path)
+	}
+	return "", false
+}
+
+// KeepsSnapshot reports whether ch keeps the newest publication of each key.
+func (n *Names) KeepsSnapshot(ch Channel) bool { return n.snapshotPath(ch) != nil }
+
+func (n *Names) snapshotPath(ch Channel) []string {
+	for i := range n.patterns {
+		if p := &n.patterns[i]; p.has(ch) {
+			return p.snapshotKey
+		}
+	}
+	return nil
 }
 
 // Of returns the wire names of the channels of t that are known by their spelling alone, in the order of the patterns; those

@@ -23,7 +23,17 @@ func compile(p Pattern) (compiled, error) {
 	if (p.Retention.Size > 0) != (p.Retention.Age > 0) {
 		return bad("history needs both a size and an age, or neither")
 	}
-	c := compiled{Pattern: p, tokens: tokens(p.Spelling)}
+	var snapshotKey []string
+	if p.SnapshotKey != "" {
+		if p.Retention.Size == 0 {
+			return bad("a snapshot needs a history")
+		}
+		var err error
+		if snapshotKey, err = parseKeyPath(p.SnapshotKey); err != nil {
+			return bad("%s", err)
+		}
+	}
+	c := compiled{Pattern: p, snapshotKey: snapshotKey, tokens: tokens(p.Spelling)}
 	c.global = !strings.Contains(p.Spelling, tenantMark)
 	for i, t := range c.tokens {
 		switch t {

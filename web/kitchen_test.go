@@ -96,6 +96,13 @@ func (k *kitchen) publish(t *testing.T, channel string, data any) {
 	}
 }
 
+// tell pushes o on all connections.
+func (k *kitchen) tell(o object) {
+	for _, l := range k.all() {
+		l.send(o)
+	}
+}
+
 // cut ends all connections without a word.
 func (k *kitchen) cut() {
 	for _, l := range k.all() {

@@ -96,6 +96,7 @@ func TestPage(t *testing.T) {
 		"ResumesAfterABreak":                resumesAfterABreak,
 		"TellsOfAGap":                       tellsOfAGap,
 		"ShowsOldDataAsOld":                 showsOldDataAsOld,
+		"ShowsWhatTheServerDoesNotKnow":     showsWhatTheServerDoesNotKnow,
 		"DoesNotComeBackWhenToldSo":         doesNotComeBackWhenToldSo,
 		"SaysHowToSignIn":                   saysHowToSignIn,
 		"SignsOut":                          signsOut,
@@ -213,6 +214,19 @@ func showsOldDataAsOld(t *testing.T, ctx context.Context) {
 	says(t, ctx, "lamp", "Terputus")
 	eventually(t, ctx, `/Terputus – data pukul \d\d\.\d\d/.test(document.getElementById('banner').innerText)`)
 	k.change(func(k *kitchen) { k.refused = 0 })
+	eventually(t, ctx, `!document.body.classList.contains('stale') && document.getElementById('banner').hidden`)
+}
+
+// showsWhatTheServerDoesNotKnow has a server that is well connected, and says that nothing new reaches it.
+func showsWhatTheServerDoesNotKnow(t *testing.T, ctx context.Context) {
+	k := openKitchen(t, "sppg_7", updates)
+	visit(t, ctx, k.URL)
+	eventually(t, ctx, `!document.body.classList.contains('stale')`)
+	k.tell(object{"stale": object{"since": 1767243600123, "reason": "engine"}})
+	eventually(t, ctx, `document.body.classList.contains('stale')`)
+	says(t, ctx, "banner", "Data mungkin tidak terbaru")
+	says(t, ctx, "lamp", "Terhubung")
+	k.tell(object{"fresh": object{"time": 1767243609123}})
 	eventually(t, ctx, `!document.body.classList.contains('stale') && document.getElementById('banner').hidden`)
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"kentongan/bench/latency"
-	"kentongan/bench/process"
+	"kentongan/internal/process"
 )
 
 // Fleet is as many driver processes as a crowd needs. It is for one goroutine at a time.

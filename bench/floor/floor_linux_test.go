@@ -16,8 +16,8 @@ import (
 	"kentongan/bench/drive"
 	"kentongan/bench/floor"
 	"kentongan/bench/mark"
-	"kentongan/bench/process"
 	"kentongan/bench/publish"
+	"kentongan/internal/process"
 	"kentongan/internal/testenv"
 )
 

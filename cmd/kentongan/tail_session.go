@@ -42,6 +42,11 @@ type frame struct {
 		Channel string `json:"channel"`
 		Cause   string `json:"cause"`
 	} `json:"gap"`
+	Stale *struct {
+		Since  int64  `json:"since"`
+		Reason string `json:"reason"`
+	} `json:"stale"`
+	Fresh  *struct{} `json:"fresh"`
 	Goaway *struct {
 		ReconnectInMs int64 `json:"reconnectInMs"`
 	} `json:"goaway"`
@@ -130,6 +135,10 @@ func (s *tailSession) take(ctx context.Context, f frame) error {
 		return s.onHistory(ctx, f)
 	case f.Gap != nil:
 		s.gap(f.Gap.Channel, f.Gap.Cause, f.Gap.position)
+	case f.Stale != nil:
+		s.w.complain("stale: the server knows nothing new since %s (%s)", time.UnixMilli(f.Stale.Since).Format("15:04:05"), f.Stale.Reason)
+	case f.Fresh != nil:
+		s.w.complain("fresh: messages come again as they happen")
 	case f.Goaway != nil:
 		s.goaway = max(time.Millisecond, time.Duration(f.Goaway.ReconnectInMs)*time.Millisecond)
 	case f.Unsubscribed != nil:

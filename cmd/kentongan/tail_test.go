@@ -151,6 +151,19 @@ func TestTail(t *testing.T) {
 			}
 		}
 	})
+	t.Run("TellsThatTheServerIsStale", func(t *testing.T) {
+		_, errs, err := follow(t, t.Context(), tailCommand{Channels: []string{"a:k"}, Since: "e1/2", Limit: 1},
+			func(p *peer) {
+				p.hear(`{"id":1,"subscribe":{"channel":"a:k","since":{"epoch":"e1","offset":2}}}`)
+				p.say(`{"stale":{"since":1767243600123,"reason":"engine"}}`)
+				p.say(`{"fresh":{"time":1767243609123}}`)
+				p.say(`{"message":{"channel":"a:k","epoch":"e1","offset":3,"time":7,"data":3}}`)
+			})
+		stale, fresh := strings.Index(errs, "stale: the server knows nothing new since "), strings.Index(errs, "fresh: ")
+		if err != nil || stale < 0 || fresh < stale || !strings.Contains(errs, "(engine)") {
+			t.Errorf("got %v and\n%s\nwant a line about stale and one about fresh", err, errs)
+		}
+	})
 	t.Run("BeginsAtTheOldest", func(t *testing.T) {
 		out, _, err := follow(t, t.Context(), tailCommand{Channels: []string{"a:k"}, Since: "oldest", Limit: 3},
 			func(p *peer) {

@@ -4,16 +4,15 @@ package testenv
 
 import (
 	"bufio"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"kentongan/internal/process"
 )
 
 // Redis starts a redis-server for this test alone and returns its address, "127.0.0.1:port". It keeps nothing on disk
@@ -27,10 +26,11 @@ func Redis(t testing.TB) string {
 type RedisServer struct {
 	Addr string // "127.0.0.1:port"; stays the same over Restart
 
-	t    testing.TB
-	args []string
-	cmd  *exec.Cmd // nil while it does not run
-	log  *logTail
+	t     testing.TB
+	args  []string
+	ready string    // what it logs once it can be used
+	cmd   *exec.Cmd // nil while it does not run
+	log   *logTail
 }
 
 // StartRedis starts a redis-server with args behind our own ("--appendonly", "yes"), and waits until it accepts
@@ -39,13 +39,16 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
 	path := program(t, "redis-server", "valkey-server")
 	dir := t.TempDir()
-	s := &RedisServer{t: t}
+	s := &RedisServer{t: t, ready: "Ready to accept connections"}
 	t.Cleanup(s.Kill)
 	const attempts = 20 // another process may take the port between our look and the server's bind
 	for range attempts {
-		port := freePort()
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		s.args = append([]string{path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+		s.Addr = process.FreeAddresses(1)[0]
+		_, port, err := net.SplitHostPort(s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.args = append([]string{path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 			"--daemonize", "no", "--loglevel", "notice", "--logfile", "", "--dir", dir}, args...)
 		if s.start() {
 			return s
@@ -69,7 +72,7 @@ func (s *RedisServer) start() bool {
 	}
 	s.log = &logTail{}
 	ready := make(chan bool, 1)
-	go s.log.follow(out, "Ready to accept connections", ready)
+	go s.log.follow(out, s.ready, ready)
 	if !<-ready {
 		_ = cmd.Wait() // it says why in its log
 		return false
@@ -110,20 +113,6 @@ func (s *RedisServer) signal(sig syscall.Signal) {
 	}
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
-	}
-}
-
-// freePort returns a loopback port that was free a moment ago. It lies below the range out of which Linux takes the source
-// ports of connections (from 32768 on), so that the port is not lost to one of them while a server restarts.
-func freePort() int {
-	for {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		return port
 	}
 }
 

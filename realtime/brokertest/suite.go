@@ -43,6 +43,13 @@ func Run(t *testing.T, newEngine func(t *testing.T) Engine) {
 		{"TurnedEpochIsTold", turned},
 		{"TurnedAllIsTold", turnedAll},
 		{"TurnsLoseNothingForWhoFollows", turnedUnderTraffic},
+		{"SnapshotHasTheNewestOfEachKey", snapshotNewest},
+		{"SnapshotOutlivesHistory", snapshotOutlivesHistory},
+		{"SnapshotIsBoundedByAge", snapshotAge},
+		{"SnapshotIsBounded", snapshotBounds},
+		{"SnapshotBeginsAnewInANewEpoch", snapshotTurn},
+		{"SnapshotOfTwoNodes", snapshotNodes},
+		{"SnapshotNeedsAContext", snapshotContext},
 		{"EndedContextIsUnavailable", endedContext},
 		{"RunEndsCleanly", runEnds},
 		{"TwoNodes", twoNodes},
@@ -70,6 +77,8 @@ func testNames(t *testing.T) *realtime.Names {
 		{Spelling: "five:{tenant}", Retention: realtime.Retention{Size: 5, Age: time.Hour}},
 		{Spelling: "short:{tenant}", Retention: realtime.Retention{Size: 100, Age: shortAge}},
 		{Spelling: "none:{tenant}"},
+		{Spelling: "keyed:{tenant}", Retention: keep, SnapshotKey: "data.id"},
+		{Spelling: "keyedshort:{tenant}", Retention: realtime.Retention{Size: 100, Age: shortAge}, SnapshotKey: "id"},
 		{Spelling: "alert", Retention: keep},
 	})
 	if err != nil {

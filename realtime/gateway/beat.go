@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
 )
@@ -14,7 +15,7 @@ var pingFrame = protocol.AppendFrame(nil, protocol.OpPing, nil)
 // onTick is called by the wheel at the time at, and returns when to be called again; zero: never. Both are as gateway.clock.
 func (s *session) onTick(at time.Duration) (due time.Duration) {
 	s.mu.Lock()
-	ends := s.state != open
+	ends := s.state >= closing
 	s.mu.Unlock()
 	if ends {
 		return 0
@@ -56,6 +57,9 @@ func (s *session) interval() time.Duration {
 	if s.dialect == protocol.SSE {
 		return min(s.gw.opts.PingInterval, sseInterval)
 	}
+	if s.proof != nil {
+		return min(s.gw.opts.PingInterval, realtime.DeviceRefresh/2)
+	}
 	return s.gw.opts.PingInterval
 }
 
@@ -68,7 +72,10 @@ func (s *session) beat(now time.Time) {
 	case protocol.SSE:
 		s.send(protocol.AppendChunk(nil, protocol.Heartbeat{Time: now}.Append(protocol.AppendSSEComment(nil, ""), protocol.SSE)))
 	case protocol.Bare:
-		s.send(pingFrame)
+		if !s.ask() {
+			s.send(pingFrame)
+		}
+		s.save(proofSaveEvery)
 	}
 }
 

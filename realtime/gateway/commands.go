@@ -20,8 +20,7 @@ const commandTimeout = 5 * time.Second
 // maxHistory is how many publications one answer holds at most; the client asks on from the last one.
 const maxHistory = 1000
 
-// carryOut does what a client asks for and answers it. It runs on the session's goroutine: a client whose command waits
-// for the engine is not read meanwhile, so it cannot pile up commands.
+// carryOut does what a client asks for and answers it. It may wait for the engine.
 func (s *session) carryOut(c protocol.Command) {
 	ctx, cancel := context.WithTimeout(s.gw.ctx, commandTimeout)
 	defer cancel()
@@ -145,7 +144,7 @@ func (s *session) goLiveNamed(sub *hub.Subscription, w wish, id protocol.ID) {
 		return
 	}
 	r := &replay{s: s, sub: sub, one: w.channel, first: answer, at: protocol.Cursor{w.channel: w.since}}
-	s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+	r.start()
 }
 
 // enter makes a subscription that is not live yet and counts the user as present.
@@ -158,16 +157,27 @@ func (s *session) enter(ctx context.Context, ch realtime.Channel, wire string) (
 			Code: protocol.ErrTooManyChannels, Message: fmt.Sprintf("a connection may follow %d channels at most", s.gw.opts.MaxChannels),
 		}
 	}
-	who := s.who.Load()
 	sub, err := s.gw.hub.Subscribe(ctx, s, ch, s.home)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	s.subs = append(s.subs, subscription{channel: ch, wire: wire, sub: sub})
-	s.mu.Unlock()
-	s.gw.presence.Join(ch, who.Subject)
+	s.follows(ch, wire, sub)
 	return sub, nil
+}
+
+// follows notes a subscription and counts the user as present. If the session has ended meanwhile it takes it back.
+func (s *session) follows(ch realtime.Channel, wire string, sub *hub.Subscription) {
+	s.mu.Lock()
+	ended := s.state == gone
+	if !ended {
+		s.subs = append(s.subs, subscription{channel: ch, wire: wire, sub: sub})
+	}
+	s.mu.Unlock()
+	if ended {
+		s.gw.hub.Unsubscribe(sub)
+		return
+	}
+	s.gw.presence.Join(ch, s.who.Load().Subject)
 }
 
 func (s *session) onUnsubscribe(c protocol.Command) error {

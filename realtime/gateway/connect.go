@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
 	"kentongan/tenant"
 )
 
@@ -41,7 +41,8 @@ type request struct {
 	tenant  tenant.ID // whose channels are followed, if none are named
 	wishes  []wish    // the channels that are named
 	cursor  protocol.Cursor
-	resume  bool // a cursor was given, readable or not
+	others  []protocol.Cursor // where other tabs of the client stand, and newer than cursor
+	resume  bool              // a cursor was given, readable or not
 }
 
 // serveWebSocket makes a session of an upgrade request.
@@ -55,7 +56,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if up.Protocol == protocol.SubprotocolV1 {
 		dialect = protocol.V1
 	}
-	g.connect(w, r, dialect, up.Deflate, func() []byte { return protocol.AppendUpgradeResponse(nil, up, nil) })
+	g.connect(w, r, dialect, up.Deflate, func(more http.Header) []byte { return protocol.AppendUpgradeResponse(nil, up, more) })
 }
 
 func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
@@ -82,7 +83,7 @@ func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusNotAcceptable, "NOT_ACCEPTABLE", "this answers with text/event-stream only")
 		return
 	}
-	g.connect(w, r, protocol.SSE, false, func() []byte { return protocol.AppendSSEHead(nil, w.Header()) })
+	g.connect(w, r, protocol.SSE, false, func(http.Header) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
 }
 
 func acceptsEvents(accept []string) bool {
@@ -92,7 +93,7 @@ func acceptsEvents(accept []string) bool {
 
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
-func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func() []byte) {
+func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte) {
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
@@ -103,30 +104,50 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protoc
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	// Nothing is sent before the head, so the session does not begin as open.
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), state: closing}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock()}
 	s.who.Store(who)
 	if !g.reserve() {
 		g.stats.deny("full")
 		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
 		return
 	}
+	if short, ok := w.(*handshake); ok && short.inLoop && (s.mustRemember(r) || !s.enterNow(req)) {
+		short.later = func() { g.admit(w, r, s, head, req) }
+		return
+	}
+	g.admit(w, r, s, head, req)
+}
+
+// admit follows what the client asks for, takes the connection over, and starts the session. It waits for an engine only if
+// enterNow has not been there before, and for what is remembered of a device.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func(more http.Header) []byte, req request) {
 	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
-	if err := s.enterAll(r.Context(), req); err != nil {
+	err := s.enterAll(r.Context(), req)
+	if err == nil {
+		err = s.recognise(r.Context(), r, &req)
+	}
+	if err != nil {
 		s.abandon()
 		e := g.explain("", err)
 		g.stats.deny(strings.ToLower(string(e.Code)))
 		answer.Later(w, e.Code.Status(), string(e.Code), e.Message, retryAfter)
 		return
 	}
-	conn, early, err := hijack(w)
+	conn, early, err := g.takeOver(w, s)
 	if err != nil {
 		s.abandon()
 		g.opts.Log.Warn("connection cannot be taken over", "err", err)
 		answer.Error(w, http.StatusInternalServerError, string(protocol.ErrInternal), "this connection cannot be upgraded")
 		return
 	}
-	g.begin(s, conn, early, head(), req)
+	var more http.Header
+	if s.proof != nil {
+		more = g.setDevice(r, s.proof.device.ID)
+	}
+	g.begin(s, conn, early, head(more), req)
+	if _, short := w.(*handshake); !short {
+		conn.Resume() // it was adopted
+	}
 }
 
 // identify authenticates and checks the origin; it answers the refusal itself.
@@ -235,8 +256,11 @@ func (g *Gateway) look(who *auth.Identity, t tenant.ID) {
 }
 
 // enterAll enters what the client follows from the start: what it named, else everything of its kitchen. A v1 client that
-// names nothing subscribes later.
+// names nothing subscribes later. What enterNow has entered stays as it is.
 func (s *session) enterAll(ctx context.Context, req request) error {
+	if len(s.subs) > 0 {
+		return nil
+	}
 	if len(req.wishes) > 0 || req.dialect == protocol.V1 {
 		for _, w := range req.wishes {
 			if _, err := s.enter(ctx, w.channel, w.wire); err != nil {
@@ -249,34 +273,64 @@ func (s *session) enterAll(ctx context.Context, req request) error {
 	return err
 }
 
-// abandon takes back a session that never got its connection.
-func (s *session) abandon() {
-	for _, sub := range s.subs {
+// enterNow is enterAll without waiting: false, it would have to wait, and nothing was entered.
+func (s *session) enterNow(req request) bool {
+	wishes := req.wishes
+	if len(wishes) == 0 && req.dialect != protocol.V1 {
+		wishes = []wish{{channel: realtime.Channel{Tenant: req.tenant}}}
+	}
+	for _, w := range wishes {
+		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home)
+		if sub == nil {
+			s.leaveAll()
+			return false
+		}
+		s.follows(w.channel, w.wire, sub)
+	}
+	return true
+}
+
+// leaveAll ends all subscriptions.
+func (s *session) leaveAll() {
+	s.mu.Lock()
+	subs := s.subs
+	s.subs = nil
+	s.mu.Unlock()
+	for _, sub := range subs {
 		s.gw.hub.Unsubscribe(sub.sub)
 		s.gw.presence.Leave(sub.channel, s.who.Load().Subject)
 	}
+}
+
+// abandon takes back a session that never got its connection.
+func (s *session) abandon() {
+	s.leaveAll()
 	s.gw.release()
 }
 
-// begin sends the head and starts the session.
-func (g *Gateway) begin(s *session, conn net.Conn, early, head []byte, req request) {
-	s.sock = newSocket(conn)
+// begin sends the head and starts the session, which conn is the handler of. early is what came behind the request.
+func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req request) {
+	s.conn = conn
 	if s.dialect == protocol.SSE {
-		setUnackedTimeout(conn) // pings do it for the others
+		conn.GiveUpAfter(unackedTimeout) // pings do it for the others
 	}
-	_ = conn.SetDeadline(time.Time{}) // net/http's deadlines end here; on a dead connection the next read tells
+	g.goroutines.Add(1) // until OnEnd
 	s.lastRead.Store(int64(g.awake()))
 	s.budget = budget{tokens: commandBurst, at: g.clock()}
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 
 	g.link(s)
+	s.arrive()
 	s.goLive(req, head)
+	s.tellFreshness()
 	// The first beat comes early for some and late for others, so that those who came together do not beat together.
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, g.clock()) // at the next tick, to see when its credential ends
-	g.goroutines.Go(func() { s.run(early) })
 	g.opts.Log.Debug("session opened", "session", s, "who", req.who)
+	if len(early) > 0 {
+		s.OnBytes(early)
+	}
 }
 
 // goLive sends the head and the greeting and makes the first subscriptions live, each after a replay if the client was
@@ -286,8 +340,7 @@ func (s *session) goLive(req request, head []byte) {
 	subs := append([]subscription(nil), s.subs...)
 	s.mu.Unlock()
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.positions = protocol.Cursor{}
-		maps.Copy(s.positions, req.cursor)
+		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		more := make([]*hub.Subscription, 0, len(subs))
@@ -311,21 +364,26 @@ func (s *session) goLive(req request, head []byte) {
 		}
 		at := protocol.Cursor{}
 		maps.Copy(at, req.cursor)
-		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at}
-		s.gw.goroutines.Go(func() { r.run(s.gw.ctx) })
+		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at, others: req.others}
+		r.start()
 	}
 }
 
 // greet opens the session: from here on things are sent to it. cursor returns where a stream that starts now starts; nil
 // if it resumes, and its client knows better.
 func (s *session) greet(head []byte, subs []subscription, cursor func() string) {
-	s.mu.Lock()
-	s.state = open
-	s.write(head)
-	s.mu.Unlock()
 	if s.dialect != protocol.Bare { // which has no word for it
-		s.push(s.welcome(subs, cursor))
+		head = append(head, s.frame(s.welcome(subs, cursor))...)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != opening {
+		s.conn.Abort() // it was to end before it began; the client tries again, and is told why not
+		return
+	}
+	s.state = open
+	s.gw.stats.bytesOut.Add(uint64(len(head)))
+	s.conn.Send(head)
 }
 
 // mark notes how far a channel was sent, for the event streams that need a cursor of their own.
@@ -335,8 +393,8 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 	if s.positions == nil {
 		return ""
 	}
-	s.positions[ch] = p
-	return protocol.EncodeCursor(s.home, s.positions)
+	s.positions.Set(ch, p)
+	return string(s.positions.Append(nil))
 }
 
 // welcome is the first push.
@@ -355,7 +413,7 @@ func (s *session) welcome(subs []subscription, cursor func() string) protocol.We
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
 		if cursor != nil && s.positions != nil {
-			w.Cursor = protocol.EncodeCursor(s.home, s.positions)
+			w.Cursor = string(s.positions.Append(nil))
 		} else if cursor != nil {
 			w.Cursor = cursor()
 		}

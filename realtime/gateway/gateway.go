@@ -12,6 +12,7 @@ import (
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
 )
 
 // Authenticator says who a request comes from.
@@ -19,6 +20,12 @@ type Authenticator interface {
 	// Admit returns the identity that the request proves, if the page that made it may connect here; else an error that
 	// auth.Deny can answer with.
 	Admit(ctx context.Context, r *http.Request) (*auth.Identity, error)
+}
+
+// Waiter is the extra ability of an Authenticator to tell whether it may have to wait for another server over r. Others never
+// do.
+type Waiter interface {
+	MayWait(r *http.Request) bool
 }
 
 // Options are the knobs of a Gateway. The zero value is safe but for the parts, which are needed.
@@ -31,6 +38,10 @@ type Options struct {
 
 	// Ticket, if set, makes the one-use ticket that connection info hands out as its token.
 	Ticket func(ctx context.Context, who *auth.Identity) (string, error)
+
+	// Devices, if set, remembers what bare clients have, so that they are sent what they missed when they come back; nil: they
+	// are not.
+	Devices realtime.Devices
 
 	// PublicURL is the address that clients see, such as "https://app.example.com"; empty: what the request says.
 	PublicURL string
@@ -52,8 +63,14 @@ type Options struct {
 	// MaxConnections is how many connections are held at once; zero means no bound but that of the process.
 	MaxConnections int
 
+	// Fault, if set, is asked four times a second whether clients may be seeing what is old; they are then told. It must not block.
+	Fault Fault
+
 	// Deflate offers permessage-deflate to WebSocket clients.
 	Deflate bool
+
+	// Sockets serves the connections; nil means portably.
+	Sockets *socket.Engine
 
 	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
 	CloseTimeout time.Duration
@@ -70,14 +87,18 @@ type Gateway struct {
 	opts     Options
 	hub      *hub.Hub
 	presence realtime.Presence
+	sockets  *socket.Engine
 	start    time.Time
 	wheel    wheel
-	stats    stats
-	plain    protocol.ReaderOptions // for connections without compression
-	deflated protocol.ReaderOptions // for those with
-	replays  chan struct{}          // a place for each replay that runs
+	fresh    freshness
 
-	goroutines sync.WaitGroup // sessions, flushers and replays
+	questions questions // to bare clients: what do you have?
+	stats     stats
+	plain     protocol.ReaderOptions // for connections without compression
+	deflated  protocol.ReaderOptions // for those with
+	replays   chan struct{}          // a place for each replay that runs
+
+	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
 	ctx        context.Context
 	cancel     context.CancelFunc
 	draining   atomic.Bool
@@ -110,8 +131,11 @@ func New(opts Options) *Gateway {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Sockets == nil {
+		opts.Sockets = socket.NewPortable(opts.Log)
+	}
 	g := &Gateway{
-		opts: opts, hub: opts.Hub, presence: opts.Presence, start: time.Now(),
+		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
 		replays:  make(chan struct{}, maxReplays),
@@ -123,12 +147,14 @@ func New(opts Options) *Gateway {
 // Run keeps the time of all sessions until ctx ends; then it hangs up on those that are still there and waits until the last has
 // left. Call Drain before, to let them go in peace. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
+	g.goroutines.Go(func() { g.watchFaults(ctx) })
+	g.goroutines.Go(func() { g.questions.run(ctx) })
 	g.wheel.run(ctx, g.clock)
 	g.draining.Store(true)
 	g.cancel()
 	for _, s := range g.list() {
 		s.close(protocol.CloseGoingAway, "")
-		s.sock.wake()
+		s.conn.Abort()
 	}
 	g.goroutines.Wait()
 	return nil

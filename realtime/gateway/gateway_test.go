@@ -21,6 +21,7 @@ import (
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/memory"
+	"kentongan/realtime/socket"
 	"kentongan/tenant"
 )
 
@@ -54,7 +55,7 @@ func (d *door) Admit(_ context.Context, r *http.Request) (*auth.Identity, error)
 
 // node is a whole server but for the real credentials, on the memory engine.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	addr    string
 	broker  *memory.Broker
 	gateway *gateway.Gateway
@@ -62,11 +63,19 @@ type node struct {
 	stop    func()
 }
 
-func start(t *testing.T, opts gateway.Options) *node {
+func start(t testing.TB, opts gateway.Options) *node {
 	t.Helper()
-	names, err := realtime.NewNames(realtime.DefaultPatterns())
-	if err != nil {
-		t.Fatal(err)
+	if opts.Sockets == nil {
+		sockets, err := socket.Open(socket.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sockets.Close) // after stop
+		opts.Sockets = sockets
+	}
+	names := opts.Names
+	if names == nil {
+		names = namesOf(t, realtime.DefaultPatterns()...)
 	}
 	broker, err := memory.New(memory.Options{Names: names})
 	if err != nil {
@@ -108,7 +117,7 @@ func (n *node) publish(t tenant.ID, name, data string) {
 
 // client is a WebSocket of one user.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	conn *websocket.Conn
 }
 
@@ -353,7 +362,7 @@ func TestV1(t *testing.T) {
 
 // events reads an event stream.
 type events struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	buf  *bufio.Reader
 }

@@ -106,7 +106,7 @@ func (s *session) describe() Connection {
 	who := s.who.Load()
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
-		Kind: string(who.Kind), Remote: s.sock.remoteHost(), Connected: s.gw.start.Add(s.came), Channels: []string{},
+		Kind: string(who.Kind), Remote: s.conn.Remote(), Connected: s.gw.start.Add(s.came), Channels: []string{},
 	}
 	if !who.Expires.IsZero() {
 		c.Expires = &who.Expires
@@ -114,9 +114,9 @@ func (s *session) describe() Connection {
 	if s.dialect != protocol.SSE {
 		c.Idle = s.gw.awake() - time.Duration(s.lastRead.Load())
 	}
+	c.Queued = s.conn.Queued()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Queued = s.queued
 	for _, sub := range s.subs {
 		name := sub.wire
 		if name == "" {

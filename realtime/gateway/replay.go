@@ -1,25 +1,27 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/socket"
+	"kentongan/tenant"
 )
 
 const (
-	// replayPage is how many publications are asked of the engine at once.
+	// replayPage is how many publications are asked of the engine at once, at most. Those that a slow reader had no room for are asked
+	// for again when it has, and not kept meanwhile.
 	replayPage = 100
 
-	// replayAhead is how many bytes of a replay may wait for the reader before the next page is read, so that a long
-	// replay never fills the queue by itself.
-	replayAhead = 64 << 10
-
-	// replayPiece is how much of a replay is written at once.
+	// replayPiece is how much of a replay is written at once, and replaySlack what an envelope may take beside the data.
 	replayPiece = 16 << 10
+	replaySlack = 1 << 10
 
 	// aheadTimeout is how long a client's position may be ahead of what this node has delivered: it saw more on another node,
 	// and this one lags by the way of the engine.
@@ -35,14 +37,26 @@ var errSessionEnds = errors.New("session ends")
 type replay struct {
 	s   *session
 	sub *hub.Subscription
-	one realtime.Channel                       // the channel; without a name: all in the heads
-	at  map[realtime.Channel]realtime.Position // what the client has; without a name: of channels without an entry
+	one realtime.Channel // the channel; without a name: all in the heads
+	at  protocol.Cursor  // what the client has
+
+	// others is where other tabs of the client stand. Who cannot be given what the oldest of them misses is told a gap, and is given
+	// what the next one misses: that may be he.
+	others []protocol.Cursor
 
 	// first, if set, takes the outcome of a single channel's resume before anything else is sent: v1 answers subscribe with it.
 	first func(recovered bool, cause realtime.GapCause, head realtime.Position)
 
-	piece []byte        // encoded and not yet sent
-	lag   time.Duration // as gateway.clock: until when this node may lag behind the client; zero: it did not yet
+	gapped bool   // a gap was told
+	page   int    // how many publications to ask for next
+	need   int    // bytes of the next one, if the reader had no room for it
+	piece  []byte // encoded and not yet sent
+
+	cursors *protocol.CursorEncoder // of events; nil before the first
+	word    []byte                  // a cursor, to be written over
+	event   []byte                  // an event, to be written over
+
+	lag time.Duration // as gateway.clock: until when this node may lag behind the client; zero: it did not yet
 }
 
 // behind is one channel that the client does not have up to its head.
@@ -51,14 +65,16 @@ type behind struct {
 	from, head realtime.Position
 }
 
+// start makes the subscription live at once if nothing was missed, and else when run has sent it.
+func (r *replay) start() {
+	if !r.goLive() {
+		r.s.gw.goroutines.Go(func() { r.run(r.s.gw.ctx) })
+	}
+}
+
 // run returns when the subscription is live or the session has ended.
 func (r *replay) run(ctx context.Context) {
-	select {
-	case r.s.gw.replays <- struct{}{}:
-		defer func() { <-r.s.gw.replays }()
-	case <-ctx.Done():
-		return
-	}
+	r.page = replayPage
 	for {
 		for _, b := range r.behind() {
 			if err := r.catchUp(ctx, b); err != nil {
@@ -95,24 +111,53 @@ func (r *replay) compare(h hub.Heads) []behind {
 		}
 		return all
 	}
-	for ch, head := range h.Positions() {
-		if ch.Name == "" {
-			continue
-		}
-		if from := r.position(ch); from != head {
+	heads := protocol.Cursor(h.Positions())
+	look := func(ch realtime.Channel) {
+		if from, head := r.position(ch), heads.At(ch); ch.Name != "" && from != head {
 			all = append(all, behind{ch, from, head})
 		}
+	}
+	for ch := range heads {
+		look(ch)
+	}
+	for _, ch := range r.bygone(heads) {
+		look(ch)
 	}
 	return all
 }
 
-// position is what the client has of ch: none of it, if it last came before its first publication.
-func (r *replay) position(ch realtime.Channel) realtime.Position {
-	if p, ok := r.at[ch]; ok {
-		return p
+// bygone returns the channels of the subscription that the client may have missed something of although they have no
+// publication now: the history that they had is lost.
+func (r *replay) bygone(heads protocol.Cursor) (channels []realtime.Channel) {
+	names := r.s.gw.opts.Names
+	for _, t := range []tenant.ID{r.one.Tenant, tenant.Global} {
+		if t == tenant.Global && r.one.Tenant == tenant.Global {
+			continue
+		}
+		all := realtime.Channel{Tenant: t}
+		if r.position(all) == heads[all] {
+			continue
+		}
+		for _, wire := range names.Of(t) {
+			if ch, _, err := names.Parse(wire); err == nil {
+				channels = append(channels, ch)
+			}
+		}
 	}
-	return r.at[realtime.Channel{Tenant: ch.Tenant}]
+	for ch := range r.at {
+		if ch.Name != "" && (ch.Tenant == r.one.Tenant || ch.Tenant == tenant.Global) && names.Spell(ch) != "" {
+			channels = append(channels, ch)
+		}
+	}
+	slices.SortFunc(channels, func(a, b realtime.Channel) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Name, b.Name))
+	})
+	channels = slices.Compact(channels)
+	return slices.DeleteFunc(channels, func(ch realtime.Channel) bool { _, known := heads[ch]; return known })
 }
+
+// position is what the client has of ch: none of it, if it last came before its first publication.
+func (r *replay) position(ch realtime.Channel) realtime.Position { return r.at.At(ch) }
 
 // goLive makes the subscription live if the client has everything. What is still to be said is said under the same
 // lock, ahead of the first live publication.
@@ -125,6 +170,7 @@ func (r *replay) goLive() bool {
 			r.resumed(true, "", h.At(r.one))
 		}
 		r.s.mark(r.one, h.At(r.one))
+		r.s.caughtUp(r.gapped)
 		return true
 	})
 }
@@ -148,25 +194,18 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 		return r.gap(b, realtime.GapEpoch) // no epoch at all is not "from the start": it may be another history's
 	}
 	for {
-		page, err := r.s.gw.opts.Broker.History(ctx, b.channel, b.from, replayPage)
-		if err != nil {
+		page, err := r.read(ctx, &b)
+		switch {
+		case err != nil:
 			return err
-		}
-		if page.Gap != "" {
+		case page.Gap != "":
 			return r.gap(b, page.Gap)
-		}
-		if b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
+		case b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset:
 			// The engine knows the position, only this node's deliveries are not there yet.
 			return r.pause(ctx, b)
 		}
-		if r.first != nil {
-			r.resumed(true, "", b.head)
-		}
-		if err := r.sendPage(ctx, &b, page.Publications); err != nil {
+		if err := r.s.awaitRoom(ctx, r.need); err != nil || b.from == b.head {
 			return err
-		}
-		if b.from == b.head {
-			return r.flush(ctx)
 		}
 		if len(page.Publications) == 0 {
 			return r.gap(b, realtime.GapExpired) // trimmed between two pages
@@ -174,33 +213,61 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 	}
 }
 
-// sendPage sends what is not after the head: that comes live.
-func (r *replay) sendPage(ctx context.Context, b *behind, publications []realtime.Publication) error {
+// read asks the engine for a page and sends of it what the reader has room for. Only so many replays do that at the same time, and
+// none of them waits for its reader meanwhile, so slow readers hold nobody up.
+func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
+	select {
+	case r.s.gw.replays <- struct{}{}:
+		defer func() { <-r.s.gw.replays }()
+	case <-ctx.Done():
+		return realtime.Page{}, errSessionEnds
+	}
+	page, err := r.s.gw.opts.Broker.History(ctx, b.channel, b.from, r.page)
+	if err != nil || page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
+		return page, err //nolint:wrapcheck // it is logged as it is
+	}
+	if r.first != nil {
+		r.resumed(true, "", b.head)
+	}
+	sent := r.sendPage(b, page.Publications)
+	r.page = min(replayPage, max(2*sent, 4)) // a reader that took little of a page is read for in small ones
+	return page, nil
+}
+
+// sendPage sends what is not after the head, for that comes live, and returns how many publications the reader had room for.
+func (r *replay) sendPage(b *behind, publications []realtime.Publication) (sent int) {
+	wire := r.s.gw.opts.Names.Spell(b.channel)
+	r.need = 0
 	for i := range publications {
 		p := &publications[i]
 		if p.Position.Offset > b.head.Offset {
 			break
 		}
-		b.from = p.Position
-		r.at[b.channel] = p.Position
-		r.encode(p)
-		if len(r.piece) >= replayPiece {
-			if err := r.flush(ctx); err != nil {
-				return err
-			}
+		if len(r.piece) > 0 && len(r.piece)+len(p.Data) > replayPiece {
+			r.flush()
 		}
+		if len(r.piece) == 0 && !r.s.hasRoom(len(p.Data)) {
+			r.need = len(p.Data)
+			return sent
+		}
+		b.from, r.at[b.channel] = p.Position, p.Position
+		r.encode(wire, p)
+		sent++
 	}
-	return nil
+	r.flush()
+	return sent
 }
 
-func (r *replay) encode(p *realtime.Publication) {
-	wire := r.s.gw.opts.Names.Spell(p.Channel)
+func (r *replay) encode(wire string, p *realtime.Publication) {
+	if r.piece == nil {
+		r.piece = make([]byte, 0, max(replayPiece, len(p.Data))+replaySlack)
+	}
 	switch r.s.dialect {
 	case protocol.V1:
 		r.piece = protocol.AppendV1(r.piece, wire, p)
 	case protocol.SSE:
-		cursor := r.cursor(p.Channel, p.Position)
-		r.piece = protocol.AppendChunk(r.piece, protocol.AppendSSE(nil, wire, cursor, p))
+		r.event = protocol.AppendSSE(r.event[:0], wire, r.cursor(p.Channel, p.Position), p)
+		r.piece = protocol.AppendChunk(r.piece, r.event)
 	case protocol.Bare:
 		r.piece = protocol.AppendBare(r.piece, p)
 	}
@@ -208,25 +275,43 @@ func (r *replay) encode(p *realtime.Publication) {
 }
 
 // cursor is the id of an event: where the client stands once it has it.
-func (r *replay) cursor(ch realtime.Channel, p realtime.Position) string {
+func (r *replay) cursor(ch realtime.Channel, p realtime.Position) []byte {
 	if own := r.s.mark(ch, p); own != "" {
-		return own
+		return []byte(own)
 	}
-	return protocol.EncodeCursor(r.s.home, r.at)
+	if r.cursors == nil {
+		r.cursors = protocol.NewCursorEncoder(r.s.home, r.at)
+	}
+	r.cursors.Set(ch, p)
+	r.word = r.cursors.Append(r.word[:0])
+	return r.word
 }
 
-// flush sends the piece and waits until the reader has taken most of it.
-func (r *replay) flush(ctx context.Context) error {
+// flush sends the piece.
+func (r *replay) flush() {
 	if len(r.piece) > 0 {
 		r.s.send(r.piece)
 		r.piece = nil
+		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home, r.at) })
 	}
-	return r.s.awaitRoom(ctx)
 }
 
-// gap tells that b cannot be continued and goes on from its head.
+// next is where to go on when b cannot be continued: at the head, or at the oldest of the other tabs' positions that may be
+// continued.
+func (r *replay) next(b behind) realtime.Position {
+	next := b.head
+	for _, c := range r.others {
+		p := c.At(b.channel)
+		if p.Epoch == next.Epoch && p.Offset < next.Offset && (p.Epoch != b.from.Epoch || p.Offset > b.from.Offset) {
+			next = p
+		}
+	}
+	return next
+}
+
+// gap tells that b cannot be continued and goes on after it.
 func (r *replay) gap(b behind, cause realtime.GapCause) error {
-	r.at[b.channel] = b.head
+	r.at[b.channel], r.gapped = r.next(b), true
 	if r.first != nil {
 		r.resumed(false, cause, b.head)
 		return nil
@@ -234,7 +319,7 @@ func (r *replay) gap(b behind, cause realtime.GapCause) error {
 	r.s.gw.stats.unrecovered.Add(1)
 	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: b.head}
 	if r.s.dialect == protocol.SSE {
-		gap.Cursor = r.cursor(b.channel, b.head)
+		gap.Cursor = string(r.cursor(b.channel, b.head))
 	}
 	r.s.push(gap)
 	return nil
@@ -257,20 +342,26 @@ func (r *replay) pause(ctx context.Context, b behind) error {
 	}
 }
 
-// awaitRoom waits until the reader is near enough for more of a replay.
-func (s *session) awaitRoom(ctx context.Context) error {
+// hasRoom reports whether a piece of n bytes may be sent in a replay, so that a long one never fills the queue by itself. An empty
+// queue takes any.
+func (s *session) hasRoom(n int) bool {
+	queued := s.conn.Queued()
+	return queued == 0 || queued <= socket.LowWater && queued+max(n, replayPiece)+replaySlack <= s.gw.opts.MaxBacklogBytes
+}
+
+// awaitRoom waits until hasRoom(n).
+func (s *session) awaitRoom(ctx context.Context, n int) error {
 	for {
 		s.mu.Lock()
 		if s.state != open {
 			s.mu.Unlock()
 			return errSessionEnds
 		}
-		if s.queued <= replayAhead {
-			s.mu.Unlock()
+		wait := s.wait() // before the look at the queue, so that no room is missed that comes between the two
+		s.mu.Unlock()
+		if s.hasRoom(n) {
 			return nil
 		}
-		wait := s.wait()
-		s.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():

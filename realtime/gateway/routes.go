@@ -112,11 +112,16 @@ func (g *Gateway) address(r *http.Request, scheme, path string) string {
 		}
 		return scheme + "://" + public.Host + strings.TrimSuffix(public.Path, "/") + path
 	}
-	// Behind a proxy only its header tells. A client that forges it misleads nobody but itself.
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+	if g.secure(r) {
 		scheme += "s"
 	}
 	return scheme + "://" + r.Host + path
+}
+
+// secure reports whether the client came over TLS. Behind a proxy only its header tells. A client that forges it misleads nobody but
+// itself.
+func (g *Gateway) secure(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || strings.HasPrefix(g.opts.PublicURL, "https:")
 }
 
 // history reads at most limit publications of ch after since.

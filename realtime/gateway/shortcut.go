@@ -3,8 +3,8 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"kentongan/realtime/socket"
 )
 
 // Listen wraps l for the http.Server of the public listener, as [Listen] does, and takes the WebSocket handshakes out: they do
@@ -28,11 +30,20 @@ func (g *Gateway) Listen(l net.Listener, headTimeout time.Duration) net.Listener
 	}
 	s := &shortcut{
 		Listener: l, gateway: g, headTimeout: headTimeout,
-		rest: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), heads: map[net.Conn]struct{}{},
+		rest: make(chan net.Conn, restLength), failed: make(chan error, 1), done: make(chan struct{}),
 	}
-	g.goroutines.Go(s.accept)
+	ctx, cancel := context.WithCancel(g.ctx)
+	s.cancel = cancel
+	g.goroutines.Go(func() {
+		if err := g.sockets.Accept(ctx, l, s.meet); err != nil {
+			s.failed <- err
+		}
+	})
 	return s
 }
+
+// restLength is how many connections may wait for net/http to take them; its loop does nothing else, so more is rare.
+const restLength = 64
 
 // shortcut is a listener that gives away only what is no handshake.
 type shortcut struct {
@@ -40,12 +51,14 @@ type shortcut struct {
 	gateway     *Gateway
 	headTimeout time.Duration
 	rest        chan net.Conn // to net/http
-	failed      chan error
+	failed      chan error    // why no more is accepted
 	done        chan struct{}
+	cancel      context.CancelFunc // ends accepting, and closes the listener
 
-	mu     sync.Mutex
-	heads  map[net.Conn]struct{} // whose request is not complete
-	closed bool
+	mu          sync.Mutex
+	first, last *head       // whose request is not complete, oldest first: they time out in this order
+	timer       *time.Timer // for the first; nil: it does not run
+	closed      bool
 }
 
 // Accept implements net.Listener.
@@ -66,85 +79,155 @@ func (s *shortcut) Close() error {
 	if !s.closed {
 		s.closed = true
 		close(s.done)
-		for conn := range s.heads {
-			_ = conn.Close() // its goroutine sees it
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+		for h := s.first; h != nil; h = h.next {
+			h.conn.Abort()
 		}
 	}
 	s.mu.Unlock()
-	return s.Listener.Close() //nolint:wrapcheck // it is the listener's own
-}
-
-// accept takes connections until the listener is closed. Errors go to net/http, which waits a little after those that
-// pass, such as too many open files.
-func (s *shortcut) accept() {
+	s.cancel()
+	_ = s.Listener.Close() // at once, so that its address is free when this returns
 	for {
-		conn, err := s.Listener.Accept()
-		if err != nil {
-			select {
-			case s.failed <- err:
-				continue
-			case <-s.done:
-				return
-			}
+		select {
+		case conn := <-s.rest:
+			_ = conn.Close() // nobody is there to answer
+		default:
+			return nil
 		}
-		s.gateway.goroutines.Go(func() { s.meet(conn) })
 	}
 }
 
-// meet reads the head of a request and takes a handshake, or passes the connection on.
-func (s *shortcut) meet(conn net.Conn) {
-	if !s.expect(conn) {
-		_ = conn.Close() // the listener is closed
+// head is a connection whose first request is not complete.
+type head struct {
+	listener   *shortcut
+	conn       *socket.Conn
+	got        []byte // so far; nil before the first bytes, which are all of it nearly always
+	until      time.Time
+	prev, next *head
+	listed     bool
+}
+
+// meet takes a new connection in.
+func (s *shortcut) meet(conn *socket.Conn) socket.Handler {
+	h := &head{listener: s, conn: conn, until: time.Now().Add(s.headTimeout)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		conn.Finish(false, lingerTime)
+		return h
+	}
+	h.prev, h.listed = s.last, true
+	if s.last != nil {
+		s.last.next = h
+	} else {
+		s.first = h
+	}
+	s.last = h
+	if s.timer == nil {
+		s.timer = time.AfterFunc(s.headTimeout, s.expire)
+	}
+	return h
+}
+
+// arrived takes h out of the list.
+func (s *shortcut) arrived(h *head) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(h)
+}
+
+func (s *shortcut) remove(h *head) {
+	if !h.listed {
 		return
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(s.headTimeout)) // a connection that is closed already fails in the read
-	buf := lend()
-	defer readBuffers.Put(buf)
-	n, end := 0, -1
-	for end < 0 && n < len(buf) && promising(buf[:n]) {
-		m, err := conn.Read(buf[n:])
-		n += m
-		end = bytes.Index(buf[:n], headEnd)
-		if err != nil && end < 0 {
-			s.arrived(conn)
-			if n == 0 || !errors.Is(err, io.EOF) {
-				_ = conn.Close() // said nothing in time, or broke off
-				return
-			}
-			break // half a request: net/http says what is wrong with it
-		}
+	h.listed = false
+	if h.prev != nil {
+		h.prev.next = h.next
+	} else {
+		s.first = h.next
 	}
-	s.arrived(conn)
+	if h.next != nil {
+		h.next.prev = h.prev
+	} else {
+		s.last = h.prev
+	}
+	h.prev, h.next = nil, nil
+}
+
+// expire hangs up on those who said too little in time.
+func (s *shortcut) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = nil
+	if s.closed {
+		return
+	}
+	now := time.Now()
+	for h := s.first; h != nil && !h.until.After(now); h = s.first {
+		s.remove(h)
+		h.conn.Abort()
+	}
+	if s.first != nil {
+		s.timer = time.AfterFunc(s.first.until.Sub(now), s.expire)
+	}
+}
+
+// OnBytes implements socket.Handler: it takes a handshake, or passes the connection on.
+func (h *head) OnBytes(p []byte) {
+	if h.got != nil {
+		h.got = append(h.got, p...)
+		p = h.got
+	}
+	end := bytes.Index(p, headEnd)
+	if end < 0 && len(p) < maxShortHead && promising(p) {
+		if h.got == nil {
+			h.got = bytes.Clone(p)
+		}
+		return
+	}
+	h.listener.arrived(h)
 	if end >= 0 {
-		head := buf[:end+len(headEnd)]
-		if r := handshakeRequest(head); r != nil {
-			s.gateway.shake(conn, r, bytes.Clone(buf[len(head):n]))
+		if r := handshakeRequest(p[:end+len(headEnd)]); r != nil {
+			h.listener.gateway.shake(h.conn, r, p[end+len(headEnd):])
 			return
 		}
 	}
-	_ = conn.SetReadDeadline(time.Time{}) // net/http sets its own
-	select {
-	case s.rest <- &prefixedConn{Conn: conn, prefix: bytes.Clone(buf[:n])}:
-	case <-s.done:
-		_ = conn.Close() // nobody is there to answer
-	}
+	h.passOn(bytes.Clone(p))
 }
 
-// expect notes a connection whose request is not complete; false: the listener is closed.
-func (s *shortcut) expect(conn net.Conn) bool {
-	s.mu.Lock()
+// passOn gives the connection to net/http.
+func (h *head) passOn(prefix []byte) {
+	conn, err := h.conn.Detach()
+	if err != nil {
+		h.listener.gateway.opts.Log.Warn("connection cannot be passed on", "err", err)
+		h.conn.Abort()
+		return
+	}
+	s := h.listener
+	conn = &prefixedConn{Conn: conn, prefix: prefix}
+	s.mu.Lock() // orders it with Close, which empties the channel
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.heads[conn] = struct{}{}
+		select {
+		case s.rest <- conn:
+			return
+		default:
+			s.gateway.opts.Log.Warn("connection refused: net/http takes no more now")
+		}
 	}
-	return !s.closed
+	_ = conn.Close() // nobody is there to answer
 }
 
-func (s *shortcut) arrived(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.heads, conn)
-}
+// OnRoom implements socket.Handler.
+func (h *head) OnRoom() {}
+
+// OnEnd implements socket.Handler.
+func (h *head) OnEnd(bool) { h.listener.arrived(h) }
+
+// maxShortHead is the longest head that is read here: a session cookie of two chunks beside what browsers and proxies add.
+const maxShortHead = 8 << 10
 
 var headEnd = []byte("\r\n\r\n")
 
@@ -229,30 +312,57 @@ func handshakePath(head []byte) (path string, ok bool) {
 	return "", false
 }
 
-// shake makes a session of a handshake, or answers why not and hangs up.
-func (g *Gateway) shake(conn net.Conn, r *http.Request, early []byte) {
-	w := &handshake{conn: conn, early: early}
-	defer func() {
-		// As net/http does it: a mistake of ours over one request must not end the process with all its screens.
-		if mistake := recover(); mistake != nil {
-			_ = conn.Close()
-			g.opts.Log.Error("panic over a handshake", "panic", mistake, "stack", string(debug.Stack()))
-		}
-	}()
-	g.serveWebSocket(w, r)
-	if !w.taken {
-		w.finish()
+// shake makes a session of a handshake, or answers why not and hangs up. It is called by the connection, and does not wait: what has
+// to wait is done by a goroutine, and the connection is paused meanwhile.
+func (g *Gateway) shake(conn *socket.Conn, r *http.Request, early []byte) {
+	w := &handshake{gateway: g, conn: conn, early: early, inLoop: true}
+	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
+		w.later = func() { g.serveWebSocket(w, r) }
+	} else {
+		w.serve(func() { g.serveWebSocket(w, r) })
+	}
+	if w.later == nil {
+		return
+	}
+	w.early, w.inLoop = bytes.Clone(w.early), false
+	conn.Pause()
+	g.goroutines.Go(func() {
+		defer conn.Resume()
+		do := w.later
+		w.later = nil
+		w.serve(do)
+	})
+}
+
+// serve answers, unless what it does leaves that for later.
+func (w *handshake) serve(do func()) {
+	defer w.gateway.recoverOver("a handshake", w.conn)
+	do()
+	if w.later == nil && !w.taken {
+		w.refuse()
+	}
+}
+
+// recoverOver is deferred where what one client sent is looked at. As net/http does it: a mistake of ours over one request must not end
+// the process with all its screens.
+func (g *Gateway) recoverOver(what string, conn *socket.Conn) {
+	if mistake := recover(); mistake != nil {
+		conn.Abort()
+		g.opts.Log.Error("panic over "+what, "panic", mistake, "stack", string(debug.Stack()))
 	}
 }
 
 // handshake is the http.ResponseWriter of a request that took the short way.
 type handshake struct {
-	conn   net.Conn
-	early  []byte // what came behind the request
-	header http.Header
-	status int
-	body   bytes.Buffer
-	taken  bool
+	gateway *Gateway
+	conn    *socket.Conn
+	early   []byte // what came behind the request; lent while inLoop
+	inLoop  bool   // it may not wait
+	later   func() // what a goroutine has to go on with, for that may wait; nil: nothing
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	taken   bool // by a session
 }
 
 // Header implements http.ResponseWriter.
@@ -276,14 +386,8 @@ func (w *handshake) Write(p []byte) (int, error) {
 	return w.body.Write(p) //nolint:wrapcheck // never fails
 }
 
-// take hands the connection over to a session.
-func (w *handshake) take() (net.Conn, []byte) {
-	w.taken = true
-	return w.conn, w.early
-}
-
-// finish sends the refusal and ends the connection.
-func (w *handshake) finish() {
+// refuse sends the refusal and ends the connection.
+func (w *handshake) refuse() {
 	w.WriteHeader(http.StatusOK)
 	w.Header().Set("Connection", "close")
 	w.header.Set("Content-Length", strconv.Itoa(w.body.Len()))
@@ -293,9 +397,8 @@ func (w *handshake) finish() {
 	_ = w.header.Write(&out) // into memory
 	out.WriteString("\r\n")
 	out.Write(w.body.Bytes())
-	_ = w.conn.SetDeadline(time.Now().Add(lingerTime))
-	_, _ = w.conn.Write(out.Bytes()) // the connection ends either way
-	_ = w.conn.Close()
+	w.conn.Send(out.Bytes())
+	w.conn.Finish(true, lingerTime)
 }
 
 // prefixedConn gives what was read of a connection before it goes on.

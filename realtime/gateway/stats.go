@@ -26,6 +26,10 @@ type stats struct {
 	recovered   atomic.Uint64
 	unrecovered atomic.Uint64
 
+	bareRecovered  atomic.Uint64
+	bareGaps       atomic.Uint64
+	devicesUnknown atomic.Uint64
+
 	mu     sync.Mutex
 	closes map[string]uint64 // by name of the code
 	denied map[string]uint64 // refused requests by reason
@@ -67,6 +71,10 @@ type Stats struct {
 	Gaps                          uint64 // gaps told to live sessions
 	Replayed                      uint64 // publications sent out of history
 	Recovered, Unrecovered        uint64 // resumes that could, and that could not, be continued without a gap
+	BareRecovered, BareGaps       uint64 // of bare clients that were known again
+	DevicesUnknown                uint64 // bare clients with a cookie of a device that is not remembered: told a gap
+	Stale                         bool   // clients are told now that what they see may be old
+	StaleTold                     uint64 // told to clients: that it may be old, and that it is fresh again
 	QueuedBytes                   uint64 // waiting for readers, over all sessions
 }
 
@@ -79,13 +87,15 @@ func (g *Gateway) Opened() uint64 {
 	return n
 }
 
-// Stats counts the queued bytes under the sessions' locks, one after the other.
+// Stats counts the queued bytes under the locks of the connections, one after the other.
 func (g *Gateway) Stats() Stats {
 	st := &g.stats
 	out := Stats{
 		Open: map[string]uint64{}, Opened: map[string]uint64{}, MessagesOut: map[string]uint64{},
 		BytesOut: st.bytesOut.Load(), BytesIn: st.bytesIn.Load(), MessagesIn: st.messagesIn.Load(),
 		Slow: st.slow.Load(), HalfOpen: st.halfOpen.Load(), Violations: st.violations.Load(), Gaps: st.gaps.Load(),
+		BareRecovered: st.bareRecovered.Load(), BareGaps: st.bareGaps.Load(), DevicesUnknown: st.devicesUnknown.Load(),
+		Stale: g.fresh.now.Load() != nil, StaleTold: g.fresh.told.Load(),
 		Replayed: st.replayed.Load(), Recovered: st.recovered.Load(), Unrecovered: st.unrecovered.Load(),
 	}
 	for d := range protocol.Dialect(dialects) {
@@ -97,9 +107,7 @@ func (g *Gateway) Stats() Stats {
 	out.Closed, out.Denied = maps.Clone(st.closes), maps.Clone(st.denied)
 	st.mu.Unlock()
 	for _, s := range g.list() {
-		s.mu.Lock()
-		out.QueuedBytes += uint64(max(0, s.queued))
-		s.mu.Unlock()
+		out.QueuedBytes += uint64(s.conn.Queued()) //nolint:gosec // never negative
 	}
 	return out
 }

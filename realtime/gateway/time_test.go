@@ -55,6 +55,7 @@ type clocked struct {
 	*node
 	listener *pipes
 	begin    time.Time
+	user     string // who connects: "user@tenant"
 }
 
 // inBubble runs test with a node that was made in a bubble and ends there.
@@ -68,7 +69,7 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := &clocked{node: &node{t: t, broker: broker, door: &door{}}, listener: newPipes(), begin: time.Now()}
+		n := &clocked{node: &node{t: t, broker: broker, door: &door{}}, listener: newPipes(), begin: time.Now(), user: "u1@a"}
 		opts.Names, opts.Broker, opts.Presence, opts.Auth = names, broker, &memory.Presence{}, n.door
 		opts.Hub = hub.New(broker, hub.Options{Names: names})
 		n.gateway = gateway.New(opts)
@@ -88,7 +89,7 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 	})
 }
 
-func namesOf(t *testing.T, patterns ...realtime.Pattern) *realtime.Names {
+func namesOf(t testing.TB, patterns ...realtime.Pattern) *realtime.Names {
 	t.Helper()
 	names, err := realtime.NewNames(patterns)
 	if err != nil {
@@ -112,7 +113,7 @@ func (n *clocked) request(path, lines string) *peer {
 	n.t.Helper()
 	ours, theirs := net.Pipe()
 	n.listener.conns <- theirs
-	if _, err := io.WriteString(ours, "GET "+path+" HTTP/1.1\r\nHost: test\r\nX-Test-User: u1@a\r\n"+lines+"\r\n"); err != nil {
+	if _, err := io.WriteString(ours, "GET "+path+" HTTP/1.1\r\nHost: test\r\nX-Test-User: "+n.user+"\r\n"+lines+"\r\n"); err != nil {
 		n.t.Fatal(err)
 	}
 	return &peer{n, ours, bufio.NewReader(ours)}

@@ -18,8 +18,13 @@ func TestStandstill(t *testing.T) {
 	ours, theirs := net.Pipe()
 	var reader sync.WaitGroup
 	reader.Go(func() { _, _ = io.Copy(io.Discard, theirs) })
-	s := &session{gw: g, dialect: protocol.Bare, sock: newSocket(ours), nextBeat: 25 * time.Second}
+	s := &session{gw: g, dialect: protocol.Bare, state: open, nextBeat: 25 * time.Second}
 	s.who.Store(&auth.Identity{})
+	conn, err := g.sockets.Adopt(ours, silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conn = conn
 	g.wheel.book(s, 0)
 	isOpen := func() bool {
 		s.mu.Lock()
@@ -43,11 +48,18 @@ func TestStandstill(t *testing.T) {
 		t.Error("a peer that said nothing for two intervals, without the standstill, is still there")
 	}
 	_ = theirs.Close()
-	_ = ours.Close()
+	conn.Abort()
+	conn.Resume()
 	reader.Wait()
-	g.goroutines.Wait()
-	s.deadline.Stop()
+	g.sockets.Close()
 }
+
+// silent is a handler that nothing is expected of.
+type silent struct{}
+
+func (silent) OnBytes([]byte) {}
+func (silent) OnRoom()        {}
+func (silent) OnEnd(bool)     {}
 
 // TestWheel books at any time before and after ticks: nobody is called early within a turn, and nobody more than a tick late.
 func TestWheel(t *testing.T) {

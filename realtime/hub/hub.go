@@ -30,6 +30,9 @@ type Subscriber interface {
 	// Offer hands on a publication of a live subscription. m and what it returns are shared and read-only.
 	Offer(m *Message)
 
+	// Flush follows when one or more messages were offered with More set: those that were held may be written now.
+	Flush()
+
 	// OfferGap says that publications of one followed channel may be missing.
 	OfferGap(wire string, g realtime.Gap)
 }

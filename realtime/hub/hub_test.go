@@ -38,6 +38,8 @@ func (r *reader) Offer(m *hub.Message) {
 	r.seen = append(r.seen, *m.Publication)
 }
 
+func (*reader) Flush() {}
+
 func (r *reader) OfferGap(_ string, g realtime.Gap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -421,7 +423,9 @@ func mustNames(t *testing.T, p ...realtime.Pattern) *realtime.Names {
 // slowReader takes its time, so that the queue of its shard is full.
 type slowReader struct{}
 
-func (slowReader) Offer(*hub.Message)            { time.Sleep(200 * time.Microsecond) }
+func (slowReader) Offer(*hub.Message) { time.Sleep(200 * time.Microsecond) }
+func (slowReader) Flush()             {}
+
 func (slowReader) OfferGap(string, realtime.Gap) {}
 
 // TestFullQueueAndLeavingTenants has an engine that holds its lock while it waits for room in a full queue, and tenants that come

@@ -11,6 +11,7 @@ import (
 type Message struct {
 	Publication *realtime.Publication
 	Wire        string // the channel's name as clients spell it
+	More        bool   // another one follows at once, and Flush behind the last: what is offered need not be written before that
 
 	deflateMin int
 	cursor     func() string // of the room, right after this publication

@@ -17,6 +17,10 @@ type room struct {
 	all    members                      // who follows all channels of the tenant, and the global ones
 	named  map[string]*members          // who follows just one channel
 	size   int                          // subscriptions that entered: those in all and named, and those on their way
+	moves  uint64                       // how often a head has moved
+
+	cursor    string    // the last that was made, for all who need one until a head moves
+	cursorFor [2]uint64 // the moves of this room, and of the global one, that it is of
 
 	followed chan struct{}    // closed when the broker follows the tenant, or could not
 	err      error            // why it could not; written before followed is closed
@@ -37,6 +41,7 @@ func newRoom(t tenant.ID) *room {
 
 // open sets the heads that Follow returned. Publications and gaps may have overtaken them.
 func (r *room) open(heads realtime.Heads) {
+	r.moves++
 	r.heads, r.fresh = map[string]realtime.Position{}, heads.Fresh
 	maps.Copy(r.heads, heads.Channels) // a copy: deliveries write to it
 	for name, e := range r.early {
@@ -47,6 +52,9 @@ func (r *room) open(heads realtime.Heads) {
 	}
 	r.early = nil
 }
+
+// isOpen reports whether r can be entered without waiting.
+func (r *room) isOpen() bool { return r != nil && r.early == nil && r.err == nil && r.leaving == nil }
 
 // at returns the head of the channel called name.
 func (r *room) at(name string) realtime.Position {
@@ -78,6 +86,7 @@ func (r *room) advance(p *realtime.Publication) place {
 	if p.Position.Epoch != at.Epoch || p.Position.Offset <= at.Offset {
 		return stale
 	}
+	r.moves++
 	r.heads[name] = p.Position
 	if p.Position.Offset != at.Offset+1 {
 		return hole
@@ -91,6 +100,7 @@ func (r *room) turn(g realtime.Gap) {
 		r.early[g.Channel.Name] = early{position: g.Position, turned: true}
 		return
 	}
+	r.moves++
 	r.heads[g.Channel.Name] = g.Position
 }
 
@@ -130,6 +140,14 @@ func (m *members) offer(msg *Message) (offered int) {
 		}
 	}
 	return offered
+}
+
+func (m *members) flush() {
+	for _, sub := range *m {
+		if sub.live {
+			sub.session.Flush()
+		}
+	}
 }
 
 func (m *members) offerGap(wire string, g realtime.Gap) {

@@ -16,6 +16,7 @@ type shard struct {
 	hub     *Hub
 	queue   chan job
 	pending atomic.Int64 // jobs that were put into the queue and are not done
+	batch   []job        // of the goroutine that takes them out
 
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
@@ -76,7 +77,7 @@ func (s *shard) serveHere(p *realtime.Publication) (done bool, offered int) {
 	if s.spent > callerPart {
 		return false, 0
 	}
-	offered = s.serve(p)
+	offered = s.serve(p, false)
 	s.spent += time.Since(now)
 	return true, offered
 }
@@ -87,21 +88,83 @@ func (s *shard) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case j := <-s.queue:
-			if j.gap != nil {
-				s.tellGap(*j.gap)
-			} else {
-				s.deliver(j.publication)
-			}
-			s.pending.Add(-1)
+			s.work(s.gather(j))
 		}
 	}
 }
 
-func (s *shard) deliver(p *realtime.Publication) {
+// What waits for the same room is written together: a room that cannot keep up with one write for each message may with one for
+// several. Nothing is waited for.
+const (
+	maxGather  = 64
+	groupBytes = 64 << 10 // far below the bound of a session's queue, in which a group is held for a moment
+)
+
+// gather takes what else waits in the queue.
+func (s *shard) gather(first job) []job {
+	s.batch = append(s.batch[:0], first)
+	for len(s.batch) < maxGather {
+		select {
+		case j := <-s.queue:
+			s.batch = append(s.batch, j)
+		default:
+			return s.batch
+		}
+	}
+	return s.batch
+}
+
+// work does jobs in their order, publications of one room together.
+func (s *shard) work(jobs []job) {
+	for len(jobs) > 0 {
+		n := 1
+		if first := jobs[0].publication; first == nil {
+			s.tellGap(*jobs[0].gap)
+		} else {
+			n = s.group(jobs)
+			s.deliver(jobs[:n])
+		}
+		clear(jobs[:n])
+		jobs = jobs[n:]
+		s.pending.Add(-int64(n))
+	}
+}
+
+// group returns how many of jobs are publications that may be delivered together with the first.
+func (s *shard) group(jobs []job) int {
+	room, bytes := jobs[0].publication.Channel.Tenant, 0
+	for n, j := range jobs {
+		p := j.publication
+		if p == nil || p.Channel.Tenant != room || n > 0 && room == tenant.Global {
+			return n
+		}
+		if bytes += len(p.Data); n > 0 && bytes > groupBytes {
+			return n
+		}
+	}
+	return len(jobs)
+}
+
+// deliver offers the publications of a group.
+func (s *shard) deliver(group []job) {
+	var offered [maxGather]int
 	s.mu.Lock()
-	offered := s.serve(p)
+	more := len(group) > 1
+	for i, j := range group {
+		offered[i] = s.serve(j.publication, more)
+	}
+	if r := s.rooms[group[0].publication.Channel.Tenant]; r != nil && more {
+		r.all.flush()
+		for _, j := range group {
+			if named := r.named[j.publication.Channel.Name]; named != nil {
+				named.flush()
+			}
+		}
+	}
 	s.mu.Unlock()
-	s.tellDelivered(p, offered)
+	for i, j := range group {
+		s.tellDelivered(j.publication, offered[i])
+	}
 }
 
 func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
@@ -110,9 +173,9 @@ func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
 	}
 }
 
-// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. The lock is
-// held.
-func (s *shard) serve(p *realtime.Publication) (offered int) {
+// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. With more, the caller flushes
+// its room. The lock is held.
+func (s *shard) serve(p *realtime.Publication, more bool) (offered int) {
 	r := s.rooms[p.Channel.Tenant]
 	if r == nil {
 		return 0
@@ -126,7 +189,7 @@ func (s *shard) serve(p *realtime.Publication) (offered int) {
 			"tenant", p.Channel.Tenant, "channel", p.Channel.Name, "epoch", p.Position.Epoch, "offset", p.Position.Offset)
 	case next:
 	}
-	m := &Message{Publication: p, Wire: s.hub.opts.Names.Spell(p.Channel), deflateMin: s.hub.opts.DeflateMin}
+	m := &Message{Publication: p, Wire: s.hub.opts.Names.Spell(p.Channel), More: more, deflateMin: s.hub.opts.DeflateMin}
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
 			m.sse, m.cursor = nil, func() string { return s.cursor(other) } // tells of that tenant's channels too
@@ -166,9 +229,17 @@ func (s *shard) offerGap(r *room, g realtime.Gap) {
 	}
 }
 
-// cursor returns the positions of all channels of r, and of the global ones, as one word.
+// cursor returns the positions of all channels of r, and of the global ones, as one word. It is made once for each move of a
+// head, and only if somebody needs it.
 func (s *shard) cursor(r *room) string {
-	return protocol.EncodeCursor(r.tenant, s.positions(r))
+	moves := [2]uint64{r.moves, 0}
+	if global := s.rooms[tenant.Global]; global != nil {
+		moves[1] = global.moves
+	}
+	if r.cursor == "" || r.cursorFor != moves {
+		r.cursor, r.cursorFor = protocol.EncodeCursor(r.tenant, s.positions(r)), moves
+	}
+	return r.cursor
 }
 
 func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {

@@ -46,20 +46,43 @@ func (h *Hub) Subscribe(ctx context.Context, s Subscriber, ch realtime.Channel, 
 		}
 		shard.exit(global)
 	}
-	sub := &Subscription{session: s, shard: shard, room: r, name: ch.Name}
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if ch.Name == "" {
-		r.all.add(sub)
-		return sub, nil
+	return shard.add(s, r, ch.Name), nil
+}
+
+// SubscribeNow is Subscribe for those who cannot wait: it returns nil if it would have to, because nobody here follows the tenant
+// yet, or no global channels are followed.
+func (h *Hub) SubscribeNow(s Subscriber, ch realtime.Channel, home tenant.ID) *Subscription {
+	shard := h.shardOf(ch.Tenant)
+	if ch.Tenant == tenant.Global {
+		shard = h.shardOf(home)
 	}
-	named := r.named[ch.Name]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	r := shard.rooms[ch.Tenant]
+	if !r.isOpen() || ch.Name == "" && !shard.rooms[tenant.Global].isOpen() {
+		return nil
+	}
+	r.size++
+	shard.subscriptions++
+	return shard.add(s, r, ch.Name)
+}
+
+// add makes a subscription in r, where it is counted already. The lock is held.
+func (s *shard) add(to Subscriber, r *room, name string) *Subscription {
+	sub := &Subscription{session: to, shard: s, room: r, name: name}
+	if name == "" {
+		r.all.add(sub)
+		return sub
+	}
+	named := r.named[name]
 	if named == nil {
 		named = &members{}
-		r.named[ch.Name] = named
+		r.named[name] = named
 	}
 	named.add(sub)
-	return sub, nil
+	return sub
 }
 
 // Unsubscribe ends sub. When it returns, nothing is offered any more. A second call does nothing.

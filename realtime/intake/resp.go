@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/quickconn"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -181,7 +182,7 @@ func (d *RESP) enter(nc net.Conn) *respConn {
 		return nil
 	}
 	d.lastID++
-	c := newRESPConn(d, nc, d.lastID)
+	c := newRESPConn(d, quickconn.Wrap(nc), d.lastID)
 	d.conns[c] = struct{}{}
 	d.strangers++
 	d.mu.Unlock()

@@ -47,8 +47,12 @@ func respVerbs() map[string]respVerb {
 
 // carryOut does what cmd says, or answers why not.
 func (c *respConn) carryOut(cmd respCommand) {
-	name := strings.ToUpper(respShort(cmd.args[0]))
+	name := string(cmd.args[0])
 	verb, known := c.door.verbs[name]
+	if !known { // as all clients that we know spell it, it is
+		name = strings.ToUpper(respShort(cmd.args[0]))
+		verb, known = c.door.verbs[name]
+	}
 	args := cmd.args[1:]
 	switch {
 	case c.who == nil && !verb.strangers:
@@ -66,6 +70,11 @@ func (c *respConn) carryOut(cmd respCommand) {
 			c.door.counts.refused.Add(1)
 		}
 		c.fail(fmt.Sprintf("ERR too large: an argument has %d bytes, a publication may have %d", cmd.long, c.door.opts.MaxBytes))
+	case verb.listening:
+		c.mu.Lock()
+		c.leaveToWriter() // it may wait for the engine
+		c.mu.Unlock()
+		verb.do(c, args)
 	default:
 		verb.do(c, args)
 	}

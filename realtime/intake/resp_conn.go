@@ -13,13 +13,18 @@ import (
 	"kentongan/realtime"
 )
 
-// respConn is one connection of the Redis door. One goroutine reads and carries out commands, another writes. Everything that
-// is written, answers and messages, goes through one queue, so that the answers have the order of the commands and no message
-// comes before the confirmation of its subscription.
+// respConn is one connection of the Redis door. One goroutine reads and carries out commands. Everything that is written, answers and
+// messages, goes through one queue, so that the answers have the order of the commands and no message
+// comes before the confirmation of its subscription. What is ready when the reader has carried out all that came, it writes itself; what
+// becomes ready later, another goroutine writes: waking that for each answer would cost more than the answer.
 type respConn struct {
 	door *RESP
 	nc   net.Conn
 	id   int64
+
+	// These belong to who has set writing.
+	out     []byte
+	writeBy time.Time
 
 	// These are the reading goroutine's.
 	read     *respReader
@@ -43,9 +48,11 @@ type respConn struct {
 	mu       sync.Mutex // guards everything below
 	changed  sync.Cond
 	queue    []*respReply
-	asked    int // commands that are not answered yet
-	askBytes int // their publications
-	pushed   int // bytes of messages that wait
+	busy     bool // the reader carries something out, and will look for what is ready
+	writing  bool // somebody writes
+	asked    int  // commands that are not answered yet
+	askBytes int  // their publications
+	pushed   int  // bytes of messages that wait
 	finished bool
 	broken   bool
 }
@@ -94,7 +101,44 @@ func (p *respPatience) Read(b []byte) (int, error) {
 	if p.stopping.Load() { // it may have been set just before the deadline
 		return 0, os.ErrDeadlineExceeded
 	}
-	return p.nc.Read(b)
+	c := (*respConn)(p)
+	c.rest()
+	n, err := p.nc.Read(b)
+	c.mu.Lock()
+	c.busy = true
+	c.mu.Unlock()
+	return n, err //nolint:wrapcheck // the door looks at it and nobody else
+}
+
+// rest is called when all that came has been carried out: it writes what is ready, and leaves what becomes ready later to the writer.
+func (c *respConn) rest() {
+	c.mu.Lock()
+	if c.writing || c.broken || !c.isReady() {
+		c.busy = false
+		c.mu.Unlock()
+		return
+	}
+	c.writing = true
+	replies := c.remove()
+	c.mu.Unlock()
+	err := c.send(replies)
+	c.mu.Lock()
+	c.writing, c.busy = false, false
+	c.mu.Unlock()
+	c.changed.Broadcast()
+	if err != nil {
+		c.hangUp()
+	}
+}
+
+// isReady reports whether something can be written. The lock is held.
+func (c *respConn) isReady() bool { return len(c.queue) > 0 && c.queue[0].ready }
+
+// wake tells the writer that something may be ready, unless the reader will look.
+func (c *respConn) wake(busy bool) {
+	if !busy {
+		c.changed.Broadcast()
+	}
 }
 
 // serve carries out commands until the client leaves, breaks the protocol, or ctx ends.
@@ -109,7 +153,7 @@ func (c *respConn) serve(ctx context.Context) {
 	c.readAll()
 	c.unlisten()
 	c.mu.Lock()
-	c.finished = true
+	c.finished, c.busy = true, false
 	c.mu.Unlock()
 	c.changed.Broadcast()
 	// What is under way is still answered; an engine that does not come back is not waited for.
@@ -155,10 +199,21 @@ func (c *respConn) readAll() {
 func (c *respConn) wait() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken || c.asked < respInFlight && c.askBytes < respInFlightBytes {
+		return !c.broken
+	}
+	c.leaveToWriter()
 	for !c.broken && (c.asked >= respInFlight || c.askBytes >= respInFlightBytes) {
 		c.changed.Wait()
 	}
+	c.busy = true
 	return !c.broken
+}
+
+// leaveToWriter has the writer write what is ready, for the reader may not come to it soon. The lock is held.
+func (c *respConn) leaveToWriter() {
+	c.busy = false
+	c.changed.Broadcast()
 }
 
 // add puts r into the queue.
@@ -169,8 +224,9 @@ func (c *respConn) add(r *respReply) {
 		c.askBytes += r.cost
 	}
 	c.queue = append(c.queue, r)
+	busy := c.busy
 	c.mu.Unlock()
-	c.changed.Broadcast()
+	c.wake(busy)
 }
 
 // answer puts what spell writes into the queue.
@@ -188,8 +244,9 @@ func (c *respConn) settle(r *respReply, change func()) {
 	c.mu.Lock()
 	change()
 	r.ready = true
+	busy := c.busy
 	c.mu.Unlock()
-	c.changed.Broadcast()
+	c.wake(busy)
 }
 
 // message puts a message for a subscriber into the queue. One that does not read is closed, so that nobody waits for it.
@@ -201,8 +258,9 @@ func (c *respConn) message(text, data []byte) {
 		c.queue = append(c.queue, &respReply{ready: true, text: text, data: data})
 		slow = c.pushed > c.door.opts.MaxBacklog
 	}
+	busy := c.busy
 	c.mu.Unlock()
-	c.changed.Broadcast()
+	c.wake(busy)
 	if slow {
 		c.door.counts.slow.Add(1)
 		c.door.opts.Log.Info("subscriber at the redis door closed: it does not read", "client", c.id)
@@ -215,26 +273,39 @@ func (c *respConn) message(text, data []byte) {
 func (c *respConn) write(end func()) {
 	defer end()
 	defer c.hangUp()
-	var out []byte
 	for {
 		replies := c.take()
 		if len(replies) == 0 {
 			return
 		}
-		out = out[:0]
-		for _, r := range replies {
-			out = c.append(out, r)
-		}
-		if err := c.nc.SetWriteDeadline(time.Now().Add(respSilence)); err != nil {
+		err := c.send(replies)
+		c.mu.Lock()
+		c.writing = false
+		c.mu.Unlock()
+		c.changed.Broadcast()
+		if err != nil {
 			return
-		}
-		if _, err := c.nc.Write(out); err != nil {
-			return
-		}
-		if cap(out) > 64<<10 {
-			out = nil // a burst does not keep its memory
 		}
 	}
+}
+
+// send writes replies. Only who has set c.writing calls it.
+func (c *respConn) send(replies []*respReply) error {
+	out := c.out[:0]
+	for _, r := range replies {
+		out = c.append(out, r)
+	}
+	if c.out = out; cap(out) > 64<<10 {
+		c.out = nil // a burst does not keep its memory
+	}
+	if now := time.Now(); c.writeBy.Sub(now) < respSilence*9/10 { // a deadline costs a timer
+		c.writeBy = now.Add(respSilence)
+		if err := c.nc.SetWriteDeadline(c.writeBy); err != nil {
+			return err //nolint:wrapcheck // the connection ends, and nobody looks at it
+		}
+	}
+	_, err := c.nc.Write(out)
+	return err //nolint:wrapcheck // as above
 }
 
 func (c *respConn) append(out []byte, r *respReply) []byte {
@@ -254,11 +325,10 @@ func (c *respConn) append(out []byte, r *respReply) []byte {
 // take waits for replies that are ready and removes them from the queue: some at a time, so that what is written at once
 // stays small. None means that the connection is over.
 func (c *respConn) take() []*respReply {
-	const enough = 256 << 10
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.broken && (len(c.queue) == 0 || !c.queue[0].ready) {
-		if c.finished && len(c.queue) == 0 {
+	for !c.broken && (c.writing || c.busy || !c.isReady()) {
+		if c.finished && len(c.queue) == 0 && !c.writing {
 			return nil
 		}
 		c.changed.Wait()
@@ -266,6 +336,13 @@ func (c *respConn) take() []*respReply {
 	if c.broken {
 		return nil
 	}
+	c.writing = true
+	return c.remove()
+}
+
+// remove takes replies that are ready out of the queue. The lock is held.
+func (c *respConn) remove() []*respReply {
+	const enough = 256 << 10
 	n, size := 0, 0
 	for n < len(c.queue) && c.queue[n].ready && size < enough {
 		r := c.queue[n]
@@ -282,6 +359,5 @@ func (c *respConn) take() []*respReply {
 	if c.queue = c.queue[n:]; len(c.queue) == 0 {
 		c.queue = nil // so that the array behind it can go
 	}
-	c.changed.Broadcast()
 	return replies
 }

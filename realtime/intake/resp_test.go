@@ -35,7 +35,9 @@ type hubListening struct {
 
 type hearer func(string, *realtime.Publication)
 
-func (h hearer) Offer(m *hub.Message)        { h(m.Wire, m.Publication) }
+func (h hearer) Offer(m *hub.Message) { h(m.Wire, m.Publication) }
+func (hearer) Flush()                 {}
+
 func (hearer) OfferGap(string, realtime.Gap) {}
 
 func (l hubListeners) Listen(

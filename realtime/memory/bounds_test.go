@@ -292,3 +292,32 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// TestSnapshotsCountAsHistory fills many snapshots: they are within the bound of all history, and nothing is left when they end.
+func TestSnapshotsCountAsHistory(t *testing.T) {
+	const limit = 1 << 20
+	names, err := realtime.NewNames([]realtime.Pattern{
+		{Spelling: "a:{tenant}", Retention: realtime.Retention{Size: 2, Age: time.Hour}, SnapshotKey: "id"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, memory.Options{Names: names, MaxHistoryBytes: limit})
+	for i := range 5000 {
+		ch := realtime.Channel{Tenant: tenant.ID(fmt.Sprint("k", i%100)), Name: "a"}
+		publish(t, b, ch, fmt.Appendf(nil, `{"id":%d,"x":"%01000d"}`, i/100, 0), "")
+		if got := b.Stats().HistoryBytes; got > limit+3000 {
+			t.Fatalf("after %d publications %d bytes are held, want %d at most", i+1, got, limit)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for i := range 100 {
+		if err := b.TurnEpoch(ctx, realtime.Channel{Tenant: tenant.ID(fmt.Sprint("k", i))}, realtime.GapIntake); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Stats().HistoryBytes; got != 0 {
+		t.Errorf("%d bytes are held of nothing", got)
+	}
+}

@@ -97,6 +97,7 @@ var (
 	_ realtime.Broker         = (*Broker)(nil)
 	_ realtime.AsyncPublisher = (*Broker)(nil)
 	_ realtime.EpochTurner    = (*Broker)(nil)
+	_ realtime.Snapshotter    = (*Broker)(nil)
 	_ realtime.Health         = (*Broker)(nil)
 )
 

@@ -109,7 +109,11 @@ func (k *kitchen) publish(b *Broker, ch realtime.Channel, data []byte, opts real
 	s.lastAt = age
 	e := entry{data: data, at: age, ms: now.UnixMilli()}
 	if s.keep.Size > 0 {
-		k.account(b, s.push(e)+s.expire(age))
+		grown := s.push(e)
+		if key, ok := b.opts.Names.SnapshotKey(ch, data); ok {
+			grown += s.newest.put(key, s.head.Offset, e)
+		}
+		k.account(b, grown+s.expire(age))
 	}
 	if opts.Key != "" {
 		k.keys.add(ref, record{sum: sum, position: s.head, until: age + realtime.IdempotencyWindow}, b.opts.MaxKeys)
@@ -200,7 +204,7 @@ func (k *kitchen) turn(b *Broker, ch realtime.Channel, cause realtime.GapCause) 
 		k.streams[s.name] = s
 		b.channels.Add(1)
 	}
-	k.account(b, s.clear())
+	k.account(b, s.letGo())
 	s.head, s.lastAt = realtime.Position{Epoch: realtime.NewEpoch()}, time.Since(b.start)
 	k.tell(b, realtime.Gap{Channel: ch, Cause: cause, Position: s.head})
 }
@@ -227,7 +231,7 @@ func (k *kitchen) turnAll(b *Broker, cause realtime.GapCause) {
 // forget drops streams. Their channels go on in the fresh epoch, which has to be another one than they ever had.
 func (k *kitchen) forget(b *Broker, names []string) {
 	for _, name := range names {
-		k.account(b, k.streams[name].clear())
+		k.account(b, k.streams[name].letGo())
 		delete(k.streams, name)
 	}
 	b.channels.Add(-int64(len(names)))

@@ -81,6 +81,9 @@ func (k *kitchen) shrink(b *Broker, limit int64) {
 			}
 		}
 		if largest == nil || largest.count == 0 {
+			for _, s := range k.streams { // what is newest of each key is the last to go
+				k.account(b, s.newest.clear())
+			}
 			return
 		}
 		n := max(1, largest.count/8)

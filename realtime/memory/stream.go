@@ -19,6 +19,7 @@ type stream struct {
 	ring   []entry
 	first  int // index of the oldest entry
 	count  int
+	newest snapshot // empty if the pattern asks for none
 }
 
 // entry is one publication in history; its offset follows from its place. Times are since Broker.start, by the monotonic
@@ -81,13 +82,14 @@ func (s *stream) drop(n int) int64 {
 	return freed
 }
 
+// letGo drops everything that is kept and returns by how many bytes that grew.
+func (s *stream) letGo() int64 { return -s.drop(s.count) + s.newest.clear() }
+
 // expire drops what is older than the retention's age and returns by how many bytes the history grew: zero or less.
 func (s *stream) expire(now time.Duration) int64 {
 	n := 0
 	for n < s.count && now-s.ring[(s.first+n)%len(s.ring)].at > s.keep.Age {
 		n++
 	}
-	return -s.drop(n)
+	return -s.drop(n) + s.newest.expire(now, s.keep.Age)
 }
-
-func (s *stream) clear() int64 { return -s.drop(s.count) }

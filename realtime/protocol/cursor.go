@@ -16,6 +16,14 @@ import (
 // session was granted up in it, and never grant those that it names.
 type Cursor map[realtime.Channel]realtime.Position
 
+// At returns the position of ch: that of the channels without a publication, if it has no entry of its own.
+func (c Cursor) At(ch realtime.Channel) realtime.Position {
+	if p, ok := c[ch]; ok {
+		return p
+	}
+	return c[realtime.Channel{Tenant: ch.Tenant}]
+}
+
 // MaxCursorBytes is the longest cursor that is read.
 const MaxCursorBytes = 8 << 10
 
@@ -47,35 +55,84 @@ var cursorWords = []string{
 // positions always give the same word. The Channel without a name stands for all channels of its tenant that have no entry:
 // they had no publication yet. Positions without an epoch are left out.
 func EncodeCursor(t tenant.ID, c Cursor) string {
-	type entry struct {
-		ch realtime.Channel
-		p  realtime.Position
-	}
-	entries := make([]entry, 0, len(c))
+	e := NewCursorEncoder(t, c)
+	return string(e.Append(nil))
+}
+
+// CursorEncoder makes cursors of a tenant that differ in a position or two, one after the other, without sorting the channels anew
+// and without garbage. It is not safe for concurrent use.
+type CursorEncoder struct {
+	tenant  tenant.ID
+	sum     uint32 // of what the checksum begins with
+	entries []cursorEntry
+	binary  []byte // of the last cursor, to be written over
+}
+
+type cursorEntry struct {
+	channel  realtime.Channel
+	position realtime.Position
+}
+
+// NewCursorEncoder returns an encoder that begins with the positions of c, and keeps nothing of it.
+func NewCursorEncoder(t tenant.ID, c Cursor) *CursorEncoder {
+	e := &CursorEncoder{tenant: t, sum: tenantSum(t), entries: make([]cursorEntry, 0, len(c))}
 	for ch, p := range c {
-		if validEpoch(p.Epoch) && p.Offset <= MaxOffset && len(ch.Name) <= realtime.MaxNameBytes {
-			entries = append(entries, entry{ch, p})
+		e.entries = append(e.entries, cursorEntry{ch, p})
+	}
+	slices.SortFunc(e.entries, compareEntries)
+	return e
+}
+
+// compareEntries is the order of channels in a cursor.
+func compareEntries(a, b cursorEntry) int {
+	return cmp.Or(cmp.Compare(a.position.Epoch, b.position.Epoch), cmp.Compare(a.channel.Tenant, b.channel.Tenant),
+		cmp.Compare(a.channel.Name, b.channel.Name))
+}
+
+// Set moves ch to p.
+func (e *CursorEncoder) Set(ch realtime.Channel, p realtime.Position) {
+	for i := range e.entries {
+		if known := &e.entries[i]; known.channel == ch {
+			moved := known.position.Epoch != p.Epoch
+			known.position = p
+			if moved {
+				slices.SortFunc(e.entries, compareEntries)
+			}
+			return
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.p.Epoch, b.p.Epoch), cmp.Compare(a.ch.Tenant, b.ch.Tenant), cmp.Compare(a.ch.Name, b.ch.Name))
-	})
-	b := make([]byte, 0, 64+8*len(entries))
-	b = append(b, cursorVersion)
-	for i, e := range entries {
-		if i == 0 || e.p.Epoch != entries[i-1].p.Epoch {
-			n := 1
-			for i+n < len(entries) && entries[i+n].p.Epoch == e.p.Epoch {
+	e.entries = append(e.entries, cursorEntry{ch, p})
+	slices.SortFunc(e.entries, compareEntries)
+}
+
+// Append appends the cursor.
+func (e *CursorEncoder) Append(dst []byte) []byte {
+	b := append(e.binary[:0], cursorVersion)
+	for i := 0; i < len(e.entries); {
+		epoch := e.entries[i].position.Epoch
+		end, n := i, 0
+		for ; end < len(e.entries) && e.entries[end].position.Epoch == epoch; end++ {
+			if e.entries[end].encodable() {
 				n++
 			}
-			b = appendText(b, e.p.Epoch)
-			b = binary.AppendUvarint(b, uint64(n))
 		}
-		b = appendCursorChannel(b, t, e.ch)
-		b = binary.AppendUvarint(b, e.p.Offset)
+		if n > 0 {
+			b = binary.AppendUvarint(appendText(b, epoch), uint64(n)) //nolint:gosec // not negative
+		}
+		for ; i < end; i++ {
+			if entry := &e.entries[i]; entry.encodable() {
+				b = binary.AppendUvarint(appendCursorChannel(b, e.tenant, entry.channel), entry.position.Offset)
+			}
+		}
 	}
-	b = binary.BigEndian.AppendUint32(b, cursorSum(t, b))
-	return base64.RawURLEncoding.EncodeToString(b)
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(e.sum, castagnoli, b))
+	e.binary = b
+	return base64.RawURLEncoding.AppendEncode(dst, b)
+}
+
+// encodable reports whether the entry may stand in a cursor.
+func (e *cursorEntry) encodable() bool {
+	return validEpoch(e.position.Epoch) && e.position.Offset <= MaxOffset && len(e.channel.Name) <= realtime.MaxNameBytes
 }
 
 func appendCursorChannel(b []byte, t tenant.ID, ch realtime.Channel) []byte {
@@ -105,9 +162,11 @@ func appendText(b []byte, s string) []byte {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // cursorSum finds typing mistakes and the positions of another tenant. It is no signature: a cursor grants nothing.
-func cursorSum(t tenant.ID, b []byte) uint32 {
-	sum := crc32.Update(0, castagnoli, append([]byte(t), 0)) // 0 stands in no tenant id
-	return crc32.Update(sum, castagnoli, b)
+func cursorSum(t tenant.ID, b []byte) uint32 { return crc32.Update(tenantSum(t), castagnoli, b) }
+
+// tenantSum is what the sum of a cursor of t begins with.
+func tenantSum(t tenant.ID) uint32 {
+	return crc32.Update(0, castagnoli, append([]byte(t), 0)) // 0 stands in no tenant id
 }
 
 // DecodeCursor returns the positions in s, or ErrCursor if s is no cursor, longer than MaxCursorBytes, or was made for

@@ -31,6 +31,23 @@ func drawCursor(t *rapid.T) protocol.Cursor {
 	return c
 }
 
+// TestCursorEncoder moves positions one after the other, and compares with a cursor that is made anew.
+func TestCursorEncoder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id, c := drawTenant(t), drawCursor(t)
+		e := protocol.NewCursorEncoder(id, c)
+		for range rapid.IntRange(0, 10).Draw(t, "moves") {
+			for ch, p := range drawCursor(t) {
+				c[ch] = p
+				e.Set(ch, p)
+			}
+			if got, want := string(e.Append([]byte("x"))), "x"+protocol.EncodeCursor(id, c); got != want {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+		}
+	})
+}
+
 func TestCursorRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		id, c := drawTenant(rt), drawCursor(rt)

@@ -35,7 +35,7 @@ func appendEnvelope(dst []byte, wireName string, p *realtime.Publication) []byte
 // data. Line breaks between the tokens of the payload become several data lines, so the client gets equivalent JSON and
 // nothing in a payload can forge an event. An id that is empty or has control characters is left out.
 // The event is not yet framed as a chunk, see [AppendChunk].
-func AppendSSE(dst []byte, wireName, id string, p *realtime.Publication) []byte {
+func AppendSSE[ID string | []byte](dst []byte, wireName string, id ID, p *realtime.Publication) []byte {
 	dst = slices.Grow(dst, envelopeBytes+len(wireName)+len(id)+len(p.Data))
 	dst = appendSSEID(dst, id)
 	dst = append(dst, "data: "...)

@@ -39,6 +39,8 @@ var units = map[string]unit{
 	"welcome": protocol.Welcome{Session: "s1", Time: now, Heartbeat: 15 * time.Second, MaxMessageBytes: 65536, Expires: now.Add(time.Hour),
 		Channels: []string{updates, "system-alert"}, Retry: 2 * time.Second, Cursor: cursor7},
 	"gap":                 protocol.Gap{Channel: updates, Cause: realtime.GapIntake, Position: head7, Cursor: cursor7},
+	"stale":               protocol.Stale{Since: now, Reason: protocol.StaleEngine},
+	"fresh":               protocol.Fresh{Time: now.Add(9 * time.Second)},
 	"heartbeat":           protocol.Heartbeat{Time: now, Offsets: []protocol.ChannelOffset{{Channel: updates, Offset: 7}, {Channel: "system-alert"}}},
 	"goaway":              protocol.Goaway{ReconnectIn: 1500 * time.Millisecond, Reason: protocol.CloseDrain.String()},
 	"error":               protocol.NoSuchChannel("3"),

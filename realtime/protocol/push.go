@@ -72,6 +72,40 @@ func (g Gap) Append(dst []byte, d Dialect) []byte {
 	return endPush(appendPosition(dst, g.Position), start, d)
 }
 
+// StaleReason is a word that says why what a client sees may be old.
+type StaleReason string
+
+// The reasons. They are part of the protocol: see docs/protocol.md.
+const (
+	StaleEngine StaleReason = "engine" // this server is cut off from its engine: nothing new can come
+	StaleIntake StaleReason = "intake" // what the app publishes with plain PUBLISH is not heard
+)
+
+// Stale tells that what the client sees may be old, in all channels, until Fresh is told.
+type Stale struct {
+	Since  time.Time // the last moment at which it was known to be fresh
+	Reason StaleReason
+}
+
+// Append appends s in the dialect d.
+func (s Stale) Append(dst []byte, d Dialect) []byte {
+	start := len(dst)
+	dst = beginPush(dst, d, "", "stale", "")
+	dst = appendMillisMember(dst, "since", s.Since)
+	return endPush(appendStringMember(dst, "reason", string(s.Reason)), start, d)
+}
+
+// Fresh tells that everything comes again as it happens. What was missed meanwhile has come as messages, or as gaps.
+type Fresh struct {
+	Time time.Time // the server's clock
+}
+
+// Append appends f in the dialect d.
+func (f Fresh) Append(dst []byte, d Dialect) []byte {
+	start := len(dst)
+	return endPush(appendMillisMember(beginPush(dst, d, "", "fresh", ""), "time", f.Time), start, d)
+}
+
 // Heartbeat tells the server's time and how far each followed channel is. Not in Bare, which has WebSocket pings.
 type Heartbeat struct {
 	Time    time.Time

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // The fields of the response that carries a stream. no-transform and X-Accel-Buffering keep proxies from compressing and collecting it
@@ -70,8 +69,13 @@ func AppendSSEComment(dst []byte, text string) []byte {
 
 // appendSSEID appends the id line. An id with CR or LF would forge lines, and one with NUL is ignored by browsers; ids are
 // cursors, which have neither.
-func appendSSEID(dst []byte, id string) []byte {
-	if id == "" || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' }) {
+func appendSSEID[ID string | []byte](dst []byte, id ID) []byte {
+	for i := range len(id) {
+		if id[i] < ' ' {
+			return dst
+		}
+	}
+	if len(id) == 0 {
 		return dst
 	}
 	dst = append(dst, "id: "...)

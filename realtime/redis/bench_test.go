@@ -115,3 +115,71 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// thousand returns a broker whose channel holds 1,000 publications, and the position before them.
+func thousand(t testing.TB) (*Broker, realtime.Channel, realtime.Position) {
+	names, err := realtime.NewNames([]realtime.Pattern{{Spelling: "a:{tenant}", Retention: realtime.Retention{Size: 10_000, Age: time.Hour}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Options{Address: testenv.Redis(t), Names: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	ch := realtime.Channel{Tenant: "k1", Name: "a"}
+	var stored sync.WaitGroup
+	for range 1000 {
+		stored.Add(1)
+		b.PublishAsync(ch, benchData, realtime.PublishOptions{}, func(_ realtime.Published, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			stored.Done()
+		})
+	}
+	stored.Wait()
+	page, err := b.History(t.Context(), ch, realtime.Position{}, 0)
+	if err != nil || page.Head.Offset != 1000 {
+		t.Fatalf("head %v, %v", page.Head, err)
+	}
+	return b, ch, realtime.Position{Epoch: page.Head.Epoch}
+}
+
+func readThousand(t testing.TB, b *Broker, ch realtime.Channel, from realtime.Position, limit int) {
+	n := 0
+	for more := true; more; {
+		page, err := b.History(t.Context(), ch, from, limit)
+		if err != nil || page.Gap != "" {
+			t.Fatalf("gap %q, %v", page.Gap, err)
+		}
+		n += len(page.Publications)
+		from, more = page.Publications[len(page.Publications)-1].Position, page.More
+	}
+	if n != 1000 {
+		t.Fatalf("%d publications, want 1,000", n)
+	}
+}
+
+// TestHistoryIsNoGarbage reads history with less than one allocation for each publication.
+func TestHistoryIsNoGarbage(t *testing.T) {
+	b, ch, from := thousand(t)
+	for _, limit := range []int{100, 1000} {
+		if n := testing.AllocsPerRun(10, func() { readThousand(t, b, ch, from, limit) }); n > 1000 {
+			t.Errorf("1,000 publications in pages of %d take %.0f allocations, want one for each at most", limit, n)
+		}
+	}
+}
+
+// BenchmarkHistory reads 1,000 publications, in the pages of a replay and in the largest.
+func BenchmarkHistory(b *testing.B) {
+	broker, ch, from := thousand(b)
+	for _, limit := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("pages=%d", limit), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				readThousand(b, broker, ch, from, limit)
+			}
+		})
+	}
+}

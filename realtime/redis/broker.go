@@ -25,6 +25,7 @@ type Broker struct {
 	pub  *publisher
 	sub  *subscriber
 	here *Presence
+	seen *Devices
 
 	ledger *Ledger
 
@@ -43,6 +44,7 @@ var (
 	_ realtime.Broker         = (*Broker)(nil)
 	_ realtime.AsyncPublisher = (*Broker)(nil)
 	_ realtime.EpochTurner    = (*Broker)(nil)
+	_ realtime.Snapshotter    = (*Broker)(nil)
 	_ realtime.Health         = (*Broker)(nil)
 )
 
@@ -56,10 +58,10 @@ func New(opts Options) (*Broker, error) {
 	b := &Broker{opts: opts, keys: keys(opts.Prefix), revocations: make(chan []byte, 1024)}
 	_, _ = rand.Read(b.node[:]) // never fails
 	b.life, b.end = context.WithCancel(context.Background())
-	if b.ask, err = newClient(&b.opts, "ask"); err != nil {
+	if b.ask, err = newClient(&b.opts, "ask", b.opts.AnswerLimit); err != nil {
 		return nil, err
 	}
-	publish, err := newClient(&b.opts, "publish")
+	publish, err := newClient(&b.opts, "publish", b.opts.AnswerLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +69,7 @@ func New(opts Options) (*Broker, error) {
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
 	b.ledger = &Ledger{broker: b, known: positions{}}
+	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil
 }
@@ -84,9 +87,11 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	b.sub.sink = sink
 	close(b.sub.started)
 	var wg sync.WaitGroup
+	wg.Go(func() { b.opts.Primary.follow(ctx) })
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
+	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })
 	wg.Go(func() { b.keepRevocations(ctx) })
 	wg.Wait()
@@ -124,6 +129,9 @@ func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFun
 // Presence returns the Presence of this Broker's nodes. It works while the Broker runs.
 func (b *Broker) Presence() *Presence { return b.here }
 
+// Devices returns the Devices of this Broker's nodes. What is noted is written while the Broker runs.
+func (b *Broker) Devices() *Devices { return b.seen }
+
 // probe asks for a sign of life, so that Ready is honest on a quiet day. The publishing connection is asked only while
 // something is wrong with it: publishing says the rest.
 func (b *Broker) probe(ctx context.Context) {
@@ -138,7 +146,7 @@ func (b *Broker) probe(ctx context.Context) {
 	}
 	for {
 		ping(partAsk, b.ask)
-		if b.health.bad(partPublish) {
+		if b.health.of(partPublish) != nil {
 			ping(partPublish, b.pub.client)
 		}
 		if !pause(ctx, b.opts.SilenceLimit/2) {

@@ -19,9 +19,10 @@ type client struct {
 	dialer *dialer
 }
 
-// newClient returns a client that connects when it is first used.
-func newClient(o *Options, name string) (*client, error) {
-	c := &client{dialer: newDialer(o)}
+// newClient returns a client that connects when it is first used. A connection of it that is not answered for so long ends; zero: for
+// ever, because it has commands that wait.
+func newClient(o *Options, name string, answer time.Duration) (*client, error) {
+	c := &client{dialer: newDialer(o, name, answer)}
 	var made atomic.Bool
 	option := rueidis.ClientOption{
 		InitAddress: []string{o.Address}, Username: o.Username, Password: o.Password, SelectDB: o.DB,
@@ -34,7 +35,11 @@ func newClient(o *Options, name string) (*client, error) {
 			if !made.Load() {
 				return nil, errStopped // rueidis tries at once, before anybody asked for anything
 			}
-			return c.dialer.dial(ctx)
+			conn, err := c.dialer.dial(ctx)
+			if err != nil {
+				return nil, err // and no conn that is not nil
+			}
+			return conn, nil
 		},
 	}
 	inner, err := rueidis.NewClient(option)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,85 +31,185 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var errStopped = errors.New("stopped")
+var (
+	errStopped = errors.New("stopped")
 
-// dialer opens connections to one address and knows all that are open, so that an end is an end: closeAll ends also what
-// waits for an answer inside of a library.
+	// errNoConnection is in the error of every dial: whatever waited for the connection was not sent.
+	errNoConnection = errors.New("connect to redis")
+)
+
+// dialer opens the connections of one job to the primary and knows all that are open, so that an end is an end: closeAll ends
+// also what waits for an answer inside of a library.
 //
 // After a failed try the next ones are refused at once until the backoff is over, with the error of the try. So callers get
 // their answer soon and Redis is not stormed by them while it comes up.
 type dialer struct {
-	address string
-	tls     *tls.Config
-	timeout time.Duration
+	opts   *Options
+	name   string        // of the connections, in CLIENT LIST
+	answer time.Duration // after how long without an answer a connection is given up; zero: its job sees to that
 
 	mu      sync.Mutex
 	conns   map[*trackedConn]struct{}
+	dead    []deadConn // to be ended on the side of Redis too
 	closed  bool
 	fails   int
 	next    time.Time
+	failed  <-chan struct{} // closed once the primary has moved since the last failure
 	lastErr error
 	opened  uint64 // connections so far
 }
 
-type trackedConn struct {
-	net.Conn
-	d    *dialer
-	once sync.Once
+// deadConn is a connection that we have given up, as Redis knows it.
+type deadConn struct{ run, id string }
+
+// maxDead bounds the list; more than a few can only be when Redis cannot be reached for long, and then they are dead there too.
+const maxDead = 16
+
+func newDialer(o *Options, name string, answer time.Duration) *dialer {
+	return &dialer{opts: o, name: name, answer: answer, conns: map[*trackedConn]struct{}{}}
 }
 
-func (c *trackedConn) Close() error {
-	err := net.ErrClosed
-	c.once.Do(func() {
-		c.d.mu.Lock()
-		delete(c.d.conns, c)
-		c.d.mu.Unlock()
-		err = c.Conn.Close()
-	})
-	return err
-}
-
-func newDialer(o *Options) *dialer {
-	return &dialer{address: o.Address, tls: o.TLS, timeout: o.ConnectTimeout, conns: map[*trackedConn]struct{}{}}
-}
-
-func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
 		return nil, errStopped
 	}
-	if time.Now().Before(d.next) {
+	if time.Now().Before(d.next) && !isClosed(d.failed) { // what failed elsewhere says nothing of here
 		defer d.mu.Unlock()
 		return nil, d.lastErr
 	}
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
-	var conn net.Conn
-	var err error
-	if d.tls != nil {
-		conn, err = (&tls.Dialer{Config: d.tls}).DialContext(ctx, "tcp", d.address)
-	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", d.address)
-	}
+	began, changed := time.Now(), d.opts.Primary.changes()
+	c, err := d.open(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
-		d.lastErr = fmt.Errorf("connect to redis: %w", err)
-		d.next = time.Now().Add(backoff(d.fails))
+		d.lastErr = fmt.Errorf("%w: %w", errNoConnection, err)
+		// A try that took long by itself has stormed nobody.
+		d.next, d.failed = began.Add(backoff(d.fails)), changed
 		d.fails++
 		return nil, d.lastErr
 	}
 	if d.closed {
-		_ = conn.Close()
+		_ = c.Close()
 		return nil, errStopped
 	}
 	d.fails, d.next = 0, time.Time{}
 	d.opened++
-	c := &trackedConn{Conn: conn, d: d}
-	d.conns[c] = struct{}{}
 	return c, nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// open connects to where the primary is and makes sure that it is one.
+func (d *dialer) open(ctx context.Context) (*trackedConn, error) {
+	home := d.opts.Primary
+	address, err := home.locate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := (&net.Dialer{}).DialContext(ctx, d.opts.Network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := newTracked(raw, d, address)
+	if !d.add(c) {
+		_ = c.Close()
+		return nil, errStopped
+	}
+	home.add(c)
+	defer context.AfterFunc(ctx, func() { c.end(ctx.Err()) })()
+	if err = c.secure(ctx, d.opts.TLS); err == nil {
+		err = d.greet(c)
+	}
+	if err == nil {
+		err = home.arrived(c)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, c.reason(err)
+	}
+	c.limit = d.answer
+	return c, nil
+}
+
+// greet signs in, says who is calling, and asks who answers.
+func (d *dialer) greet(c *trackedConn) error {
+	a := newAsker(c, d.opts.AnswerLimit)
+	if err := a.signIn(d.opts.Username, d.opts.Password); err != nil {
+		return fmt.Errorf("sign in to redis: %w", err)
+	}
+	replies, err := a.ask([]string{"ROLE"}, []string{"INFO", "server"}, []string{"INFO", "replication"}, []string{"CLIENT", "ID"},
+		[]string{"CLIENT", "SETNAME", "kentongan-" + d.name})
+	if err != nil {
+		return err
+	}
+	role, server, replication, id := replies[0], replies[1], replies[2], replies[3]
+	if needsPassword(role.refusal) {
+		return fmt.Errorf("sign in to redis: %s", role.refusal)
+	}
+	if err := checkRole(role, replication, c.address); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	c.run, c.id = server.field("run_id"), id.text
+	if c.run != "" {
+		c.lineage = c.run + " " + replication.field("master_replid")
+	}
+	d.mu.Unlock()
+	if err := d.bury(a, c.run); err != nil {
+		return err
+	}
+	return a.finish()
+}
+
+// bury ends the connections that this job has given up on the side of Redis too. What was written to them and is not read yet must not
+// be carried out behind the back of a repeat; and a subscriber that is gone need not be written to.
+func (d *dialer) bury(a *asker, run string) error {
+	d.mu.Lock()
+	var commands [][]string
+	for _, dead := range d.dead {
+		if dead.run == run && dead.id != "" {
+			commands = append(commands, []string{"CLIENT", "KILL", "ID", dead.id})
+		}
+	}
+	d.dead = nil
+	d.mu.Unlock()
+	if len(commands) == 0 {
+		return nil
+	}
+	_, err := a.ask(commands...) // that it is gone already is no error, and neither is an ACL that forbids it
+	return err
+}
+
+func (d *dialer) add(c *trackedConn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.conns[c] = struct{}{}
+	return true
+}
+
+func (d *dialer) remove(c *trackedConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, c)
+	if c.id != "" {
+		d.dead = append(d.dead, deadConn{c.run, c.id})
+		d.dead = slices.Delete(d.dead, 0, max(0, len(d.dead)-maxDead))
+	}
 }
 
 // generation changes with each new connection.
@@ -118,15 +219,52 @@ func (d *dialer) generation() uint64 {
 	return d.opened
 }
 
-func (d *dialer) closeAll() {
+// drop gives up the connections that are open; the next dial makes a new one at once.
+func (d *dialer) drop(why error) {
 	d.mu.Lock()
-	d.closed = true
+	d.fails, d.next = 0, time.Time{}
 	conns := make([]*trackedConn, 0, len(d.conns))
 	for c := range d.conns {
 		conns = append(conns, c)
 	}
 	d.mu.Unlock()
 	for _, c := range conns {
-		_ = c.Close() // it is given up
+		c.end(why)
 	}
+}
+
+func (d *dialer) closeAll() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.drop(net.ErrClosed)
+}
+
+// secure puts TLS on the connection if it is configured.
+func (c *trackedConn) secure(ctx context.Context, config *tls.Config) error {
+	if config == nil {
+		return nil
+	}
+	conn, err := handshake(ctx, c.raw, config, c.address)
+	if err == nil {
+		c.Conn = conn
+	}
+	return err
+}
+
+// handshake speaks TLS over raw with the server at address, whose name is in its certificate unless config has another.
+func handshake(ctx context.Context, raw net.Conn, config *tls.Config, address string) (net.Conn, error) {
+	if config.ServerName == "" {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		config = config.Clone()
+		config.ServerName = host
+	}
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return conn, nil
 }

@@ -24,6 +24,10 @@
 // first two are rueidis'. The third, link, is our own: it is on the path of every message, and has to know exactly when it broke,
 // what was confirmed in which order, and how much it reads before it allocates.
 //
+// All of them are opened by dialer, to where Primary says: a fixed address, or what the sentinels name. Who answers has to say that it
+// is no replica. When the primary is replaced, all connections to the old one end in the same moment. A connection that is not answered
+// ends too, and what it had under way is ended on the side of Redis before anything is sent again.
+//
 // # Why nothing is missed
 //
 // One script stamps, stores and announces, so the three cannot disagree. Announcements can get lost with a connection; so

@@ -36,6 +36,7 @@ type follower struct {
 	held       holding
 	cause      realtime.GapCause // of the turn that made it wait; empty: none did
 
+	doubt    bool              // the data may be other than it was: what is known has to be compared with it
 	fresh    realtime.Position // of channels that are not in channels
 	turned   bool              // fresh has changed since it is followed
 	channels map[string]*track // nil before the first heads
@@ -45,6 +46,8 @@ type follower struct {
 type track struct {
 	channel   realtime.Channel
 	last      realtime.Position // delivered, or told by heads or a gap
+	written   written           // when last was
+	forgotten bool              // the offsets of this epoch were given out twice: the repair ends it
 	repairing bool
 	cause     realtime.GapCause // to tell if the repair finds a new epoch; empty: that it is one
 	held      holding
@@ -186,8 +189,8 @@ func (f *follower) unsync() {
 	}
 }
 
-// disconnected begins anew after a reconnect; false if nobody follows it.
-func (f *follower) disconnected() bool {
+// disconnected begins anew after a reconnect, to other data if doubt is set; false if nobody follows it.
+func (f *follower) disconnected(doubt bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sent, f.unconfirmed = false, 0
@@ -195,6 +198,7 @@ func (f *follower) disconnected() bool {
 		f.gone = true
 		return false
 	}
+	f.doubt = f.doubt || doubt
 	f.unsync()
 	return true
 }
@@ -262,7 +266,7 @@ func (f *follower) handle(c *stampedCopy) {
 	}
 	tr, known := f.track(string(c.name))
 	if !known && f.turned { // followers know another fresh epoch
-		f.gap(tr, realtime.GapEpoch, f.fresh)
+		f.gap(tr, realtime.GapEpoch, f.fresh, 0)
 	}
 	same := c.position.Epoch == tr.last.Epoch
 	switch {
@@ -277,7 +281,7 @@ func (f *follower) handle(c *stampedCopy) {
 	case c.kind == copyTurned:
 		cause, before := c.turn()
 		if before == tr.last.Epoch {
-			f.gap(tr, cause, realtime.Position{Epoch: c.position.Epoch})
+			f.gap(tr, cause, realtime.Position{Epoch: c.position.Epoch}, c.ms)
 			return
 		}
 		tr.cause = cause
@@ -318,7 +322,7 @@ func (f *follower) tenantTurned(c *stampedCopy) {
 		if tr.last.Epoch != fresh.Epoch {
 			tr.repairing, tr.cause = false, ""
 			tr.held.begin()
-			f.gap(tr, cause, fresh)
+			f.gap(tr, cause, fresh, c.ms)
 		} else if tr.repairing { // a repair met the new epoch before this did
 			f.repair(tr)
 		}
@@ -353,28 +357,29 @@ func (f *follower) repair(tr *track) {
 }
 
 func (f *follower) deliver(tr *track, p *realtime.Publication) {
-	tr.last = p.Position
+	tr.last, tr.written = p.Position, written{ms: p.Time.UnixMilli()}
 	f.broker.counts.delivered.Add(1)
 	f.broker.sub.sink.Deliver(p)
 }
 
-func (f *follower) gap(tr *track, cause realtime.GapCause, head realtime.Position) {
-	tr.last = head
+// gap tells that something may be missing before head, which was read at ms.
+func (f *follower) gap(tr *track, cause realtime.GapCause, head realtime.Position, ms int64) {
+	tr.last, tr.written, tr.forgotten = head, written{ms, true}, false
 	f.broker.counts.gaps.Add(1)
 	f.broker.sub.sink.Gap(realtime.Gap{Channel: tr.channel, Cause: cause, Position: head})
 }
 
 // setHeads takes heads that were read after everything that was not held came.
-func (f *follower) setHeads(h realtime.Heads) {
+func (f *follower) setHeads(h *headsAnswer) {
 	if f.channels == nil { // the first heads: nobody has seen anything before
 		f.channels = make(map[string]*track, len(h.Channels))
 		for name, head := range h.Channels {
-			f.channels[name] = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: head}
+			f.channels[name] = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: head, written: written{h.ms, true}}
 		}
 	} else {
 		f.compare(h)
 	}
-	f.fresh, f.cause = h.Fresh, ""
+	f.fresh, f.cause, f.doubt = h.Fresh, "", false
 	f.synced = true
 	close(f.ready)
 	f.ready = nil
@@ -389,7 +394,7 @@ func (f *follower) setHeads(h realtime.Heads) {
 }
 
 // compare finds out what was missed since the last heads, or may have been.
-func (f *follower) compare(h realtime.Heads) {
+func (f *follower) compare(h *headsAnswer) {
 	cause := f.cause
 	if cause == "" {
 		cause = realtime.GapEpoch
@@ -400,9 +405,11 @@ func (f *follower) compare(h realtime.Heads) {
 		tr, _ := f.track(name)
 		head := h.At(name)
 		switch {
+		case tr.last.Epoch == head.Epoch && (tr.forgotten || tr.belied(h.written[name])):
+			f.forgotten(tr)
 		case tr.last == head:
 		case tr.last.Epoch != head.Epoch:
-			f.gap(tr, cause, realtime.Position{Epoch: head.Epoch})
+			f.gap(tr, cause, realtime.Position{Epoch: head.Epoch}, h.ms)
 			if head.Offset > 0 {
 				f.repair(tr) // what the new epoch has is news too
 			}
@@ -412,8 +419,8 @@ func (f *follower) compare(h realtime.Heads) {
 	}
 }
 
-// setPage takes what was read for a channel under repair.
-func (f *follower) setPage(tr *track, page *realtime.Page) {
+// setPage takes what was read at ms for a channel under repair.
+func (f *follower) setPage(tr *track, page *realtime.Page, ms int64) {
 	if page.Gap != "" {
 		cause := page.Gap
 		if cause == realtime.GapEpoch && tr.cause != "" {
@@ -422,11 +429,11 @@ func (f *follower) setPage(tr *track, page *realtime.Page) {
 		tr.cause = ""
 		if page.Head.Epoch != tr.last.Epoch && page.Head.Offset > 0 {
 			// What the new epoch has so far is news to those who follow.
-			f.gap(tr, cause, realtime.Position{Epoch: page.Head.Epoch})
+			f.gap(tr, cause, realtime.Position{Epoch: page.Head.Epoch}, ms)
 			f.repair(tr)
 			return
 		}
-		f.gap(tr, cause, page.Head)
+		f.gap(tr, cause, page.Head, ms)
 	}
 	for i := range page.Publications {
 		f.broker.counts.repaired.Add(1)

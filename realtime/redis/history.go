@@ -2,8 +2,10 @@ package redis
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +19,10 @@ import (
 // maxPage bounds what one read takes from Redis, which does nothing else meanwhile.
 const maxPage = 1000
 
+// pageBytes is from how many bytes of data on a page gets no more entries: enough for a thousand usual ones, and little enough that the
+// pages of all replays that run at the same time are tens of megabytes.
+const pageBytes = "524288"
+
 // History implements realtime.Broker. It may return fewer publications than limit, with More set.
 func (b *Broker) History(ctx context.Context, ch realtime.Channel, since realtime.Position, limit int) (realtime.Page, error) {
 	doing := "history"
@@ -26,7 +32,7 @@ func (b *Broker) History(ctx context.Context, ch realtime.Channel, since realtim
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	keys, args := b.readArgs(ch, since, limit)
-	page, err := b.readPage(ch, since, readScript.Exec(ctx, b.ask, keys, args))
+	page, _, err := b.readPage(ch, since, readScript.Exec(ctx, b.ask, keys, args))
 	return page, unavailable(doing, err)
 }
 
@@ -38,77 +44,97 @@ func (b *Broker) readArgs(ch realtime.Channel, since realtime.Position, limit in
 	keep := b.opts.Names.Retention(ch)
 	return []string{b.keys.head(ch.Tenant), b.keys.stream(ch)}, []string{
 		ch.Name, after, strconv.Itoa(min(max(limit, 0), maxPage)), strconv.Itoa(keep.Size),
-		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(),
+		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(), pageBytes,
 	}
 }
 
-// readPage judges what the reading script answered.
-func (b *Broker) readPage(ch realtime.Channel, since realtime.Position, r rueidis.RedisResult) (realtime.Page, error) {
+// readPage judges what the reading script answered, at ms by the clock of Redis.
+func (b *Broker) readPage(
+	ch realtime.Channel, since realtime.Position, r rueidis.RedisResult,
+) (page realtime.Page, ms int64, err error) {
 	answer, err := r.ToArray()
 	if err != nil {
-		return realtime.Page{}, err
+		return page, 0, err
 	}
-	if len(answer) != 4 {
-		return realtime.Page{}, errors.New("the reading script answers something else")
+	if len(answer) != 5 {
+		return page, 0, errAnswer(nil)
 	}
 	epoch, err1 := answer[0].ToString()
 	head, err2 := answer[1].AsUint64()
 	oldest, err3 := answer[2].AsUint64()
-	entries, err4 := answer[3].ToArray()
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return realtime.Page{}, err
+	entries, err4 := answer[3].AsBytes()
+	ms, err5 := answer[4].AsInt64()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return page, 0, err
 	}
-	page := realtime.Page{Head: realtime.Position{Epoch: epoch, Offset: head}}
+	page = realtime.Page{Head: realtime.Position{Epoch: epoch, Offset: head}}
 	from, cause := realtime.Resume(since, page.Head, oldest, b.opts.Names.Retention(ch).Size > 0)
 	if cause != "" {
 		page.Gap = cause
-		return page, nil
+		return page, ms, nil
 	}
-	for i := range entries {
-		p, err := parseEntry(&entries[i])
+	page.Publications = make([]realtime.Publication, 0, countEntries(entries))
+	for len(entries) > 0 {
+		p, rest, err := cutEntry(entries)
 		if err != nil {
-			return realtime.Page{}, err
+			return page, 0, err
 		}
 		if p.Position.Offset != from {
 			// Somebody else wrote to the stream. What follows cannot be trusted to be all.
-			return realtime.Page{Head: page.Head, Gap: realtime.GapExpired}, nil
+			return realtime.Page{Head: page.Head, Gap: realtime.GapExpired}, ms, nil
 		}
 		p.Channel, p.Position.Epoch = ch, epoch
 		page.Publications = append(page.Publications, p)
+		entries = rest
 		from++
 	}
 	page.More = from <= head
-	return page, nil
+	return page, ms, nil
 }
 
-// parseEntry reads an entry of a stream: its id, and d, t, i as the script wrote them.
-func parseEntry(m *rueidis.RedisMessage) (realtime.Publication, error) {
-	var p realtime.Publication
-	parts, err := m.ToArray()
-	if err != nil || len(parts) != 2 {
-		return p, fmt.Errorf("entry of history with %d parts: %w", len(parts), err)
+// entryHead is what the reading script puts before the data of an entry: offset, time in ms, length.
+const entryHead = 8 + 8 + 4
+
+var errEntry = errors.New("an entry of history breaks off")
+
+// cutEntry takes the first entry off b. Its data is a part of b: a page is one allocation, and not one for each publication.
+func cutEntry(b []byte) (p realtime.Publication, rest []byte, err error) {
+	if len(b) < entryHead {
+		return p, nil, errEntry
 	}
-	id, err1 := parts[0].ToString()
-	fields, err2 := parts[1].ToArray()
-	if err := errors.Join(err1, err2); err != nil || len(fields) < 4 {
-		return p, fmt.Errorf("entry %.40q of history with %d fields: %w", id, len(fields), err)
+	size := binary.BigEndian.Uint32(b[16:])
+	ms := binary.BigEndian.Uint64(b[8:])
+	if uint64(size) > uint64(len(b)-entryHead) || ms > math.MaxInt64 {
+		return p, nil, errEntry
 	}
-	digits, _, _ := strings.Cut(id, "-")
-	offset, err1 := strconv.ParseUint(digits, 10, 64)
-	data, err2 := fields[1].AsBytes()
-	ms, err3 := fields[3].AsInt64()
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return p, fmt.Errorf("entry %.40q of history: %w", id, err)
-	}
-	return realtime.Publication{Position: realtime.Position{Offset: offset}, Data: data, Time: time.UnixMilli(ms)}, nil
+	end := entryHead + int(size)
+	p.Position.Offset, p.Time, p.Data = binary.BigEndian.Uint64(b), time.UnixMilli(int64(ms)), b[entryHead:end:end]
+	return p, b[end:], nil
 }
 
-// readHeads reads the answer of the script of the same name.
-func readHeads(r rueidis.RedisResult) (realtime.Heads, error) {
-	fields, err := r.AsStrMap()
-	if err != nil {
-		return realtime.Heads{}, err
+// countEntries returns how many entries there are in b.
+func countEntries(b []byte) (n int) {
+	for len(b) > 0 {
+		_, rest, err := cutEntry(b)
+		if err != nil {
+			return n
+		}
+		b = rest
+		n++
 	}
+	return n
+}
+
+// errAnswer is err, or that a script answers what it never does.
+func errAnswer(err error) error {
+	if err == nil {
+		err = errors.New("the script answers something else")
+	}
+	return err
+}
+
+// parseHeads reads the fields of a head.
+func parseHeads(fields map[string]string) (realtime.Heads, error) {
 	h := realtime.Heads{Channels: map[string]realtime.Position{}, Fresh: realtime.Position{Epoch: fields["epoch"]}}
 	if h.Fresh.Epoch == "" {
 		return h, errors.New("a tenant without an epoch")

@@ -26,6 +26,12 @@ func (k keys) live(t tenant.ID) string { return string(k) + tag(t) + ":live" }
 
 func (k keys) stream(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":h:" + ch.Name }
 
+// newest holds the newest publication of each key of ch, and newestOrder the keys by its offset.
+func (k keys) newest(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":n:" + ch.Name }
+func (k keys) newestOrder(ch realtime.Channel) string {
+	return string(k) + tag(ch.Tenant) + ":o:" + ch.Name
+}
+
 // record has the length of the name in it, because names and keys may hold any separator.
 func (k keys) record(ch realtime.Channel, key string) string {
 	return string(k) + tag(ch.Tenant) + ":k:" + strconv.Itoa(len(ch.Name)) + ":" + ch.Name + ":" + key
@@ -33,6 +39,8 @@ func (k keys) record(ch realtime.Channel, key string) string {
 
 func (k keys) nodes(t tenant.ID) string             { return string(k) + tag(t) + ":present" }
 func (k keys) present(t tenant.ID, n string) string { return string(k) + tag(t) + ":present:" + n }
+func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) + ":dev" }
+func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) revoke() string                       { return string(k) + "revoke" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }

@@ -34,8 +34,8 @@ func (b *Broker) Ledger() *Ledger { return b.ledger }
 // reportTime is the longest that a report may take. After it the next one is sent; a lease lasts not much less.
 const reportTime = 2 * time.Second
 
-// errAnswer says that a script of ours did not answer as it does: somebody else has put one of that name there.
-var errAnswer = errors.New("the script answers something else")
+// errLedger says that a script of ours did not answer as it does: somebody else has put one of that name there.
+var errLedger = errors.New("the script answers something else")
 
 // Report implements stamping.Ledger.
 func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State, error) {
@@ -59,14 +59,14 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	}
 	const fixed = 10
 	if len(answer) != fixed+len(r.Feeds) {
-		return stamping.State{}, unavailable(doing, errAnswer)
+		return stamping.State{}, unavailable(doing, errLedger)
 	}
 	s := stamping.State{
 		Numbering: answer[0], Holder: answer[2], Mine: answer[3] == "1", Took: stamping.Cause(answer[4]), Began: answer[5] == "1",
 		First: answer[6] == "1", Apart: answer[7] == "1", Owed: answer[8],
 	}
 	if s.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
-		return stamping.State{}, unavailable(doing, errAnswer)
+		return stamping.State{}, unavailable(doing, errLedger)
 	}
 	if ms, err := strconv.ParseInt(answer[9], 10, 64); err == nil {
 		s.Since = time.Now().Add(-time.Duration(ms) * time.Millisecond)
@@ -96,7 +96,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	keys, args := l.stampArgs(&batch)
 	answer, err := stampScript.Exec(ctx, b.pub.client, keys, args).AsStrSlice()
 	if err == nil && len(answer) < 2 {
-		err = errAnswer
+		err = errLedger
 	}
 	if err != nil {
 		b.health.set(partPublish, err)
@@ -105,7 +105,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	b.health.set(partPublish, nil)
 	r := stamping.Receipt{}
 	if r.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
-		return stamping.Receipt{}, unavailable(doing, errAnswer)
+		return stamping.Receipt{}, unavailable(doing, errLedger)
 	}
 	places := answer[2:]
 	switch answer[0] {
@@ -119,7 +119,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 		r.Outcome, places = stamping.OutcomeStuck, places[:len(places)-1]
 		r.Err = fmt.Errorf("%s: %w", doing, errors.New(answer[len(answer)-1]))
 	default:
-		return stamping.Receipt{}, unavailable(doing, errAnswer)
+		return stamping.Receipt{}, unavailable(doing, errLedger)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,21 +140,32 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 
 func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
-	keys = append(make([]string, 0, 1+2*len(batch.Messages)), b.keys.intake())
-	args = append(make([]string, 0, 6+9*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
-		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch())
+	keys = append(make([]string, 0, 1+4*len(batch.Messages)), b.keys.intake())
+	args = append(make([]string, 0, 8+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
+		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch(),
+		snapshotKeys, snapshotBytes)
 	tokens := b.pub.tokens(batch.Messages)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
-		keep, known := b.opts.Names.Retention(m.Channel), l.known[m.Channel]
+		keep, known := b.opts.Names.Retention(m.Channel), l.knows(m.Channel)
 		keys = append(keys, b.keys.head(m.Channel.Tenant), b.keys.stream(m.Channel))
 		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), strconv.Itoa(keep.Size),
 			strconv.FormatInt(keep.Age.Milliseconds(), 10), b.keys.live(m.Channel.Tenant), string(tokens[i][:]),
 			known.Epoch, strconv.FormatUint(known.Offset, 10))
+		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
+			keys = append(keys, b.keys.newest(m.Channel), b.keys.newestOrder(m.Channel))
+			args = append(args, "k"+key)
+		} else {
+			args = append(args, "")
+		}
 	}
 	return keys, args
+}
+
+func (l *Ledger) knows(ch realtime.Channel) realtime.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known[ch]
 }
 
 // tokens returns a token for each message.

@@ -56,9 +56,9 @@ func newTwins(t *testing.T, addr string, seed uint64) *twins {
 }
 
 func (w *twins) subscribe(channel string) *link {
-	d := newDialer(&w.broker.opts)
+	d := newDialer(&w.broker.opts, "test", 0)
 	w.t.Cleanup(d.closeAll)
-	l, err := openLink(w.t.Context(), d, &w.broker.opts, "test", 1<<20)
+	l, err := openLink(w.t.Context(), d, 1<<20)
 	if err == nil {
 		err = l.send("SUBSCRIBE", channel)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -21,7 +20,8 @@ type link struct {
 	conn     net.Conn
 	r        *bufio.Reader
 	limit    time.Duration
-	maxBytes int // longer messages are read over, and only their size is told
+	maxBytes int    // longer messages are read over, and only their size is told
+	lineage  string // of the server's data, as in trackedConn
 
 	wants func(kind eventKind, size int) bool // asked before each payload; what it does not want is read over too. Nil: all
 
@@ -53,47 +53,20 @@ const (
 	eventPong
 )
 
-// openLink connects, signs in, and returns a link that is not subscribed to anything yet.
-func openLink(ctx context.Context, d *dialer, o *Options, name string, maxBytes int) (*link, error) {
+// openLink connects and returns a link that is not subscribed to anything yet.
+func openLink(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
 	conn, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{
-		conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: o.SilenceLimit, maxBytes: maxBytes,
-	}
-	if err := l.greet(o, name); err != nil {
-		l.close()
-		return nil, fmt.Errorf("sign in to redis: %w", err)
-	}
+	l := newLink(conn, d.opts.SilenceLimit, maxBytes)
+	l.lineage = conn.lineage
 	return l, nil
 }
 
-// greet signs in and says who is calling.
-func (l *link) greet(o *Options, name string) error {
-	commands := [][]string{{"CLIENT", "SETNAME", "kentongan-" + name}}
-	switch {
-	case o.Username != "":
-		commands = append([][]string{{"AUTH", o.Username, o.Password}}, commands...)
-	case o.Password != "":
-		commands = append([][]string{{"AUTH", o.Password}}, commands...)
-	}
-	if err := l.conn.SetDeadline(time.Now().Add(o.ConnectTimeout)); err != nil {
-		return err
-	}
-	for _, c := range commands {
-		if err := l.send(c...); err != nil {
-			return err
-		}
-		line, err := l.line()
-		if err != nil {
-			return err
-		}
-		if len(line) == 0 || line[0] != '+' {
-			return fmt.Errorf("%s: %s", c[0], strings.TrimPrefix(string(line), "-"))
-		}
-	}
-	return l.conn.SetDeadline(time.Time{})
+// newLink returns a link over a connection that is signed in.
+func newLink(conn net.Conn, limit time.Duration, maxBytes int) *link {
+	return &link{conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: limit, maxBytes: maxBytes}
 }
 
 func (l *link) close() { _ = l.conn.Close() } // it is given up

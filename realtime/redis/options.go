@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"kentongan/realtime"
@@ -13,11 +14,22 @@ import (
 
 // Options are the knobs of a Broker. The zero value is a Redis without password at 127.0.0.1:6379.
 type Options struct {
-	Address  string      // host:port; empty means 127.0.0.1:6379
+	Network  string      // "tcp" or "unix"; empty means tcp
+	Address  string      // host:port, or the path of a socket; empty means 127.0.0.1:6379. With Sentinels it is not used
 	Username string      // of Redis ACLs; empty: the default user
 	Password string      // empty: none is sent
 	DB       int         // database number; Pub/Sub does not know databases
 	TLS      *tls.Config // nil: no TLS
+
+	Sentinels        []string // host:port of each; none: Address is the primary
+	SentinelName     string   // of the primary there; empty means mymaster
+	SentinelUsername string
+	SentinelPassword string
+	SentinelTLS      *tls.Config // nil: no TLS
+
+	// Primary is shared by all that are made with these Options, so that they leave a primary that was replaced together. Nil:
+	// each follows it by itself.
+	Primary *Primary
 
 	ConnectTimeout time.Duration // zero means 10 s
 	CommandTimeout time.Duration // the longest that a call lasts, its retries included; zero means 5 s
@@ -30,6 +42,10 @@ type Options struct {
 	// SilenceLimit is after how long without a sign of life the subscribing connection is given up; it is pinged three times as
 	// often. Zero means 3 s: a half-open link loses messages that Redis counts as delivered.
 	SilenceLimit time.Duration
+
+	// AnswerLimit is after how long without an answer a connection that asks or publishes is given up, and who publishes gets an error
+	// instead. Zero means 2 s: long for a Redis that is well, and short for whoever waits.
+	AnswerLimit time.Duration
 
 	// GatherFor is the shortest time from one batch of publications to the next. Zero means 3 ms: at 4,000 messages a second it
 	// halves the CPU for each and adds one and a half milliseconds on the average; who comes alone does not wait. Negative does not wait.
@@ -51,8 +67,14 @@ const RevocationAge = 30 * 24 * time.Hour
 var prefixGrammar = regexp.MustCompile(`^[A-Za-z0-9:._-]{1,64}$`)
 
 func (o Options) withDefaults() (Options, error) {
+	if o.Network == "" {
+		o.Network = "tcp"
+	}
 	if o.Address == "" {
 		o.Address = "127.0.0.1:6379"
+	}
+	if o.SentinelName == "" {
+		o.SentinelName = "mymaster"
 	}
 	if o.DB < 0 {
 		return o, fmt.Errorf("database number %d", o.DB)
@@ -60,6 +82,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.ConnectTimeout, 10*time.Second)
 	setDefault(&o.CommandTimeout, 5*time.Second)
 	setDefault(&o.SilenceLimit, 3*time.Second)
+	setDefault(&o.AnswerLimit, 2*time.Second)
 	setDefault(&o.MaxDataBytes, realtime.DefaultMaxDataBytes)
 	setDefault(&o.MaxQueue, 65_536)
 	setDefault(&o.MaxQueueBytes, 64<<20)
@@ -85,6 +108,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Primary == nil {
+		o.Primary = newPrimary(o)
+	}
 	return o, nil
 }
 
@@ -94,8 +120,16 @@ func setDefault[N int | time.Duration](v *N, d N) {
 	}
 }
 
+// where names what is connected to, for people.
+func (o Options) where() string {
+	if len(o.Sentinels) > 0 {
+		return o.SentinelName + " of " + strings.Join(o.Sentinels, ", ")
+	}
+	return o.Address
+}
+
 // LogValue keeps the password out of logs.
 func (o Options) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("address", o.Address), slog.String("username", o.Username),
+	return slog.GroupValue(slog.String("address", o.where()), slog.String("username", o.Username),
 		slog.Bool("password", o.Password != ""), slog.Int("db", o.DB), slog.Bool("tls", o.TLS != nil))
 }

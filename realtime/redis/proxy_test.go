@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,14 +10,24 @@ import (
 
 // proxy passes bytes on, until it is told to do harm to the connections that are open.
 type proxy struct {
-	addr  string
+	addr    string
+	refuses atomic.Bool
+
 	mu    sync.Mutex
-	harms []*atomic.Int32
+	conns []*proxied
+}
+
+// proxied is one connection through a proxy.
+type proxied struct {
+	client, server net.Conn
+	harm           atomic.Int32
+	asked          atomic.Pointer[[]byte] // the first bytes that the client sent, by which its job is known
 }
 
 const (
 	harmSwallow = 1 // read what Redis sends, and do not pass it on
 	harmCut     = 2 // close when Redis sends the next bytes
+	harmMute    = 3 // read what the client sends, and do not pass it on
 )
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -37,38 +46,51 @@ func newProxy(t *testing.T, to string) *proxy {
 			if err != nil {
 				return
 			}
+			if p.refuses.Load() {
+				_ = client.Close()
+				continue
+			}
 			server, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = client.Close()
 				continue
 			}
-			harm := &atomic.Int32{}
+			c := &proxied{client: client, server: server}
 			p.mu.Lock()
-			p.harms = append(p.harms, harm)
+			p.conns = append(p.conns, c)
 			p.mu.Unlock()
-			context.AfterFunc(ctx, func() { _, _ = client.Close(), server.Close() })
-			wg.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })
-			wg.Go(func() {
-				defer func() { _, _ = client.Close(), server.Close() }()
-				buf := make([]byte, 64<<10)
-				for {
-					n, err := server.Read(buf)
-					if harm.Load() == harmCut {
-						return
-					}
-					if harm.Load() == 0 {
-						if _, err := client.Write(buf[:n]); err != nil {
-							return
-						}
-					}
-					if err != nil {
-						return
-					}
-				}
-			})
+			context.AfterFunc(ctx, c.close)
+			wg.Go(func() { c.pass(server, client, harmMute) })
+			wg.Go(func() { c.pass(client, server, harmSwallow) })
 		}
 	})
 	return p
+}
+
+func (c *proxied) close() { _, _ = c.client.Close(), c.server.Close() }
+
+// pass copies what comes from one side to the other; while the harm is silent it reads and forgets.
+func (c *proxied) pass(to, from net.Conn, silent int32) {
+	defer c.close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if from == c.client && c.asked.Load() == nil {
+			first := append([]byte(nil), buf[:n]...)
+			c.asked.Store(&first)
+		}
+		if from == c.server && c.harm.Load() == harmCut {
+			return
+		}
+		if c.harm.Load() != silent {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (p *proxy) swallow() { p.harm(harmSwallow) }
@@ -77,7 +99,19 @@ func (p *proxy) cut()     { p.harm(harmCut) }
 func (p *proxy) harm(kind int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, h := range p.harms {
-		h.Store(kind)
+	for _, c := range p.conns {
+		c.harm.Store(kind)
 	}
 }
+
+// refuse ends all connections and takes no new ones until accept.
+func (p *proxy) refuse() {
+	p.refuses.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.close()
+	}
+}
+
+func (p *proxy) accept() { p.refuses.Store(false) }

@@ -37,8 +37,16 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 	case a := <-answers:
 		return a.p, a.err
 	case <-ctx.Done():
-		return realtime.Published{}, unavailable("publish", ctx.Err())
+		return realtime.Published{}, unavailable("publish", b.tooLate(ctx.Err()))
 	}
+}
+
+// tooLate is why a publication was not answered in time: what is wrong with the connection, if that is known.
+func (b *Broker) tooLate(err error) error {
+	if known := b.health.of(partPublish); known != nil {
+		return fmt.Errorf("%w: %w", err, known)
+	}
+	return err
 }
 
 // PublishAsync implements realtime.AsyncPublisher.
@@ -82,12 +90,31 @@ func (p *publisher) command(o *outgoing) rueidis.Completed {
 	if o.tries > 0 {
 		again = "1"
 	}
-	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(3).Key(head, b.keys.stream(o.ch), record).Arg(
+	keys, bounds := []string{head, b.keys.stream(o.ch), record}, []string{}
+	if key, ok := o.snapshotKey(b.opts.Names); ok {
+		keys = append(keys, b.keys.newest(o.ch), b.keys.newestOrder(o.ch))
+		bounds = []string{key, snapshotKeys, snapshotBytes}
+	}
+	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(
 		o.ch.Name, rueidis.BinaryString(o.data), strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10),
 		b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch, known.Epoch, strconv.FormatUint(known.Offset, 10),
 		digest, idempotencySeconds, again,
-	).Build()
+	).Arg(bounds...).Build()
 }
+
+// snapshotKey returns the key that o is the newest of, which may be none ("") if its channel keeps a snapshot.
+func (o *outgoing) snapshotKey(names *realtime.Names) (key string, ok bool) {
+	if !names.KeepsSnapshot(o.ch) {
+		return "", false
+	}
+	key, _ = names.SnapshotKey(o.ch, o.data)
+	return key, true
+}
+
+var (
+	snapshotKeys  = strconv.Itoa(realtime.MaxSnapshotKeys)
+	snapshotBytes = strconv.Itoa(realtime.MaxSnapshotBytes)
+)
 
 var idempotencySeconds = strconv.Itoa(int(realtime.IdempotencyWindow / time.Second))
 
@@ -100,6 +127,7 @@ const (
 	outcomeSettled  outcome = iota // answered for good
 	outcomeLost                    // no answer: a repeat makes sense, and may find it stored
 	outcomeRefused                 // Redis does not want it now: read only, out of memory
+	outcomeUnsent                  // there was no connection: nothing was done
 	outcomeUnloaded                // Redis does not have the script: nothing was done
 )
 
@@ -110,6 +138,8 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 	if err != nil {
 		said, ok := rueidis.IsRedisErr(err)
 		switch {
+		case errors.Is(err, errNoConnection):
+			return none, outcomeUnsent, unavailable("publish", err)
 		case !ok || said.IsLoading():
 			return none, outcomeLost, unavailable("publish", err)
 		case said.IsNoScript():

@@ -1,8 +1,9 @@
 -- Stamps one publication: position, history, announcement, in one step.
--- KEYS: head, stream, idempotency record
+-- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these, and their order
 -- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
---       record lives, 12 "1" if it was sent before and the answer was lost
+--       record lives, 12 "1" if it was sent before and the answer was lost,
+--       13 the key that this is the newest of ("" for none), 14 and 15 how many keys and how many bytes of their data are kept
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
@@ -46,23 +47,13 @@ elseif ARGV[12] == '1' then
   end
 end
 
-offset = offset + 1
-local place = string.format('%.0f', offset)
-redis.call('HSET', head, 'o:' .. name, place)
 local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- What is left of another epoch has other ids, in whose way these would be.
-if offset == 1 then redis.call('DEL', stream) end
-if size > 0 then
-  -- Trimming exactly is dear for long streams; readers leave out what is too much.
-  redis.call('XADD', stream, 'MAXLEN', size < 100 and '=' or '~', size, place .. '-0', 'd', ARGV[2], 't', string.format('%.0f', ms), 'i', token)
-  redis.call('PEXPIRE', stream, ARGV[4])
-end
-local position = place .. ' ' .. epoch
+local position = store({
+  head = head, stream = stream, newest = KEYS[4], order = KEYS[5], name = name, data = ARGV[2], token = token, live = ARGV[5],
+  epoch = epoch, offset = offset + 1, ms = time[1] * 1000 + math.floor(time[2] / 1000), size = size, age = ARGV[4],
+  key = ARGV[13], keys = tonumber(ARGV[14] or '0'), bytes = tonumber(ARGV[15] or '0'),
+})
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[3], ARGV[10] .. token .. position, 'EX', ARGV[11])
 end
-redis.call('PUBLISH', ARGV[5], struct.pack('>BBI8I8', 1, 1, offset, ms) .. token
-  .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[2])
 return 'N' .. position

@@ -151,7 +151,7 @@ func (p *publisher) send(idle chan struct{}) {
 			continue
 		}
 		p.broker.health.set(partPublish, err)
-		pause(p.broker.life, backoff(fails))
+		p.broker.opts.Primary.pause(p.broker.life, backoff(fails))
 		fails++
 	}
 }
@@ -177,17 +177,22 @@ func (p *publisher) gather() {
 	p.began = time.Now()
 }
 
-// sendBatch returns what is to be sent again first, and the error for which.
-func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure error) {
-	life := p.broker.life
+// inTime answers those for which it is too late and returns the others.
+func (p *publisher) inTime(batch []*outgoing) []*outgoing {
 	live := batch[:0]
 	for _, o := range batch {
-		if life.Err() != nil || time.Now().After(o.until) {
-			o.done(realtime.Published{}, unavailable("publish", context.DeadlineExceeded))
+		if p.broker.life.Err() != nil || time.Now().After(o.until) {
+			o.done(realtime.Published{}, unavailable("publish", p.broker.tooLate(context.DeadlineExceeded)))
 			continue
 		}
 		live = append(live, o)
 	}
+	return live
+}
+
+// sendBatch returns what is to be sent again first, and the error for which.
+func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure error) {
+	life, live := p.broker.life, p.inTime(batch)
 	if len(live) == 0 {
 		return nil, nil
 	}
@@ -211,10 +216,12 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 	}
 	for i, o := range live {
 		published, outcome, err := p.settle(o, results[i+extra])
-		if outcome == outcomeLost || outcome == outcomeRefused {
+		if outcome == outcomeLost || outcome == outcomeRefused || outcome == outcomeUnsent {
 			failure = err
 		}
 		switch {
+		case outcome == outcomeUnsent && time.Now().Before(o.until) && life.Err() == nil:
+			again = append(again, o) // as if it had waited all the time
 		case outcome == outcomeUnloaded && life.Err() == nil:
 			p.loaded = false
 			again = append(again, o)

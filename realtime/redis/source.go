@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"kentongan/realtime/stamping"
 )
@@ -30,18 +31,18 @@ func NewSource(opts Options, maxBytes int) (*Source, error) {
 // Receive opens a connection, subscribes to globs and to the marks of the nodes, and tells h what it hears, until ctx ends (nil) or
 // the connection breaks. It may be called several times at once, each with a Hearer of its own.
 func (s *Source) Receive(ctx context.Context, globs []string, h stamping.Hearer) error {
-	d := newDialer(&s.opts)
+	d := newDialer(&s.opts, "intake", 0)
 	defer context.AfterFunc(ctx, d.closeAll)()
 	defer d.closeAll()
 	err := s.receive(ctx, d, globs, h)
 	if ctx.Err() != nil {
 		return nil
 	}
-	return fmt.Errorf("receive from redis %s: %w", s.opts.Address, err)
+	return fmt.Errorf("receive from redis %s: %w", s.opts.where(), err)
 }
 
 func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error {
-	l, err := openLink(ctx, d, &s.opts, "intake", max(s.maxBytes, maxAnswersBytes))
+	l, err := openIntake(ctx, d, max(s.maxBytes, maxAnswersBytes))
 	if err != nil {
 		return err
 	}
@@ -105,5 +106,33 @@ func hearMark(h stamping.Hearer, payload []byte) {
 	}
 	for _, a := range answers {
 		h.Learned(a)
+	}
+}
+
+// openIntake opens a link, and does not give up while that may soon help: while the sentinels agree on another primary, and while Redis
+// accepts connections but says nothing. The caller's own pauses would come on top.
+func openIntake(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
+	home := d.opts.Primary
+	for {
+		began, moved := time.Now(), home.changes()
+		l, err := openLink(ctx, d, maxBytes)
+		if err == nil || ctx.Err() != nil {
+			return l, err
+		}
+		if time.Since(began) >= d.opts.AnswerLimit {
+			continue
+		}
+		if len(d.opts.Sentinels) == 0 {
+			return nil, err
+		}
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-moved:
+			timer.Stop()
+		case <-timer.C:
+			return nil, err
+		case <-ctx.Done():
+			timer.Stop()
+		}
 	}
 }

@@ -60,10 +60,10 @@ func NewStream(opts Options) (*Stream, error) {
 		opts: opts, key: opts.Prefix + "publish", poison: opts.Prefix + "publish:poison", consumer: hex.EncodeToString(id[:]),
 		claimed: "0-0",
 	}
-	if s.reader, err = newClient(&s.opts, "stream"); err != nil {
+	if s.reader, err = newClient(&s.opts, "stream", 0); err != nil {
 		return nil, err
 	}
-	if s.asker, err = newClient(&s.opts, "stream-ack"); err != nil {
+	if s.asker, err = newClient(&s.opts, "stream-ack", s.opts.AnswerLimit); err != nil {
 		s.reader.close()
 		return nil, err
 	}

@@ -17,7 +17,8 @@ type subscriber struct {
 	started chan struct{} // closed by Run
 	dialer  *dialer
 	syncer  *syncer
-	epochs  interner // of the reader
+	epochs  interner // of the reader, as lineage
+	lineage string   // of the data behind the last connection
 
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
@@ -30,7 +31,7 @@ type subscriber struct {
 
 func newSubscriber(b *Broker) *subscriber {
 	s := &subscriber{
-		broker: b, started: make(chan struct{}), dialer: newDialer(&b.opts),
+		broker: b, started: make(chan struct{}), dialer: newDialer(&b.opts, "subscribe", 0),
 		followers: map[string]*follower{}, dirty: map[*follower]struct{}{}, wake: make(chan struct{}, 1),
 	}
 	s.syncer = newSyncer(b)
@@ -39,6 +40,7 @@ func newSubscriber(b *Broker) *subscriber {
 
 // run connects again and again until ctx ends.
 func (s *subscriber) run(ctx context.Context) {
+	b := s.broker
 	defer context.AfterFunc(ctx, s.dialer.closeAll)()
 	for fails := 0; ; {
 		began := time.Now()
@@ -47,12 +49,13 @@ func (s *subscriber) run(ctx context.Context) {
 			s.dialer.closeAll()
 			return
 		}
-		s.broker.health.set(partLink, err)
-		s.broker.opts.Log.Warn("redis subscription broken", "err", err, "took_ms", time.Since(began).Milliseconds()) // it reconnects
+		b.health.set(partLink, err)
+		b.opts.Log.Warn("redis subscription broken", "err", err, "took_ms", time.Since(began).Milliseconds()) // it reconnects
 		if time.Since(began) > 5*time.Second {
 			fails = 0
 		}
-		if !pause(ctx, backoff(fails)) {
+		// A try that took long, because Redis accepts and says nothing, was a pause by itself.
+		if !b.opts.Primary.pause(ctx, backoff(fails)-time.Since(began)) {
 			return
 		}
 		fails++
@@ -62,7 +65,7 @@ func (s *subscriber) run(ctx context.Context) {
 // serve runs one connection until it breaks.
 func (s *subscriber) serve(ctx context.Context) error {
 	b := s.broker
-	l, err := openLink(ctx, s.dialer, &b.opts, "subscribe", b.opts.MaxDataBytes+1024)
+	l, err := openLink(ctx, s.dialer, b.opts.MaxDataBytes+1024)
 	if err != nil {
 		return err
 	}
@@ -74,11 +77,15 @@ func (s *subscriber) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	up := false
+	up, told := false, time.Time{}
 	for {
 		e, err := l.next()
 		if err != nil {
 			return err
+		}
+		if up && l.deadline != told { // it moves when something came
+			told = l.deadline
+			b.counts.heard.Store(time.Now().UnixNano())
 		}
 		switch e.kind {
 		case eventMessage:
@@ -86,10 +93,12 @@ func (s *subscriber) serve(ctx context.Context) error {
 		case eventSubscribed:
 			if !up { // the first confirmation is that of revocations
 				up = true
-				s.reset()
+				s.reset(l.lineage == "" || l.lineage != s.lineage)
+				s.lineage = l.lineage
 				wg.Go(func() { l.keepAlive(linkCtx) })
 				wg.Go(func() { s.write(linkCtx, l) })
 				wg.Go(func() { b.readRevocations(linkCtx) })
+				wg.Go(func() { b.inspect(linkCtx) })
 				b.health.set(partLink, nil)
 				b.counts.reconnects.Add(1)
 			} else if f := s.byChannel(e.channel); f != nil {
@@ -141,11 +150,12 @@ func (s *subscriber) count() int {
 }
 
 // reset begins a new connection: nothing is subscribed to, and everything that is followed has to be read again.
-func (s *subscriber) reset() {
+// With doubt the data may be other than it was.
+func (s *subscriber) reset(doubt bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for live, f := range s.followers {
-		if f.disconnected() {
+		if f.disconnected(doubt) {
 			s.touch(f)
 		} else {
 			delete(s.followers, live)

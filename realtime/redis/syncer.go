@@ -16,8 +16,9 @@ type syncer struct {
 	broker *Broker
 	wake   chan struct{}
 
-	mu   sync.Mutex
-	jobs []job
+	mu    sync.Mutex
+	jobs  []job
+	works bool // some were taken and are not done
 }
 
 // job asks for the heads of a follower, or, with a track, for what that channel missed.
@@ -26,6 +27,9 @@ type job struct {
 	generation int
 	track      *track
 	since      realtime.Position // of the track when the read began
+	forgotten  bool              // as that of the track
+
+	names, keys, offsets []string // of the heads: what is doubted
 }
 
 const maxJobs = 128
@@ -48,9 +52,17 @@ func (s *syncer) add(jobs ...job) {
 	}
 }
 
+// busy reports whether anything is to be read.
+func (s *syncer) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.works || len(s.jobs) > 0
+}
+
 func (s *syncer) take() []job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.works = len(s.jobs) > 0
 	n := min(len(s.jobs), maxJobs)
 	jobs := s.jobs[:n:n]
 	if s.jobs = s.jobs[n:]; len(s.jobs) == 0 {
@@ -76,7 +88,7 @@ func (s *syncer) run(ctx context.Context) {
 			continue
 		}
 		s.add(again...)
-		if !pause(ctx, backoff(fails)) {
+		if !s.broker.opts.Primary.pause(ctx, backoff(fails)) {
 			return
 		}
 		fails++
@@ -91,9 +103,10 @@ func (s *syncer) begin(jobs []job) []job {
 		if j.valid() {
 			if j.track == nil {
 				j.f.held.begin()
+				j.names, j.keys, j.offsets = j.f.doubts()
 			} else {
 				j.track.held.begin()
-				j.since = j.track.last
+				j.since, j.forgotten = j.track.last, j.track.forgotten
 			}
 			valid = append(valid, j)
 		}
@@ -123,7 +136,9 @@ func (s *syncer) read(ctx context.Context, jobs []job) []rueidis.RedisResult {
 	var heads, pages []rueidis.LuaExec
 	for _, j := range jobs {
 		if j.track == nil {
-			heads = append(heads, rueidis.LuaExec{Keys: []string{b.keys.head(j.f.tenant)}, Args: []string{realtime.NewEpoch()}})
+			heads = append(heads, rueidis.LuaExec{
+				Keys: append([]string{b.keys.head(j.f.tenant)}, j.keys...), Args: append([]string{realtime.NewEpoch()}, j.offsets...),
+			})
 		} else {
 			keys, args := b.readArgs(j.track.channel, j.since, maxPage)
 			pages = append(pages, rueidis.LuaExec{Keys: keys, Args: args})
@@ -152,7 +167,7 @@ var errHeldTooMuch = errors.New("more came than could be held")
 // finish hands the answer to the follower. An error asks for a repetition.
 func (s *syncer) finish(ctx context.Context, j job, r rueidis.RedisResult) error {
 	if j.track == nil {
-		h, err := readHeads(r)
+		h, err := readHeads(r, j.names)
 		if err != nil {
 			return err
 		}
@@ -160,22 +175,26 @@ func (s *syncer) finish(ctx context.Context, j job, r rueidis.RedisResult) error
 			if j.f.held.overflow {
 				return errHeldTooMuch
 			}
-			j.f.setHeads(h)
+			j.f.setHeads(&h)
 			return nil
 		})
 	}
 	// A zero since would ask for the oldest; a track always has an epoch.
-	page, err := s.broker.readPage(j.track.channel, j.since, r)
+	page, ms, err := s.broker.readPage(j.track.channel, j.since, r)
 	if err != nil {
 		return err
 	}
+	lost := j.since
+	if j.forgotten {
+		page, lost = realtime.Page{Gap: realtime.GapAhead}, epochOf(j.since)
+	}
 	if page.Gap == realtime.GapAhead {
 		// Redis has forgotten what it once announced. Going on would give offsets out twice, so the epoch ends here.
-		if page.Head, err = s.broker.turn(ctx, j.track.channel, realtime.GapAhead, j.since); err != nil {
+		if page.Head, err = s.broker.turn(ctx, j.track.channel, realtime.GapAhead, lost); err != nil {
 			return err
 		}
 	}
-	return j.locked(func() error { j.f.setPage(j.track, &page); return nil })
+	return j.locked(func() error { j.f.setPage(j.track, &page, ms); return nil })
 }
 
 // locked calls set with the lock held if the job is not void meanwhile.

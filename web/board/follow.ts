@@ -94,6 +94,8 @@ export class Follow {
         this.checkHeartbeat(frame.offsets);
         return;
       case "unsubscribed":
+      case "stale":
+      case "fresh":
       case "goaway":
       case "other":
         this.options.take(frame);

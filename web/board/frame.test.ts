@@ -23,6 +23,8 @@ test("the server's frames are understood", () => {
     time: 1767243600123,
     offsets: new Map([[CHANNEL, 7], ["system-alert", 0]]),
   });
+  assert.deepEqual(golden("v1-stale.json"), { kind: "stale", since: 1767243600123, reason: "engine" });
+  assert.deepEqual(golden("v1-fresh.json"), { kind: "fresh", time: 1767243609123 });
   assert.deepEqual(golden("v1-goaway.json"), { kind: "goaway", reconnectInMs: 1500 });
   assert.deepEqual(golden("v1-subscribed.json"), { kind: "subscribed", channel: CHANNEL, position: { epoch: EPOCH, offset: 7 }, cause: undefined });
   assert.deepEqual(golden("v1-subscribed-gap.json"), { kind: "subscribed", channel: CHANNEL, position: { epoch: EPOCH, offset: 7 }, cause: "expired" });
@@ -49,7 +51,7 @@ test("what is no frame is other", () => {
     '{"message":{"channel":"a","epoch":"e","offset":0,"time":1,"data":1}}', // offsets count from 1
     '{"message":{"channel":"a","epoch":"e","offset":9007199254740993,"time":1,"data":1}}',
     '{"message":{"channel":"a","epoch":"e","offset":1,"data":1}}',
-    '{"gap":{"channel":"a","epoch":7,"offset":1}}', '{"subscribed":{}}', '{"history":{"channel":"a"}}', '{"later":{"x":1}}',
+    '{"gap":{"channel":"a","epoch":7,"offset":1}}', '{"subscribed":{}}', '{"stale":{"reason":"engine"}}', '{"history":{"channel":"a"}}', '{"later":{"x":1}}',
   ];
   for (const frame of frames) assert.equal(readFrame(frame).kind, "other", frame);
 });

@@ -32,6 +32,8 @@ export type Frame =
   | { readonly kind: "message"; readonly message: Message }
   | { readonly kind: "gap"; readonly channel: string; readonly cause: string; readonly position: Position }
   | { readonly kind: "heartbeat"; readonly time: number | undefined; readonly offsets: ReadonlyMap<string, number> }
+  | { readonly kind: "stale"; readonly since: number; readonly reason: string }
+  | { readonly kind: "fresh"; readonly time: number | undefined }
   | { readonly kind: "goaway"; readonly reconnectInMs: number }
   | { readonly kind: "subscribed"; readonly channel: string; readonly position: Position; readonly cause: string | undefined }
   | { readonly kind: "unsubscribed"; readonly channel: string; readonly code: string }
@@ -65,6 +67,8 @@ const READERS: readonly (readonly [string, Reader])[] = [
   ["history", readHistory],
   ["gap", readGap],
   ["error", readError],
+  ["stale", readStale],
+  ["fresh", (b) => ({ kind: "fresh", time: instant(b, "time") })],
   ["goaway", (b) => ({ kind: "goaway", reconnectInMs: number(b, "reconnectInMs", 0, 3_600_000) ?? 0 })],
   ["unsubscribed", readUnsubscribed],
   ["pong", (b) => ({ kind: "heartbeat", time: instant(b, "time"), offsets: new Map() })],
@@ -96,6 +100,11 @@ function readGap(body: unknown): Frame | undefined {
   const position = readPosition(body);
   if (channel === undefined || position === undefined) return undefined;
   return { kind: "gap", channel, cause: text(body, "cause") ?? "unknown", position };
+}
+
+function readStale(body: unknown): Frame | undefined {
+  const since = instant(body, "since");
+  return since === undefined ? undefined : { kind: "stale", since, reason: text(body, "reason") ?? "unknown" };
 }
 
 function readSubscribed(body: unknown): Frame | undefined {

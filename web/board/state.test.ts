@@ -83,6 +83,16 @@ test("the heartbeat sets the clock", () => {
   assert.equal(after(frame({ kind: "heartbeat", time: undefined, offsets: new Map() })).skewMs, 0);
 });
 
+test("what the server says of its own age holds until it is fresh, or the connection ends", () => {
+  const stale = after(frame({ kind: "stale", since: 500, reason: "engine" }));
+  assert.equal(stale.staleSince, 500);
+  assert.equal(apply(stale, frame({ kind: "heartbeat", time: 6000, offsets: new Map() })).staleSince, 500);
+  assert.equal(apply(stale, { kind: "connection", connection: { ...stale.connection, phase: "open" } }).staleSince, 500);
+  assert.equal(apply(stale, { kind: "connection", connection: { ...stale.connection, phase: "waiting" } }).staleSince, undefined);
+  const fresh = apply(stale, frame({ kind: "fresh", time: 6000 }));
+  assert.deepEqual([fresh.staleSince, fresh.skewMs], [undefined, 5000]);
+});
+
 test("a refused channel says so until it is followed", () => {
   const problem = { code: "NO_SUCH_CHANNEL", message: "no such channel", temporary: false };
   const refused = after({ kind: "refused", channel: CHANNEL, problem });

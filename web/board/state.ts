@@ -24,6 +24,8 @@ export interface State {
   readonly alerts: Alerts;
   readonly log: Log;
   readonly newestAt: number | undefined; // time of the newest message, by the server's clock
+  /** Since when the server knows nothing new, by its clock, as it says on this connection; undefined: it is up to date. */
+  readonly staleSince: number | undefined;
   /** What must be added to this device's clock to have the server's, in ms. */
   readonly skewMs: number;
 }
@@ -49,6 +51,7 @@ export function empty(language: Language): State {
     alerts: new Map(),
     log: EMPTY_LOG,
     newestAt: undefined,
+    staleSince: undefined,
     skewMs: 0,
   };
 }
@@ -57,7 +60,8 @@ export function empty(language: Language): State {
 export function apply(state: State, event: Event): State {
   switch (event.kind) {
     case "connection":
-      return { ...state, connection: event.connection };
+      // What the server said holds for the connection on which it said it; the next one is told anew.
+      return { ...state, connection: event.connection, staleSince: event.connection.phase === "open" ? state.staleSince : undefined };
     case "kitchen":
       return enterKitchen(state, event.kitchen);
     case "frame":
@@ -98,6 +102,10 @@ function applyFrame(state: State, frame: Frame, now: number): State {
       return applyGap(state, frame.channel, frame.cause, frame.position, now);
     case "heartbeat":
       return frame.time === undefined ? state : { ...state, skewMs: frame.time - now };
+    case "stale":
+      return { ...state, staleSince: frame.since };
+    case "fresh":
+      return { ...state, staleSince: undefined, skewMs: frame.time === undefined ? state.skewMs : frame.time - now };
     case "unsubscribed":
       return withChannel(state, frame.channel, (c) => ({ ...c, problem: { code: frame.code, message: "", temporary: false } }));
     case "goaway":

@@ -37,7 +37,7 @@ export function header(): Part {
     if (lampIcon !== null) setIcon(lampIcon, ICONS[shows]);
     setText(last, state.newestAt === undefined ? say(l, "noMessage") : say(l, "lastMessage", { age: age(l, serverNow(view) - state.newestAt) }));
     setText(time, `${clock(l, serverNow(view))} ${zoneAt(now)}`.trim());
-    document.body.classList.toggle("stale", !fresh(state.connection, now));
+    document.body.classList.toggle("stale", !fresh(state.connection, now) || state.staleSince !== undefined);
     banner(view);
   };
 }
@@ -63,6 +63,7 @@ function bannerText({ state, now }: View): string | undefined {
   const { language: l, connection: c } = state;
   if (c.phase === "denied") return undefined;
   if (c.end !== undefined) return say(l, "endedBanner", { reason: c.end.reason || say(l, "noReason"), code: c.end.code });
+  if (state.staleSince !== undefined) return say(l, "serverStale", { time: clock(l, state.staleSince) });
   if (lamp(c, now) !== "disconnected" && (fresh(c, now) || c.freshAt === undefined)) return undefined;
   return c.freshAt === undefined ? say(l, "neverFresh") : say(l, "staleBanner", { time: clock(l, c.freshAt + state.skewMs) });
 }

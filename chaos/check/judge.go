@@ -1,0 +1,124 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// Judge compares the histories of a run.
+func Judge(w *World, pubs []Publisher, subs []Subscriber) Verdict {
+	j := &judge{world: w, pubs: pubs, speakers: make([][]int32, len(w.Channels))}
+	j.verdict.Stats.Faults = w.Faults
+	j.verdict.Stats.Subscribers = len(subs)
+	j.ledger = newLedger(w, pubs)
+	for i := range pubs {
+		j.readPublisher(int32(i)) //nolint:gosec // some hundreds
+	}
+	for i := range subs {
+		j.readPositions(&subs[i])
+	}
+	j.ledger.finish(&j.verdict, w)
+	for i := range subs {
+		j.readSubscriber(&subs[i])
+	}
+	return j.verdict
+}
+
+// judge is one judgement.
+type judge struct {
+	world    *World
+	pubs     []Publisher
+	speakers [][]int32 // the publishers of each channel
+	ledger   *ledger
+	verdict  Verdict
+}
+
+func (j *judge) readPublisher(index int32) {
+	p := &j.pubs[index]
+	j.speakers[p.Channel] = append(j.speakers[p.Channel], index)
+	s := &j.verdict.Stats
+	s.Publications += len(p.Publications)
+	for i := range p.Publications {
+		one := &p.Publications[i]
+		switch one.Outcome {
+		case Acked:
+			s.Acked++
+		case Sent:
+			s.Sent++
+		case Refused:
+			s.Refused++
+		case Unknown:
+			s.Unknown++
+		}
+		if one.At != (Position{}) {
+			id := identity{index, uint32(i + 1)} //nolint:gosec // below four billion
+			j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, p.Name)
+		}
+	}
+}
+
+// known reports whether an event's publication was ever begun, in the channel in which it came.
+func (j *judge) known(e *Event) bool {
+	return !e.Forged && e.Of >= 0 && int(e.Of) < len(j.world.Channels) && e.Publisher >= 0 && int(e.Publisher) < len(j.pubs) &&
+		e.Seq > 0 && int(e.Seq) <= len(j.pubs[e.Publisher].Publications) && j.pubs[e.Publisher].Channel == int(e.Of)
+}
+
+// readPositions fills the ledger from one subscriber.
+func (j *judge) readPositions(s *Subscriber) {
+	at := map[int32]string{} // the epoch that it is in
+	for i := range s.Events {
+		e := &s.Events[i]
+		if e.Position.Epoch == "" || e.Channel < 0 || int(e.Channel) >= len(j.world.Channels) {
+			continue
+		}
+		if e.Kind == Message {
+			if !j.known(e) || e.Of != e.Channel {
+				continue
+			}
+			j.ledger.place(&j.verdict, j.pubs, int(e.Channel), identity{e.Publisher, e.Seq}, e.Position, s.Name)
+		}
+		if e.Position.Offset <= maxOffset {
+			j.ledger.saw(int(e.Channel), at[e.Channel], e.Position, e.At)
+			at[e.Channel] = e.Position.Epoch
+		}
+	}
+}
+
+func (j *judge) readSubscriber(s *Subscriber) {
+	r := &reader{judge: j, sub: s, walks: map[int32]*walk{}}
+	connections := 0
+	for i := range s.Events {
+		e := &s.Events[i]
+		switch e.Kind {
+		case Opened:
+			connections++
+			r.opened(e)
+		case Closed:
+			r.up = false
+		case Subscribed:
+			r.subscribed(e)
+		case Gap:
+			r.gap(e)
+		case Message:
+			r.message(e)
+		case Unsubscribed:
+			if w := r.walk(e.Channel); w != nil {
+				w.left = e.At
+			}
+		}
+	}
+	j.verdict.Stats.Reconnects += max(0, connections-1)
+	r.finish()
+}
+
+// excused reports whether a gap at a time is to be expected of a reader that last stood well at since.
+func (w *World) excused(since, at time.Duration) bool {
+	return slices.ContainsFunc(w.Excuses, func(x Excuse) bool { return x.From <= at && x.Until >= since })
+}
+
+func (w *World) staleAfter() time.Duration {
+	if w.Rules.StaleAfter > 0 {
+		return w.Rules.StaleAfter
+	}
+	return 5 * time.Second
+}

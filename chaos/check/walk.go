@@ -1,0 +1,344 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// reader walks through the history of one subscriber.
+type reader struct {
+	*judge
+	sub   *Subscriber
+	walks map[int32]*walk
+	up    bool // connected
+}
+
+// walk is where a subscriber stands in one channel.
+type walk struct {
+	channel int
+	since   time.Duration // when it first followed; what was begun before need not arrive
+	follows bool          // since is set
+	left    time.Duration // when it unsubscribed; zero: not
+
+	at     Position      // the last that it has; zero: not known yet
+	sound  time.Duration // when it last stood there
+	gaps   []mark        // all that were told
+	tracks map[int32]*track
+}
+
+// mark is a gap that was told.
+type mark struct {
+	at       time.Duration
+	from, to Position // zero: unknown
+}
+
+// track is what a subscriber has of one publisher.
+type track struct {
+	got      bitmap
+	declared bitmap
+	last     uint32 // the highest that came
+	session  uint32 // the highest that came in this connection
+	gap      *mark  // the last one told since last came
+}
+
+// walk returns the walk of a channel that the subscriber has a right to, else nil.
+func (r *reader) walk(channel int32) *walk {
+	if w := r.walks[channel]; w != nil {
+		return w
+	}
+	if !slices.Contains(r.sub.Channels, int(channel)) {
+		return nil
+	}
+	w := &walk{channel: int(channel), tracks: map[int32]*track{}}
+	for _, p := range r.speakers[channel] {
+		n := len(r.pubs[p].Publications)
+		w.tracks[p] = &track{got: newBitmap(n), declared: newBitmap(n)}
+	}
+	r.walks[channel] = w
+	return w
+}
+
+// begin notes that the channel is followed from a time on.
+func (w *walk) begin(at time.Duration) {
+	if !w.follows {
+		w.since, w.follows = at, true
+	}
+	w.left = 0
+}
+
+func (r *reader) opened(e *Event) {
+	r.up = true
+	for _, ch := range r.sub.Channels {
+		w := r.walk(int32(ch)) //nolint:gosec // some hundreds
+		for _, t := range w.tracks {
+			t.session = 0
+		}
+		if r.sub.Dialect == V1 {
+			continue // it follows what it is told that it follows
+		}
+		again := w.follows
+		w.begin(e.At)
+		if r.sub.Dialect == Bare {
+			w.at = Position{} // which tells the order within one connection only
+			if again && r.world.Rules.NoBareResume {
+				w.tell(mark{at: e.At})
+			}
+		}
+	}
+}
+
+// tell notes a gap for all publishers of the channel.
+func (w *walk) tell(m mark) {
+	w.gaps = append(w.gaps, m)
+	for _, t := range w.tracks {
+		t.gap = &m
+	}
+}
+
+func (r *reader) subscribed(e *Event) {
+	w := r.walk(e.Channel)
+	if w == nil {
+		r.verdict.find(Leak, "%s follows channel %d at %v, which is not its own", r.sub.Name, e.Channel, e.At)
+		return
+	}
+	fresh := !w.follows
+	w.begin(e.At)
+	switch {
+	case e.Cause != "":
+		r.gap(e)
+	case fresh:
+		w.at, w.sound = e.Position, e.At
+	case e.Recovered && e.Position.Epoch == w.at.Epoch:
+		// What lies between comes as messages.
+	case e.Position != w.at:
+		r.verdict.find(Undeclared, "%s at %v: %s subscribed at %v, recovered %t, but stands at %v, and no gap", r.sub.Name, e.At,
+			r.world.Channels[w.channel].Name, e.Position, e.Recovered, w.at)
+		w.at, w.sound = e.Position, e.At
+	}
+}
+
+func (r *reader) gap(e *Event) {
+	r.verdict.Stats.Gaps++
+	w := r.walk(e.Channel)
+	if w == nil {
+		r.verdict.find(Leak, "%s is told a gap of channel %d at %v, which is not its own", r.sub.Name, e.Channel, e.At)
+		return
+	}
+	w.begin(e.At)
+	if r.needless(w, e) {
+		r.verdict.find(Needless, "%s at %v: gap %q of %s from %v to %v", r.sub.Name, e.At, e.Cause, r.world.Channels[w.channel].Name,
+			w.at, e.Position)
+	}
+	w.tell(mark{at: e.At, from: w.at, to: e.Position})
+	w.at, w.sound = e.Position, e.At
+}
+
+// needless reports whether nothing was missing where a gap is told, and nothing could be.
+func (r *reader) needless(w *walk, e *Event) bool {
+	if r.world.excused(w.sound, e.At) {
+		return false
+	}
+	if e.Cause != "expired" {
+		return true
+	}
+	return r.sub.Dialect != Bare && w.at.Epoch == e.Position.Epoch && w.at.Epoch != "" &&
+		e.Position.Offset-min(w.at.Offset, e.Position.Offset) <= uint64(max(0, r.world.Retention))
+}
+
+// message judges one delivery.
+func (r *reader) message(e *Event) {
+	v := &r.verdict
+	v.Stats.Deliveries++
+	if !r.mayHave(e) {
+		return
+	}
+	w := r.walk(e.Channel)
+	ended := r.sub.Ends > 0 && e.At > r.sub.Ends+r.world.staleAfter() || w.left > 0 && e.At > w.left+r.world.staleAfter()
+	if ended {
+		v.find(Stale, "%s gets %s %d at %v, long after its right has ended", r.sub.Name, r.pubs[e.Publisher].Name, e.Seq, e.At)
+	}
+	pub := &r.pubs[e.Publisher].Publications[e.Seq-1]
+	if pub.Outcome == Refused {
+		v.find(Phantom, "%s gets %s %d, which was refused", r.sub.Name, r.pubs[e.Publisher].Name, e.Seq)
+	}
+	again := r.take(w, e, pub)
+	r.move(w, e, again)
+}
+
+// mayHave finds what should never have come here.
+func (r *reader) mayHave(e *Event) bool {
+	v, at := &r.verdict, e.At
+	switch {
+	case e.Forged:
+		v.find(Phantom, "%s gets at %v what nobody has sent, or what was changed on the way", r.sub.Name, at)
+	case e.Of >= 0 && int(e.Of) < len(r.world.Channels) && (e.Of != e.Channel || r.walk(e.Of) == nil):
+		v.find(Leak, "%s of tenant %s gets at %v, as of channel %d, a message of %s", r.sub.Name, r.sub.Tenant, at, e.Channel,
+			r.world.Channels[e.Of].Name)
+	case !r.known(e):
+		v.find(Phantom, "%s gets at %v the message %d of publisher %d, which was never begun", r.sub.Name, at, e.Seq, e.Publisher)
+	default:
+		return true
+	}
+	return false
+}
+
+// take enters a delivery into the track of its publisher. It reports whether it came before.
+func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
+	t, n := w.tracks[e.Publisher], e.Seq
+	name := r.pubs[e.Publisher].Name
+	if t.got.has(n) {
+		switch {
+		case r.sub.Dialect == Bare && n > t.session && !r.world.Rules.NoBareResume:
+			r.verdict.Stats.Resent++
+		case r.ledger.renewed[e.Publisher][n] && t.gap != nil:
+			r.verdict.Stats.Renewed++
+		default:
+			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
+		}
+		t.session = max(t.session, n)
+		return true
+	}
+	t.got.set(n)
+	highest := t.last
+	if r.sub.Dialect == Bare {
+		highest = t.session
+	}
+	if n < highest && r.pubs[e.Publisher].Ordered && pub.Outcome != Unknown {
+		r.verdict.find(Order, "%s gets %s %d after %d at %v", r.sub.Name, name, n, highest, e.At)
+	}
+	if n > t.last {
+		r.cover(w, e.Publisher, t, n-1)
+		t.last, t.gap = n, nil
+	}
+	t.session = max(t.session, n)
+	return false
+}
+
+// cover marks what is missing behind last, up to the sequence number to, as declared where the gap covers it.
+func (r *reader) cover(w *walk, publisher int32, t *track, to uint32) {
+	if t.gap == nil {
+		return
+	}
+	for n := t.last + 1; n <= to; n++ {
+		if r.covers(w, t.gap, publisher, n) {
+			t.declared.set(n)
+		}
+	}
+}
+
+// covers reports whether a gap can mean a publication.
+func (r *reader) covers(w *walk, m *mark, publisher int32, n uint32) bool {
+	if r.pubs[publisher].Publications[n-1].Begin > m.at {
+		return false
+	}
+	p := r.ledger.at[publisher][n-1]
+	switch {
+	case p == (Position{}) || m.to == (Position{}):
+		return true
+	case p.Epoch == m.to.Epoch:
+		return p.Offset <= m.to.Offset
+	}
+	return r.ledger.older(w.channel, p.Epoch, m.to.Epoch) // also what nobody has seen anything of
+}
+
+// move moves the subscriber's position and finds jumps.
+func (r *reader) move(w *walk, e *Event, again bool) {
+	to := e.Position
+	if r.sub.Dialect == Bare {
+		r.moveBare(w, e, again)
+		return
+	}
+	name := r.world.Channels[w.channel].Name
+	switch {
+	case to.Epoch == w.at.Epoch && to.Offset <= w.at.Offset && again: // and found already
+	case w.at.Epoch == "": // an event stream learns its position from its first message
+	case to.Epoch != w.at.Epoch:
+		r.verdict.find(Undeclared, "%s at %v: %s goes from %v to %v without a gap", r.sub.Name, e.At, name, w.at, to)
+	case to.Offset > w.at.Offset+1:
+		r.verdict.find(Undeclared, "%s at %v: %s jumps from %v to %v without a gap", r.sub.Name, e.At, name, w.at, to)
+	case to.Offset <= w.at.Offset:
+		r.verdict.find(Order, "%s at %v: %s goes back from %v to %v", r.sub.Name, e.At, name, w.at, to)
+	}
+	if to.Epoch != w.at.Epoch || to.Offset > w.at.Offset {
+		w.at = to
+	}
+	w.sound = e.At
+}
+
+// moveBare looks at the order of different publishers, as far as other readers have told the positions. A replay begins with
+// what is old, but within one connection the order is that of the channel.
+func (r *reader) moveBare(w *walk, e *Event, again bool) {
+	at := r.ledger.at[e.Publisher][e.Seq-1]
+	if at.Epoch == "" || r.ledger.renewed[e.Publisher][e.Seq] {
+		return
+	}
+	if at.Epoch == w.at.Epoch && at.Offset <= w.at.Offset && !again {
+		r.verdict.find(Order, "%s at %v: %s goes back from %v to %v", r.sub.Name, e.At, r.world.Channels[w.channel].Name, w.at, at)
+	}
+	if at.Epoch != w.at.Epoch || at.Offset > w.at.Offset {
+		w.at, w.sound = at, e.At
+	}
+}
+
+// finish finds what has not arrived.
+func (r *reader) finish() {
+	ended := r.sub.Ends > 0
+	if !r.up && !ended {
+		r.verdict.find(Stuck, "%s is not connected at the end", r.sub.Name)
+	}
+	for _, ch := range r.sub.Channels {
+		w := r.walk(int32(ch)) //nolint:gosec // some hundreds
+		tail := false
+		for _, p := range r.speakers[ch] {
+			if r.missing(w, p) {
+				tail = true
+			}
+		}
+		head := r.ledger.heads[ch]
+		behind := r.sub.Dialect != Bare && w.at != head && w.at.Epoch != "" && head.Offset > 0
+		if !ended && w.left == 0 && (tail || behind) {
+			r.verdict.find(Stuck, "%s stands at %v of %s, whose end is %v", r.sub.Name, w.at, r.world.Channels[ch].Name, head)
+		}
+	}
+}
+
+// missing finds what a publisher has sent and the subscriber does not have. It reports whether the last one is among that.
+func (r *reader) missing(w *walk, publisher int32) (tail bool) {
+	p, t := &r.pubs[publisher], w.tracks[publisher]
+	r.cover(w, publisher, t, uint32(len(p.Publications))) //nolint:gosec // below four billion
+	for i := range p.Publications {
+		n := uint32(i + 1) //nolint:gosec // below four billion
+		one := &p.Publications[i]
+		switch {
+		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends,
+			w.left > 0 && one.End >= w.left, w.follows && one.Begin < w.since:
+			continue
+		case t.declared.has(n), !p.Ordered && w.spans(r, publisher, n):
+			r.verdict.Stats.Declared++
+			continue
+		}
+		r.verdict.find(Lost, "%s (%s) lacks %s %d of %s, begun at %v, position %v", r.sub.Name, r.sub.Dialect, p.Name, n,
+			r.world.Channels[p.Channel].Name, one.Begin, r.ledger.at[publisher][i])
+		tail = tail || n > t.last
+	}
+	return tail
+}
+
+// spans reports whether any gap covers a publication of a publisher without an order, by its position if that is known.
+func (w *walk) spans(r *reader, publisher int32, n uint32) bool {
+	p := r.ledger.at[publisher][n-1]
+	return slices.ContainsFunc(w.gaps, func(m mark) bool {
+		if !r.covers(w, &m, publisher, n) {
+			return false
+		}
+		return p == (Position{}) || m.from.Epoch != p.Epoch || p.Offset > m.from.Offset
+	})
+}
+
+// bitmap is a set of sequence numbers.
+type bitmap []uint64
+
+func newBitmap(n int) bitmap { return make(bitmap, n/64+1) }
+
+func (b bitmap) set(n uint32)      { b[n/64] |= 1 << (n % 64) }
+func (b bitmap) has(n uint32) bool { return b[n/64]&(1<<(n%64)) != 0 }

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kentongan/chaos/check"
+)
+
+// row is what a scene has proven.
+type row struct {
+	scene    scene
+	verdict  check.Verdict
+	silences []time.Duration
+	took     time.Duration
+	why      string // the run proves nothing
+}
+
+// ok reports whether everything is as it has to be.
+func (r *row) ok() bool { return r.verdict.Flawless() && r.why == "" }
+
+// How long a run waits.
+const (
+	warmUp     = time.Second
+	settleMost = 25 * time.Second
+	// takeOver is after how long a node takes over what another one had of the stream.
+	takeOver = 30 * time.Second
+)
+
+// play runs a scene with the server at binary. What it has written down is kept in keep, unless that is empty, if something
+// is wrong.
+func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer) (r row, err error) {
+	r.scene = sc
+	dir, err := os.MkdirTemp("", "kentongan-chaos-")
+	if err != nil {
+		return r, fmt.Errorf("make folder for this run: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	s, err := build(ctx, sc, binary, dir)
+	defer s.close()
+	if err != nil {
+		s.logTail(progress)
+		return r, errors.Join(err, s.keep(keep))
+	}
+	trouble := s.act(ctx, progress, func() { // while all clients are still connected
+		var subs []check.Subscriber
+		r.verdict, subs = s.judge()
+		r.silences = check.Silences(s.spans, subs)
+	})
+	r.took, r.why = s.clock(), r.verdict.Empty()
+	if trouble != nil || !r.ok() {
+		s.logTail(progress)
+		trouble = errors.Join(trouble, s.keep(keep))
+	}
+	return r, trouble
+}
+
+// act starts the load, injects the faults, waits until everything is quiet, and then calls quiet.
+func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var readers, writers, report sync.WaitGroup
+	defer report.Wait()
+	defer readers.Wait()
+	defer cancel(nil)
+	stop := make(chan struct{})
+	for _, c := range s.clients {
+		readers.Go(func() {
+			if err := c.Run(ctx); err != nil {
+				_, _ = fmt.Fprintf(progress, "  %v\n", err) // the verdict has it as stuck
+			}
+		})
+	}
+	report.Go(func() { s.report(ctx, progress) })
+	if err := s.connected(ctx); err != nil {
+		return err
+	}
+	for _, p := range s.publishers {
+		writers.Go(func() { p.Run(ctx, stop) })
+	}
+	err := sleep(ctx, warmUp)
+	if err == nil {
+		s.stir()
+		err = s.hurtAll(ctx)
+	}
+	if err == nil {
+		err = sleep(ctx, warmUp)
+	}
+	close(stop)
+	writers.Wait()
+	if err == nil {
+		err = s.settle(ctx)
+	}
+	quiet()
+	return err
+}
+
+// stir cuts the lines of a few clients, so that every run has some that resume whatever its faults are.
+func (s *stage) stir() {
+	if len(s.clients) == 0 {
+		return
+	}
+	random := rand.New(rand.NewPCG(s.seed, 3)) //nolint:gosec // repeatable on purpose
+	const part = 9
+	for _, c := range s.some(random, part) {
+		c.Line().Cut()
+	}
+}
+
+// connected waits until all clients are.
+func (s *stage) connected(ctx context.Context) error {
+	const patience = 30 * time.Second
+	for deadline := time.Now().Add(patience); ; {
+		missing, why := 0, ""
+		for _, c := range s.clients {
+			if up, last := c.Up(); !up {
+				missing++
+				why = c.Name() + ": " + last
+			}
+		}
+		if missing == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d clients do not connect: %s", missing, why)
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// hurtAll injects the faults, at most overlap at once.
+func (s *stage) hurtAll(ctx context.Context) error {
+	var next atomic.Int64
+	errs := make(chan error, s.overlap)
+	for lane := range s.overlap {
+		random := rand.New(rand.NewPCG(s.seed, uint64(100+lane))) //nolint:gosec // repeatable on purpose
+		go func() { errs <- s.lane(ctx, random, &next) }()
+	}
+	var all error
+	for range s.overlap {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// lane injects one fault after the other, until all lanes together have done their number. In a mixture each kind has its
+// turn before any comes a second time.
+func (s *stage) lane(ctx context.Context, random *rand.Rand, next *atomic.Int64) error {
+	for {
+		n := int(next.Add(1)) - 1
+		if n >= s.count {
+			return nil
+		}
+		order := rand.New(rand.NewPCG(s.seed, uint64(1000+n/len(s.faults)))).Perm(len(s.faults)) //nolint:gosec // as above
+		f := &s.faults[order[n%len(s.faults)]]
+		span := check.Span{From: s.clock()}
+		s.injected.Add(1)
+		if err := f.hurt(ctx, s, random); err != nil {
+			return fmt.Errorf("%s (%s): %w", f.name, f.does, err)
+		}
+		span.Until = s.clock()
+		s.note(f, span)
+		if err := sleep(ctx, s.pause/2+upTo(random, s.pause)); err != nil {
+			return err
+		}
+	}
+}
+
+// settle waits until nothing is missing any more, or has been for too long.
+func (s *stage) settle(ctx context.Context) error {
+	most := settleMost
+	if s.engine != memory {
+		most += takeOver
+	}
+	for deadline := time.Now().Add(most); ; {
+		v, _ := s.judge()
+		if v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
+			return nil
+		}
+		if err := sleep(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// report writes a line from time to time.
+func (s *stage) report(ctx context.Context, progress io.Writer) {
+	for sleep(ctx, 5*time.Second) == nil {
+		pubs, subs := s.histories()
+		published, delivered, away := 0, 0, 0
+		for i := range pubs {
+			published += len(pubs[i].Publications)
+		}
+		for i := range subs {
+			delivered += len(subs[i].Events)
+		}
+		for _, c := range s.clients {
+			if up, _ := c.Up(); !up {
+				away++
+			}
+		}
+		_, _ = fmt.Fprintf(progress, "  %s: %d of %d faults, %d published, %d delivered, %d of %d clients away, %v\n", s.name,
+			s.injected.Load(), s.count, published, delivered, away, len(s.clients), s.clock().Round(time.Second))
+	}
+}
+
+// keep copies the histories and logs of the run to a new folder in dir.
+func (s *stage) keep(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(s.name, " ", "-"), s.engine, s.seed)
+	to := filepath.Join(dir, name)
+	if err := os.MkdirAll(to, 0o750); err != nil {
+		return fmt.Errorf("keep run: %w", err)
+	}
+	pubs, subs := s.histories()
+	s.mu.Lock()
+	faults := strings.Join(s.logged, "\n") + "\n"
+	s.mu.Unlock()
+	var errs []error
+	for file, v := range map[string]any{"world.json": s.world, "publishers.json": pubs, "subscribers.json": subs} {
+		text, err := json.Marshal(v)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, file), text, 0o600)
+		}
+		errs = append(errs, err)
+	}
+	errs = append(errs, os.WriteFile(filepath.Join(to, "faults.txt"), []byte(faults), 0o600))
+	logs, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
+	errs = append(errs, err)
+	for _, log := range logs {
+		text, err := os.ReadFile(log) //nolint:gosec // our folder
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, filepath.Base(log)), text, 0o600)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("keep run: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// engine is what the server runs on.
+type engine string
+
+const (
+	memory   engine = "memory"
+	redis    engine = "redis"
+	sentinel engine = "sentinel" // the redis engine, with a primary, a replica and three Sentinels
+)
+
+// What the server promises. The rules of the checker and the load of a scene go by it.
+const (
+	// stampsOnce: several nodes on one Redis stamp each plain PUBLISH once.
+	stampsOnce = false
+
+	// bareResumes: a bare client that comes back is sent what it missed.
+	bareResumes = false
+
+	// wholeStreamsResume: an event stream of a whole kitchen is told of channels whose history was lost and is empty.
+	wholeStreamsResume = false
+)
+
+// scene is one run: a stand, a load, and faults.
+type scene struct {
+	name    string // of the faults, for the table
+	engine  engine
+	nodes   int
+	seed    uint64
+	faults  []fault
+	count   int           // faults to inject in all
+	overlap int           // that may be in the air at once
+	pause   time.Duration // between two faults, on average; short ones follow each other when the last has healed
+	pace    pace
+	clients int
+	rate    int // messages a second, of all publishers together
+	pad     int // bytes that make messages longer
+}
+
+func (s *scene) String() string {
+	return fmt.Sprintf("%s, %s engine, %d nodes, seed %d", s.name, s.engine, s.nodes, s.seed)
+}
+
+// pace is how long faults last.
+type pace struct {
+	redisPause   time.Duration
+	gatewayPause []time.Duration // in turn
+	awayMost     time.Duration   // of clients; the least is a second
+	halfOpen     time.Duration
+	slow         time.Duration
+}
+
+var (
+	smallPace = pace{3 * time.Second, []time.Duration{2 * time.Second}, 4 * time.Second, 4 * time.Second, 3 * time.Second}
+	fullPace  = pace{
+		8 * time.Second, []time.Duration{5 * time.Second, 5 * time.Second, 30 * time.Second}, 20 * time.Second, 5 * time.Second, 8 * time.Second,
+	}
+	longPace = pace{8 * time.Second, []time.Duration{5 * time.Second, 30 * time.Second}, 110 * time.Second, 5 * time.Second, 8 * time.Second}
+)

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kentongan/auth"
+	"kentongan/chaos/check"
+	"kentongan/chaos/client"
+	"kentongan/chaos/payload"
+	"kentongan/chaos/publish"
+	"kentongan/chaos/stand"
+)
+
+// Credentials of a server that lives for one run on loopback.
+const (
+	secret = "a secret for the runs that break things"
+	apiKey = "key-of-the-chaos-runs"
+	origin = "https://kitchens.test" // of the pages
+)
+
+// retention is how much history the server keeps: all that a run can send, so that every client can resume.
+const retention = 100_000
+
+// stage is one run while it goes on.
+type stage struct {
+	scene
+
+	dir   string
+	began time.Time
+	key   payload.Key
+	world *check.World
+
+	redis      []*stand.Redis // the primary first; with Sentinel the replica second
+	sentinels  []*stand.Redis
+	links      []*stand.Link // of each gateway to Redis
+	gateways   []*stand.Gateway
+	clients    []*client.Client
+	publishers []*publish.Publisher
+
+	nodeLocks []sync.Mutex // one fault at a time ill-treats a process
+	redisLock sync.Mutex
+
+	injected atomic.Int64
+
+	mu     sync.Mutex
+	spans  []check.Span
+	logged []string
+}
+
+// clock is the time of the run, which all histories share.
+func (s *stage) clock() time.Duration { return time.Since(s.began) }
+
+// build starts everything that sc needs, in dir.
+func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
+	s := &stage{scene: sc, dir: dir, began: time.Now(), nodeLocks: make([]sync.Mutex, sc.nodes)}
+	random := rand.New(rand.NewPCG(sc.seed, 0)) //nolint:gosec // repeatable on purpose
+	for i := range s.key {
+		s.key[i] = byte(random.Uint32())
+	}
+	s.world = &check.World{Retention: retention, Rules: check.Rules{NoBareResume: !bareResumes}}
+	for _, t := range tenants {
+		s.world.Channels = append(s.world.Channels,
+			check.Channel{Name: "production:updates:" + t, Tenant: t}, check.Channel{Name: "production:alerts:" + t, Tenant: t})
+	}
+	s.world.Channels = append(s.world.Channels, check.Channel{Name: "system-alert"})
+	if sc.engine != memory {
+		if err := s.startRedis(ctx); err != nil {
+			return s, err
+		}
+	}
+	for i := range sc.nodes {
+		if err := s.startGateway(ctx, binary, i); err != nil {
+			return s, err
+		}
+	}
+	if err := s.ready(ctx); err != nil {
+		return s, err
+	}
+	if err := s.enlist(random); err != nil {
+		return s, err
+	}
+	s.hire(random)
+	return s, nil
+}
+
+// tenants are the kitchens of a run.
+var tenants = []string{"sppg_a", "sppg_b", "sppg_c"}
+
+// startRedis starts a Redis that keeps what it has acknowledged, unless a fault is to be that it does not.
+func (s *stage) startRedis(ctx context.Context) error {
+	first, err := stand.NewRedis(s.dir, "redis", "--appendonly", "yes", "--appendfsync", "always")
+	if err != nil {
+		return err
+	}
+	s.redis = append(s.redis, first)
+	if err := first.Start(ctx); err != nil {
+		return err
+	}
+	if s.engine == sentinel {
+		return s.startSentinels(ctx)
+	}
+	return nil
+}
+
+func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
+	env := []string{
+		"KENTONGAN_LOG_LEVEL=info", "AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=chaos:" + apiKey, "KENTONGAN_ALLOWED_ORIGINS=" + origin, "KENTONGAN_DRAIN_TIME=2s",
+		"KENTONGAN_PING_INTERVAL=5s", fmt.Sprintf("KENTONGAN_HISTORY_SIZE=%d", retention),
+		// What may wait for a slow reader is small, so that slow readers are found out within a run.
+		"KENTONGAN_MAX_PUBLISH_BYTES=64KiB", "KENTONGAN_BACKLOG_BYTES=64KiB", "GORACE=atexit_sleep_ms=0",
+	}
+	switch s.engine {
+	case redis:
+		link, err := stand.NewLink(ctx, func() string { return s.redis[0].Address })
+		if err != nil {
+			return err
+		}
+		s.links = append(s.links, link)
+		env = append(env, "REDIS_URL=redis://"+link.Address)
+	case sentinel:
+		env = append(env, "REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
+	case memory:
+	}
+	g, err := stand.NewGateway(binary, s.dir, fmt.Sprintf("gateway-%d", i), env)
+	if err != nil {
+		return err
+	}
+	s.gateways = append(s.gateways, g)
+	return g.Start(ctx)
+}
+
+// ready waits until all gateways are.
+func (s *stage) ready(ctx context.Context) error {
+	for i := range s.gateways {
+		if err := s.gateways[i].Ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) nodeAddresses() []string {
+	all := make([]string, len(s.gateways))
+	for i, g := range s.gateways {
+		all[i] = g.Address
+	}
+	return all
+}
+
+func (s *stage) doorAddresses() []string {
+	all := make([]string, len(s.gateways))
+	for i, g := range s.gateways {
+		all[i] = g.Door
+	}
+	return all
+}
+
+// enlist makes the clients: each dialect, in each kitchen, by each way to name channels.
+func (s *stage) enlist(random *rand.Rand) error {
+	global := len(s.world.Channels) - 1
+	for i := range s.scene.clients {
+		tenant := i / 3 % len(tenants)
+		claims := map[string]any{"sub": fmt.Sprintf("user_%d", i), "sppgId": tenants[tenant], "userRole": "SPPG_STAFF", "userType": "SPPG_USER"}
+		token, err := auth.MintSession(secret, auth.SessionCookie, claims, time.Hour*12)
+		if err != nil {
+			return fmt.Errorf("mint session: %w", err)
+		}
+		kind := i / (3 * len(tenants)) // of those who are alike otherwise
+		o := client.Options{
+			Name: fmt.Sprintf("%s-%d", check.Dialect(i%3), i), Dialect: check.Dialect(i % 3), Tenant: tenants[tenant], //nolint:gosec // below 3
+			Cookie: auth.SessionCookie + "=" + token, Origin: origin, World: s.world, Nosy: -1, Key: s.key,
+			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
+			Narrow:   kind%2 == 1 || i%3 == int(check.SSE) && !wholeStreamsResume,
+			Channels: []int{2 * tenant, 2*tenant + 1, global},
+		}
+		if kind%3 == 1 {
+			o.Nosy = 2 * ((tenant + 1) % len(tenants))
+		}
+		s.clients = append(s.clients, client.New(o))
+	}
+	return nil
+}
+
+// doors are the ways in that a scene has, in turn over the publishers.
+func (s *stage) doors() []string {
+	switch {
+	case s.engine == memory:
+		return []string{"http", "redis", "batch"}
+	case s.engine == sentinel:
+		// A plain PUBLISH to a primary that has been replaced and does not know it yet reaches nobody. No server can know of it.
+		return []string{"http", "redis", "batch", "stream"}
+	case s.nodes > 1 && !stampsOnce:
+		return []string{"http", "redis", "batch", "stream"}
+	}
+	return []string{"http", "redis", "batch", "stream", "plain"}
+}
+
+// hire makes the publishers: every door into every channel.
+func (s *stage) hire(random *rand.Rand) {
+	if s.rate == 0 {
+		return
+	}
+	doors := s.doors()
+	count := len(doors) * len(s.world.Channels)
+	const batch = 5
+	units := 0 // how much each publisher sends in a turn, together
+	for i := range count {
+		units++
+		if doors[i%len(doors)] == "batch" {
+			units += batch - 1
+		}
+	}
+	every := time.Duration(units) * time.Second / time.Duration(s.rate)
+	primary := s.primary
+	for i := range count {
+		name := doors[i%len(doors)]
+		o := publish.Options{
+			Name: fmt.Sprintf("%s-%d", name, i), Index: i, World: s.world, Channel: i % len(s.world.Channels), Ordered: true, Batch: 1,
+			Every: every, Pad: s.pad, Key: s.key, Clock: s.clock, Seed: random.Uint64(),
+		}
+		switch name {
+		case "http":
+			o.Door = publish.HTTP(s.nodeAddresses, apiKey, i)
+		case "batch":
+			o.Door, o.Batch = publish.HTTP(s.nodeAddresses, apiKey, i), batch
+		case "redis":
+			o.Door = publish.Redis(s.doorAddresses, apiKey, i)
+		case "stream":
+			o.Door, o.Ordered = publish.Stream(primary), false // nodes share it, and take over from each other
+		case "plain":
+			o.Door = publish.Plain(primary)
+		}
+		s.publishers = append(s.publishers, publish.New(o))
+	}
+}
+
+// primary returns the address of the Redis that takes writes.
+func (s *stage) primary(ctx context.Context) (string, error) {
+	if s.engine == sentinel {
+		return s.askSentinel(ctx)
+	}
+	return s.redis[0].Address, nil
+}
+
+// histories returns what both sides have written down so far. The subscribers' come first: what they got was begun before.
+func (s *stage) histories() ([]check.Publisher, []check.Subscriber) {
+	subs := make([]check.Subscriber, len(s.clients))
+	for i, c := range s.clients {
+		subs[i] = c.History()
+	}
+	pubs := make([]check.Publisher, len(s.publishers))
+	for i, p := range s.publishers {
+		pubs[i] = p.History()
+	}
+	return pubs, subs
+}
+
+// judge compares them.
+func (s *stage) judge() (check.Verdict, []check.Subscriber) {
+	pubs, subs := s.histories()
+	s.mu.Lock()
+	w := *s.world
+	w.Faults = int(s.injected.Load())
+	w.Excuses = append([]check.Excuse(nil), w.Excuses...)
+	s.mu.Unlock()
+	return check.Judge(&w, pubs, subs), subs
+}
+
+// note notes a fault that has healed.
+func (s *stage) note(f *fault, span check.Span) {
+	// Gaps are spread over the clients, and those that were away hear of them when they are back.
+	const spread = 15 * time.Second
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spans = append(s.spans, span)
+	s.logged = append(s.logged, fmt.Sprintf("%12v %12v  %s", span.From.Round(time.Millisecond), span.Until.Round(time.Millisecond), f.name))
+	if f.gaps(s) {
+		s.world.Excuses = append(s.world.Excuses, check.Excuse{From: span.From, Until: span.Until + spread})
+	}
+}
+
+// close ends everything that was started.
+func (s *stage) close() {
+	for _, g := range s.gateways {
+		g.Close()
+	}
+	for _, l := range s.links {
+		l.Close()
+	}
+	for _, r := range append(s.sentinels, s.redis...) {
+		r.Close()
+	}
+}
+
+// logTail returns the last warnings of the gateways.
+func (s *stage) logTail(out io.Writer) {
+	for i := range s.gateways {
+		text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("gateway-%d.log", i))) //nolint:gosec // our folder
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, line := range lines {
+			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, "DATA RACE") || strings.HasPrefix(line, "panic") {
+				_, _ = fmt.Fprintf(out, "  gateway-%d: %.300s\n", i, line)
+			}
+		}
+	}
+}

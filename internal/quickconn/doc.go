@@ -1,0 +1,4 @@
+// Package quickconn makes connections whose reads and writes do not tell Go's scheduler that they enter the kernel, for they never wait
+// there: see package rawsys for what that saves. Everything else about them, deadlines and errors included, is as net has it. It is for the few
+// connections over which every message comes or goes.
+package quickconn

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package quickconn
+
+import "net"
+
+// Wrap returns conn as it is: there is no quicker way here.
+func Wrap(conn net.Conn) net.Conn { return conn }

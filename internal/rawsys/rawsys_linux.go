@@ -1,0 +1,62 @@
+// Package rawsys makes system calls that cannot block, on non-blocking sockets and on epoll without waiting, and does not tell Go's scheduler of
+// them. A call that the scheduler knows of wakes the runtime's monitor, which then looks every 20 µs whether a processor has to be taken away
+// from the call, and hands it over if that took longer. In a server whose every message costs a handful of calls this was a quarter of its
+// CPU time (spread, 2,000 rooms of 5, 4,000 messages a second).
+//
+// Each function returns the plain errno, 0 for none: an error made of it would be looked at once for every call.
+package rawsys
+
+import (
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Read reads into p.
+func Read(fd int, p []byte) (int, syscall.Errno) {
+	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), err //nolint:gosec // at most len(p), or -1
+}
+
+// Write writes p, or a part of it.
+func Write(fd int, p []byte) (int, syscall.Errno) {
+	n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), err //nolint:gosec // as above
+}
+
+// MaxFrames is how many frames Writev takes.
+const MaxFrames = 64
+
+// Writev writes at most MaxFrames frames, of which none is empty, or a part of them.
+func Writev(fd int, frames [][]byte) (int, syscall.Errno) {
+	vectors := pool.Get().(*[MaxFrames]unix.Iovec) //nolint:forcetypeassert,errcheck // the pool makes nothing else
+	defer pool.Put(vectors)
+	vector := vectors[:len(frames)]
+	for i, f := range frames {
+		vector[i].Base = unsafe.SliceData(f)
+		vector[i].SetLen(len(f))
+	}
+	n, _, err := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(len(vector)))
+	clear(vector)      // it must not keep the frames alive
+	return int(n), err //nolint:gosec // as above
+}
+
+var pool = sync.Pool{New: func() any { return new([MaxFrames]unix.Iovec) }}
+
+// Accept takes a connection, non-blocking.
+func Accept(listener int) (int, syscall.Errno) {
+	n, _, err := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(n), err //nolint:gosec // a descriptor, or -1
+}
+
+// EpollWait returns what has happened, without waiting.
+func EpollWait(epfd int, events []unix.EpollEvent) (int, syscall.Errno) {
+	n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
+		uintptr(len(events)), 0, 0, 0)
+	return int(n), err //nolint:gosec // at most len(events), or -1
+}
+
+// Close closes fd.
+func Close(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) } // it is gone either way

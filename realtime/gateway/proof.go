@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/realtime/hub"
+	"kentongan/realtime/protocol"
+)
+
+// proof knows what a bare client has for certain, though it never says so: a ping carries a number, browsers send it back
+// by themselves, and TCP keeps order. So the pong proves that everything that was sent before the ping has arrived.
+type proof struct {
+	device     realtime.Device
+	connection uint64
+	sub        *hub.Subscription // in whose room the positions are looked up
+
+	behind atomic.Int32 // subscriptions that are not live yet
+	owed   atomic.Bool  // something was sent since the last question
+	booked atomic.Bool  // it is among the gateway's questions
+	left   atomic.Bool  // the page closed the connection
+	at     atomic.Int64 // when the last question was asked, as gateway.clock
+
+	mu     sync.Mutex    // guards everything below; held alone
+	proven string        // cursor
+	asked  string        // what the answer to the last question proves; "": it was answered
+	number uint32        // of the last question
+	saved  time.Duration // when proven was noted last, as gateway.clock
+	news   bool          // proven is newer than what was noted
+}
+
+const (
+	// proofDelay is how long messages wait for more before their arrival is asked for, and proofPause how long the next
+	// question waits at least. What comes twice after a lost line is what was sent since the last answer.
+	proofDelay = time.Second
+	proofPause = 5 * time.Second
+
+	// proofSaveEvery is how often the progress of one connection is noted. The end of its line is noted at once.
+	proofSaveEvery = 10 * time.Second
+)
+
+// owe notes that something was sent whose arrival is not proven. It is called for each message, with locks held.
+func (s *session) owe() {
+	if p := s.proof; p != nil && !p.owed.Load() && p.owed.CompareAndSwap(false, true) {
+		s.gw.questions.book(s)
+	}
+}
+
+// caughtUp notes that a replay has reached the head, after a gap or without one. It is called with the shard's lock held.
+func (s *session) caughtUp(gapped bool) {
+	p := s.proof
+	if p == nil {
+		return
+	}
+	if gapped {
+		s.gw.stats.bareGaps.Add(1)
+	} else {
+		s.gw.stats.bareRecovered.Add(1)
+	}
+	if p.behind.Add(-1) == 0 {
+		p.owed.Store(true)
+		s.gw.questions.book(s)
+	}
+}
+
+// ask asks the client for a proof of everything that was sent, if there is something to prove. It reports whether it has sent
+// a ping.
+func (s *session) ask() bool {
+	p := s.proof
+	if p == nil || p.behind.Load() > 0 || !p.owed.Load() || p.waits() {
+		return false
+	}
+	p.owed.Store(false) // before the look: what is sent from now on is asked for next time
+	var cursor string
+	s.gw.hub.View(p.sub, func(h hub.Heads) { cursor = h.Cursor() })
+	return s.askFor(cursor)
+}
+
+// askOnTheWay asks in the midst of a long replay, so that a client whose line breaks again and again gets through it.
+// cursor returns how far it was sent.
+func (s *session) askOnTheWay(cursor func() string) {
+	if p := s.proof; p != nil && s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay && !p.waits() {
+		s.askFor(cursor())
+	}
+}
+
+// waits reports whether a question is not answered yet. TCP loses no answer, so there is one question at a time.
+func (p *proof) waits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked != ""
+}
+
+// askFor sends a ping whose answer proves everything up to cursor.
+func (s *session) askFor(cursor string) bool {
+	p := s.proof
+	p.mu.Lock()
+	if p.asked != "" || p.proven == cursor {
+		p.mu.Unlock()
+		return false
+	}
+	p.number++
+	p.asked = cursor
+	p.at.Store(int64(s.gw.clock()))
+	question := binary.BigEndian.AppendUint32(nil, p.number)
+	p.mu.Unlock()
+	s.send(protocol.AppendFrame(nil, protocol.OpPing, question))
+	return true
+}
+
+// onPong takes the answer. One that answers nothing is a sign of life and no more.
+func (s *session) onPong(payload []byte) {
+	p := s.proof
+	if p == nil || len(payload) != 4 {
+		return
+	}
+	p.mu.Lock()
+	answered := p.asked != "" && binary.BigEndian.Uint32(payload) == p.number
+	if answered {
+		p.proven, p.asked, p.news = p.asked, "", true
+	}
+	p.mu.Unlock()
+	if !answered {
+		return
+	}
+	s.save(proofSaveEvery)
+	if p.owed.Load() {
+		s.gw.questions.book(s)
+	}
+}
+
+// save notes progress, if there is some, and the last note is old enough; and now and then that the client is still there.
+func (s *session) save(every time.Duration) {
+	p := s.proof
+	if p == nil {
+		return
+	}
+	now := s.gw.clock()
+	p.mu.Lock()
+	due := p.news && now-p.saved >= every || now-p.saved >= realtime.DeviceRefresh-beatSlack
+	if due {
+		p.saved, p.news = now, false
+	}
+	p.mu.Unlock()
+	if due {
+		s.note(realtime.DeviceProved)
+	}
+}
+
+// beatSlack keeps a note that is due between two beats from waiting for the second.
+const beatSlack = 30 * time.Second
+
+// arrive notes that the session is open.
+func (s *session) arrive() {
+	if p := s.proof; p != nil {
+		p.mu.Lock()
+		p.saved = s.gw.clock()
+		p.mu.Unlock()
+		s.note(realtime.DeviceArrived)
+	}
+}
+
+// part notes that the session has ended: its page has gone, or will come back.
+func (s *session) part() {
+	switch p := s.proof; {
+	case p == nil:
+	case p.left.Load():
+		s.note(realtime.DeviceLeft)
+	default:
+		s.note(realtime.DeviceLost)
+	}
+}
+
+func (s *session) note(kind realtime.DeviceEventKind) {
+	p := s.proof
+	p.mu.Lock()
+	e := realtime.DeviceEvent{Kind: kind, Connection: p.connection, Position: p.proven}
+	p.mu.Unlock()
+	if kind == realtime.DeviceLeft {
+		e.Position = ""
+	}
+	e.Silent = max(0, s.gw.awake()-time.Duration(s.lastRead.Load()))
+	s.gw.opts.Devices.Note(p.device, e)
+}
+
+// leftByPage notes that the peer closed the connection. A page that is closed or left says one of these; anything else is a program that
+// broke off.
+func (s *session) leftByPage(code protocol.Code) {
+	if p := s.proof; p != nil {
+		p.left.Store(code == protocol.CloseNormal || code == protocol.CloseGoingAway || code == protocol.CloseNoStatus)
+	}
+}
+
+// questions are the sessions that are to be asked soon. One list a second and one entry a session replace a timer each.
+type questions struct {
+	mu    sync.Mutex
+	slots [8][]*session // by second; a power of two, and more than proofPause
+	now   int           // the slot that fires next
+}
+
+// book has s asked after proofDelay, and not before proofPause has passed since it was asked last.
+func (q *questions) book(s *session) {
+	if !s.proof.booked.CompareAndSwap(false, true) {
+		return
+	}
+	delay := max(proofDelay, time.Duration(s.proof.at.Load())+proofPause-s.gw.clock())
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	slots := min(int(delay/tick), len(q.slots)-1)
+	at := (q.now + slots) % len(q.slots)
+	q.slots[at] = append(q.slots[at], s)
+}
+
+// run asks every tick until ctx ends.
+func (q *questions) run(ctx context.Context) {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		q.mu.Lock()
+		due := q.slots[q.now]
+		q.slots[q.now] = nil
+		q.now = (q.now + 1) % len(q.slots)
+		q.mu.Unlock()
+		for _, s := range due {
+			s.proof.booked.Store(false)
+			s.ask()
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kentongan/internal/testenv"
+	"kentongan/realtime"
+	"kentongan/realtime/redis"
+)
+
+func optionsOf(r *testenv.Replicated) redis.Options {
+	return redis.Options{Sentinels: r.Sentinels, SentinelName: r.Name}
+}
+
+// histories compares what is known of one channel by different nodes and publishers: one position has one data, for ever.
+type histories struct {
+	t  *testing.T
+	mu sync.Mutex
+	at map[realtime.Position]string
+}
+
+func (h *histories) saw(who string, p realtime.Position, data string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if other, ok := h.at[p]; ok && other != data {
+		h.t.Errorf("%s has %s at %v, where another has %s", who, data, p, other)
+	}
+	h.at[p] = data
+}
+
+// reader is a watcher that tells histories, and when something came last.
+type reader struct {
+	*watcher
+	name  string
+	all   *histories
+	clock struct {
+		sync.Mutex
+		last    time.Time
+		longest time.Duration
+		at      time.Time // the end of the longest silence
+	}
+}
+
+func (r *reader) Deliver(p *realtime.Publication) {
+	if p.Channel == channelA {
+		r.all.saw(r.name, p.Position, string(p.Data))
+		r.clock.Lock()
+		now := time.Now()
+		if silent := now.Sub(r.clock.last); !r.clock.last.IsZero() && silent > r.clock.longest {
+			r.clock.longest, r.clock.at = silent, now
+		}
+		r.clock.last = now
+		r.clock.Unlock()
+	}
+	r.watcher.Deliver(p)
+}
+
+// node is a running broker that follows k1.
+func node(t *testing.T, name string, all *histories, opts redis.Options) (*redis.Broker, *reader) {
+	t.Helper()
+	b := open(t, opts)
+	r := &reader{watcher: newWatcher(t), name: name, all: all}
+	run(t, b, r)
+	h, err := b.Follow(t.Context(), "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.at[channelA]; !ok {
+		r.at[channelA] = h.At(channelA.Name)
+	}
+	return b, r
+}
+
+// TestFailover publishes over two nodes while the primary is replaced. Replication is asynchronous, so acknowledged publications may be
+// lost; then every reader that had not got them, or had, is told a gap.
+func TestFailover(t *testing.T) {
+	for name, harm := range map[string]struct {
+		begin func(*testenv.RedisServer)
+		end   func(*testenv.RedisServer)
+	}{
+		"Killed": {(*testenv.RedisServer).Kill, (*testenv.RedisServer).Restart},
+		"Paused": {(*testenv.RedisServer).Pause, (*testenv.RedisServer).Resume},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := testenv.StartReplicated(t, time.Second)
+			all := &histories{t: t, at: map[realtime.Position]string{}}
+			opts := optionsOf(r)
+			opts.Names = bigHistory(t)
+			one, readOne := node(t, "one", all, opts)
+			two, readTwo := node(t, "two", all, opts)
+			stop := make(chan struct{})
+			waits := []func() map[string]realtime.Position{publishFrom(t, "one", one, stop), publishFrom(t, "two", two, stop)}
+			published := func() uint64 { return one.Stats().Published + two.Stats().Published }
+			eventually(t, "publications", func() bool { return published() > 200 })
+
+			old := r.Primary(t)
+			harm.begin(r.Servers[0])
+			began := time.Now()
+			eventually(t, "another primary", func() bool { return r.Primary(t) != old })
+			promoted := time.Since(began)
+			before := published()
+			eventually(t, "publications at the new primary", func() bool { return published() > before+200 })
+			resumed := time.Since(began)
+			harm.end(r.Servers[0])
+			if name == "Paused" {
+				// It comes back as a primary that nobody has told yet. What it says then must reach nobody.
+				eventually(t, "the old primary to be a replica", func() bool {
+					return strings.Contains(ask(t, old, "ROLE"), "slave")
+				})
+			}
+			before = published()
+			eventually(t, "more publications", func() bool { return published() > before+200 })
+			close(stop)
+			for _, wait := range waits {
+				for data, p := range wait() {
+					all.saw("a publisher", p, data)
+					for _, reader := range []*reader{readOne, readTwo} {
+						eventually(t, "what was acknowledged, or a gap", func() bool {
+							return reader.has(channelA, data) || reader.gapCount(channelA) > 0
+						})
+					}
+				}
+			}
+			settle(t, one, readOne.watcher)
+			settle(t, two, readTwo.watcher)
+			for who, reader := range map[string]*reader{"one": readOne, "two": readTwo} {
+				nothingTwice(t, who, reader)
+				reader.clock.Lock()
+				t.Logf("%s: silent for %v at the longest; %d gaps", who, reader.clock.longest, reader.gapCount(channelA))
+				reader.clock.Unlock()
+			}
+			t.Logf("promoted after %v, published again after %v", promoted, resumed)
+			if s := one.Stats(); s.Moves != 1 {
+				t.Errorf("the primary moved %d times, want once", s.Moves)
+			}
+		})
+	}
+}
+
+// TestSentinelsAreAsked is about who is asked, and what is done when some do not answer.
+func TestSentinelsAreAsked(t *testing.T) {
+	r := testenv.StartReplicated(t, 10*time.Second)
+	const secret = "of-the-sentinels-4711"
+	for _, addr := range r.Sentinels {
+		do(t, admin(t, addr), "ACL", "SETUSER", "kentongan", "on", ">"+secret, "+@all", "&*")
+		do(t, admin(t, addr), "ACL", "SETUSER", "default", "off")
+	}
+	opts := optionsOf(r)
+	opts.CommandTimeout = time.Second
+	publish := func(opts redis.Options) error {
+		_, err := open(t, opts).Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
+		return err
+	}
+	if err := publish(opts); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("without a password: %v, want ErrUnavailable and NOAUTH", err)
+	}
+	opts.SentinelUsername, opts.SentinelPassword = "kentongan", secret+"x"
+	if err := publish(opts); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), secret) {
+		t.Errorf("with a wrong password: %v, want ErrUnavailable and WRONGPASS, and not the password", err)
+	}
+	opts.SentinelPassword = secret
+	unknown := opts
+	unknown.SentinelName = "another"
+	if err := publish(unknown); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), `no primary called "another"`) {
+		t.Errorf("with another name: %v, want ErrUnavailable and the name", err)
+	}
+	wrong := opts
+	wrong.Sentinels = []string{r.Servers[0].Addr}
+	if err := publish(wrong); !errors.Is(err, realtime.ErrUnavailable) {
+		t.Errorf("with a redis for a sentinel: %v, want ErrUnavailable", err)
+	}
+
+	b, w := follow(t, opts)
+	settle(t, b, w)
+	r.SentinelServers[0].Pause() // a machine that hangs
+	r.SentinelServers[1].Kill()
+	do(t, admin(t, r.Servers[0].Addr), "CLIENT", "KILL", "TYPE", "pubsub")
+	eventually(t, "a reconnect by the sentinel that is left", func() bool { return b.Stats().Reconnects == 2 })
+	settle(t, b, w)
+	r.SentinelServers[0].Kill()
+	r.SentinelServers[2].Kill()
+	do(t, admin(t, r.Servers[0].Addr), "CLIENT", "KILL", "TYPE", "pubsub")
+	eventually(t, "a reconnect without any", func() bool { return b.Stats().Reconnects == 3 })
+	settle(t, b, w)
+}
+
+// TestNoReplica connects to what takes no publications.
+func TestNoReplica(t *testing.T) {
+	primary := testenv.StartRedis(t)
+	_, port, err := net.SplitHostPort(primary.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := testenv.StartRedis(t, "--replicaof", "127.0.0.1 "+port)
+	b := open(t, redis.Options{Address: replica.Addr, CommandTimeout: 300 * time.Millisecond})
+	run(t, b, nothing{})
+	want := "redis at " + replica.Addr + " is a replica of " + primary.Addr
+	eventually(t, "Ready to say so", func() bool { err := b.Ready(); return err != nil && strings.Contains(err.Error(), want) })
+	if _, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{}); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), want) {
+		t.Errorf("publish: %v, want ErrUnavailable and %q", err, want)
+	}
+	do(t, admin(t, replica.Addr), "REPLICAOF", "NO", "ONE")
+	eventually(t, "Ready after its promotion", func() bool { return b.Ready() == nil })
+}
+
+// TestSocket has a Redis on a socket of this machine.
+func TestSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.sock")
+	testenv.StartRedis(t, "--unixsocket", path)
+	b, w := follow(t, redis.Options{Network: "unix", Address: path})
+	settle(t, b, w)
+}
+
+// nothingTwice checks that no data was delivered a second time, under whatever position.
+func nothingTwice(t *testing.T, who string, r *reader) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	times := map[string]int{}
+	for _, d := range r.delivered[channelA] {
+		if times[d]++; times[d] == 2 {
+			t.Errorf("%s got %s twice", who, d)
+		}
+	}
+}
+
+// publishFrom publishes distinct data at a steady pace until stop, and returns what was acknowledged.
+func publishFrom(t *testing.T, name string, b *redis.Broker, stop <-chan struct{}) (wait func() map[string]realtime.Position) {
+	acked := map[string]realtime.Position{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond): // a pace, not a wait
+			}
+			data := fmt.Sprintf(`{"from":%q,"i":%d}`, name, i)
+			wg.Go(func() {
+				p, err := b.Publish(context.Background(), channelA, []byte(data), realtime.PublishOptions{})
+				if err == nil {
+					mu.Lock()
+					acked[data] = p.Position
+					mu.Unlock()
+				} else if !errors.Is(err, realtime.ErrUnavailable) {
+					t.Errorf("publish: %v", err)
+				}
+			})
+		}
+	})
+	return func() map[string]realtime.Position { wg.Wait(); return acked }
+}
+
+// ask sends one inline command and returns what comes within a moment.
+func ask(t *testing.T, addr, command string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond)) // of a new connection
+	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+		return err.Error()
+	}
+	buf := make([]byte, 4096)
+	n, _ := conn.Read(buf) // an error shows in what is missing
+	return string(buf[:n])
+}
+
+// TestRolledBack restarts Redis with older data, as a failover to a replica that was behind does: what was acknowledged and delivered is
+// forgotten. Another node publishes at once, so that the offsets are given out again before this node is back. It must not take what
+// is there now for what it had.
+func TestRolledBack(t *testing.T) {
+	for name, one := range map[string]struct {
+		again int // publications afterwards, by the other node; 3 were forgotten
+	}{"Fewer": {2}, "AsMany": {3}, "More": {5}} {
+		t.Run(name, func(t *testing.T) {
+			server := testenv.StartRedis(t)
+			proxy := newProxy(t, server.Addr)
+			// One for each: two nodes cannot be told apart from two moments, a reader can.
+			alone := func() *histories { return &histories{t: t, at: map[realtime.Position]string{}} }
+			here, w := node(t, "here", alone(), redis.Options{Address: proxy.addr})
+			publish := func(b *redis.Broker, data string) realtime.Position {
+				t.Helper()
+				p, err := b.Publish(t.Context(), channelA, []byte(data), realtime.PublishOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.Position
+			}
+			publish(here, `"kept 1"`)
+			last := publish(here, `"kept 2"`)
+			quiet := realtime.Channel{Tenant: "k1", Name: "production:alerts"}
+			if _, err := here.Publish(t.Context(), quiet, []byte(`"kept"`), realtime.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			do(t, admin(t, server.Addr), "SAVE")
+			for i := range 3 {
+				last = publish(here, fmt.Sprintf(`"forgotten %d"`, i))
+			}
+			eventually(t, "deliveries", func() bool { return w.has(channelA, `"forgotten 2"`) && w.has(quiet, `"kept"`) })
+			// Who follows only now has delivered nothing, and knows the heads.
+			late, lateRead := node(t, "late", alone(), redis.Options{Address: proxy.addr})
+			proxy.refuse()
+			server.Restart()
+			there := open(t, redis.Options{Address: server.Addr})
+			for i := range one.again {
+				publish(there, fmt.Sprintf(`"new %d"`, i))
+			}
+			proxy.accept()
+			for who, r := range map[string]*reader{"here": w, "late": lateRead} {
+				eventually(t, "the gap", func() bool { return r.gapCount(channelA) > 0 })
+				r.mu.Lock()
+				if at := r.at[channelA]; at.Epoch == last.Epoch {
+					t.Errorf("%s goes on at %v, in the epoch whose offsets were given out twice", who, at)
+				}
+				if n := len(r.gaps[quiet]); n != 0 {
+					t.Errorf("%s is told %d gaps in a channel that has forgotten nothing", who, n)
+				}
+				r.mu.Unlock()
+			}
+			settle(t, here, w.watcher)
+			settle(t, late, lateRead.watcher)
+			nothingTwice(t, "here", w)
+			// A client that comes back with a position of before is told, too.
+			page, err := here.History(t.Context(), channelA, last, 10)
+			if err != nil || page.Gap != realtime.GapEpoch {
+				t.Errorf("history since %v: %+v, %v; want gap %q", last, page, err, realtime.GapEpoch)
+			}
+		})
+	}
+}

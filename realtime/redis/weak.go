@@ -1,0 +1,131 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Weakness is one way in which this Redis can lose what it was given, by how it is set up. It works meanwhile.
+type Weakness struct {
+	Name string // of the setting, as CONFIG GET calls it; "unknown": it does not say
+	Text string // what can happen, and what would be better, for an operator
+}
+
+// The output buffers that Redis has by default for subscribers. With smaller ones a node that does not read for a moment, because it was
+// starved of its CPU, is cut off with what it had not read.
+const (
+	pubsubHardBytes = 32 << 20
+	pubsubSoftBytes = 8 << 20
+)
+
+// weaknessesOf judges settings as CONFIG GET returns them, and what INFO replication says.
+func weaknessesOf(settings map[string]string, replication reply) []Weakness {
+	var found []Weakness
+	add := func(name, format string, args ...any) {
+		found = append(found, Weakness{name, fmt.Sprintf(format, args...)})
+	}
+	hard, soft, ok := pubsubLimits(settings["client-output-buffer-limit"])
+	if ok && (small(hard, pubsubHardBytes) || small(soft, pubsubSoftBytes)) {
+		add("client-output-buffer-limit", "pubsub has %d bytes at once and %d for longer: a server that is slow for a moment is cut off, and "+
+			"everybody is told a gap; give it at least %d and %d", hard, soft, pubsubHardBytes, pubsubSoftBytes)
+	}
+	if limit, policy := settings["maxmemory"], settings["maxmemory-policy"]; limit != "" && limit != "0" &&
+		(strings.HasPrefix(policy, "allkeys-") || strings.HasPrefix(policy, "volatile-")) {
+		add("maxmemory-policy", "%s with a maxmemory of %s bytes: when it is full, history is evicted, and who comes back is told a gap; "+
+			"noeviction, in a Redis that is no cache, refuses new publications instead", policy, limit)
+	}
+	switch snapshots := settings["save"] != ""; {
+	case settings["appendonly"] == "yes" && settings["appendfsync"] == "no":
+		add("appendfsync", "no: what was acknowledged in the last half minute or so is lost with the machine; everysec loses a second, "+
+			"always nothing")
+	case settings["appendonly"] == "yes":
+	case settings["appendonly"] == "no" && snapshots:
+		add("appendonly", "no, with snapshots (save %s): a restart forgets what was acknowledged since the last one; yes forgets a second "+
+			"at most", settings["save"])
+	case settings["appendonly"] == "no":
+		add("appendonly", "no, and no snapshots: a restart forgets all history, and everybody is told a gap; yes forgets a second at most")
+	}
+	if n := replication.field("connected_slaves"); n != "" && n != "0" && settings["min-replicas-to-write"] == "0" {
+		add("min-replicas-to-write", "0, with %s replica(s): a primary that is cut off goes on acknowledging what a failover will forget; "+
+			"1, with min-replicas-max-lag 1, makes it refuse", n)
+	}
+	return found
+}
+
+// small reports whether a limit is one (0 is none) and below what is enough.
+func small(limit, enough int64) bool { return limit > 0 && limit < enough }
+
+// pubsubLimits reads "normal 0 0 0 slave … pubsub 33554432 8388608 60".
+func pubsubLimits(s string) (hard, soft int64, ok bool) {
+	words := strings.Fields(s)
+	at := slices.Index(words, "pubsub")
+	if at < 0 || at+2 >= len(words) {
+		return 0, 0, false
+	}
+	hard, err1 := strconv.ParseInt(words[at+1], 10, 64)
+	soft, err2 := strconv.ParseInt(words[at+2], 10, 64)
+	return hard, soft, err1 == nil && err2 == nil
+}
+
+// inspect looks at how Redis is set up, after each connect, for it may be another one. It tries until it knows, or knows that it will not
+// be told.
+func (b *Broker) inspect(ctx context.Context) {
+	for fails := 0; ; fails++ {
+		found, err := b.weaknesses(ctx)
+		if err == nil {
+			b.noteWeaknesses(found)
+			return
+		}
+		if !pause(ctx, backoff(fails)+time.Second) { // there is no hurry
+			return
+		}
+	}
+}
+
+func (b *Broker) weaknesses(ctx context.Context) ([]Weakness, error) {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	c := b.ask.B()
+	settings, err := b.ask.Do(ctx, c.ConfigGet().Parameter("client-output-buffer-limit", "maxmemory", "maxmemory-policy",
+		"appendonly", "save", "appendfsync", "min-replicas-to-write").Build()).AsStrMap()
+	if said, ok := errors.AsType[*rueidis.RedisError](err); ok && !said.IsLoading() {
+		return []Weakness{{"unknown", fmt.Sprintf("CONFIG GET is refused (%.100s), so nobody can tell whether this Redis evicts, or "+
+			"forgets at a restart; allow it with +config|get", said.Error())}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := b.ask.Do(ctx, c.Info().Section("replication").Build()).ToString()
+	if _, refused := rueidis.IsRedisErr(err); err != nil && !refused {
+		return nil, err
+	}
+	return weaknessesOf(settings, reply{text: info}), nil
+}
+
+// noteWeaknesses logs what is new, and remembers all.
+func (b *Broker) noteWeaknesses(found []Weakness) {
+	b.health.mu.Lock()
+	before := b.health.weak
+	b.health.weak = found
+	b.health.mu.Unlock()
+	b.counts.inspections.Add(1)
+	for _, w := range found {
+		if !slices.Contains(before, w) {
+			b.opts.Log.Warn("redis may lose data", "setting", w.Name, "text", w.Text) // it works; a person should change it
+		}
+	}
+}
+
+// Weaknesses returns how this Redis can lose data, as it was set up at the last connect.
+func (b *Broker) Weaknesses() []Weakness {
+	b.health.mu.Lock()
+	defer b.health.mu.Unlock()
+	return slices.Clone(b.health.weak)
+}

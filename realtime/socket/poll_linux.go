@@ -1,0 +1,256 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"kentongan/internal/rawsys"
+)
+
+// poll is the epoll engine: its loops, and the table of their connections.
+type poll struct {
+	engine  *Engine
+	loops   []*loop
+	next    atomic.Uint32 // whose turn it is to get a connection
+	gen     atomic.Uint32
+	running sync.WaitGroup
+
+	// table finds a Conn by its descriptor, in pages that are made when the first of their numbers is used. A descriptor has one
+	// Conn at a time; an event of its predecessor is told by the generation.
+	mu    sync.Mutex // guards the making of pages
+	table [maxPages]atomic.Pointer[page]
+}
+
+const (
+	pageSize = 1 << 10
+	maxPages = 1 << 10 // a million descriptors: more than a process may have open by default anywhere
+)
+
+type page [pageSize]atomic.Pointer[Conn]
+
+// What a connection is registered for: first to hear, and from the first time on that the kernel did not take all, to hear of room as
+// well. Asked for at once, each new connection would wake a loop only to say that it may be written to.
+const (
+	watchIn   = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
+	watchBoth = watchIn | unix.EPOLLOUT
+)
+
+func openPoll(loops int, e *Engine) (*poll, error) {
+	p := &poll{engine: e}
+	for range loops {
+		l, err := openLoop(p)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.loops = append(p.loops, l)
+		p.running.Go(l.run)
+	}
+	return p, nil
+}
+
+func (p *poll) close() {
+	for _, l := range p.loops {
+		l.close()
+	}
+	p.running.Wait()
+}
+
+// at returns the Conn of fd, or nil.
+func (p *poll) at(fd int32) *Conn {
+	if pg := p.table[fd/pageSize].Load(); pg != nil {
+		return pg[fd%pageSize].Load()
+	}
+	return nil
+}
+
+func (p *poll) set(fd int32, c *Conn) {
+	slot := &p.table[fd/pageSize]
+	pg := slot.Load()
+	if pg == nil {
+		p.mu.Lock()
+		if pg = slot.Load(); pg == nil {
+			pg = new(page)
+			slot.Store(pg)
+		}
+		p.mu.Unlock()
+	}
+	pg[fd%pageSize].Store(c)
+}
+
+var errTooMany = errors.New("descriptor number over a million")
+
+// add makes a Conn of a non-blocking descriptor and registers it with a loop. It is paused if pause is set. fresh, if not nil, makes its
+// handler before any event comes. After an error fd is still the caller's.
+func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*Conn, error) {
+	if fd >= pageSize*maxPages {
+		return nil, errTooMany
+	}
+	l := p.loops[p.next.Add(1)%uint32(len(p.loops))]                    //nolint:gosec // a few
+	c := &Conn{driver: l, handler: h, fd: int32(fd), gen: p.gen.Add(1)} //nolint:gosec // checked
+	if pause {
+		c.pauses = 1
+	}
+	if fresh != nil {
+		c.SetHandler(fresh(c))
+	}
+	p.set(c.fd, c)
+	p.engine.conns.Add(1)
+	if err := l.control(unix.EPOLL_CTL_ADD, c.fd, watchIn, c.gen); err != nil {
+		p.set(c.fd, nil)
+		p.engine.conns.Done()
+		return nil, fmt.Errorf("watch a connection: %w", err)
+	}
+	return c, nil
+}
+
+// adopt takes over what conn runs on, if that is a plain socket; else it returns nil and no error.
+func (p *poll) adopt(conn net.Conn, h Handler) (*Conn, error) {
+	fd, ok, err := duplicate(conn)
+	if !ok || err != nil {
+		return nil, err
+	}
+	c, err := p.add(fd, h, nil, true)
+	if err != nil {
+		_ = unix.Close(fd) // nobody has used it
+		return nil, err
+	}
+	_ = conn.Close() // our duplicate keeps the connection
+	return c, nil
+}
+
+// duplicate returns a non-blocking descriptor of the socket of a connection; false: it is no plain socket.
+func duplicate(of net.Conn) (fd int, ok bool, err error) {
+	var raw syscall.RawConn
+	switch conn := of.(type) {
+	case *net.TCPConn:
+		raw, err = conn.SyscallConn()
+	case *net.UnixConn:
+		raw, err = conn.SyscallConn()
+	default:
+		return -1, false, nil
+	}
+	if err != nil {
+		return -1, true, fmt.Errorf("take a socket: %w", err)
+	}
+	controlErr := raw.Control(func(theirs uintptr) {
+		fd, err = unix.FcntlInt(theirs, unix.F_DUPFD_CLOEXEC, 0) // it shares the flag of not blocking
+	})
+	if err = errors.Join(controlErr, err); err != nil {
+		return -1, true, fmt.Errorf("take a socket: %w", err)
+	}
+	return fd, true, nil
+}
+
+// listens reports whether l is a plain listener.
+func (p *poll) listens(l net.Listener) bool {
+	switch l.(type) {
+	case *net.TCPListener, *net.UnixListener:
+		return true
+	}
+	return false
+}
+
+// accept takes connections from a plain listener until ctx ends.
+func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Handler) error {
+	f, err := l.(interface{ File() (*os.File, error) }).File() //nolint:forcetypeassert,errcheck // listens saw to that
+	if err != nil {
+		return err //nolint:wrapcheck // Accept does
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	_ = f.Close()
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	// net's own listener lets nobody wait for its descriptor. Ours shares the socket; Go's network poller watches it as well.
+	_ = unix.SetNonblock(fd, true)
+	// Connections inherit it from the listener; net would set it on each. Not all sockets know the option.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	f = os.NewFile(uintptr(fd), "listener") //nolint:gosec // a descriptor
+	defer func() { _ = f.Close() }()        // closed already if ctx ended
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	a := acceptor{poll: p, fresh: fresh}
+	for fails := 0; ; fails++ {
+		if err := raw.Read(a.take); err != nil {
+			return err //nolint:wrapcheck // as above
+		}
+		switch {
+		case a.err == nil:
+			fails = -1
+		case passes(a.err):
+			p.engine.rest(ctx, a.err, fails)
+		default:
+			return a.err
+		}
+	}
+}
+
+// acceptor takes what waits at a listener.
+type acceptor struct {
+	poll  *poll
+	fresh func(*Conn) Handler
+	err   error // of the last round; nil: all was taken
+}
+
+// acceptRound is how many connections are taken before the listener is asked for its state again.
+const acceptRound = 128
+
+// take is called by the network poller's loop, and returns whether it is to be left: false waits for more.
+func (a *acceptor) take(fd uintptr) bool {
+	a.err = nil
+	for n := range acceptRound {
+		conn, err := rawsys.Accept(int(fd)) //nolint:gosec // a descriptor
+		switch {
+		case err == 0:
+			if _, err := a.poll.add(conn, nil, a.fresh, false); err != nil {
+				_ = unix.Close(conn) // nobody has used it
+				a.poll.engine.log.Warn("connection refused", "err", err)
+			}
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return n > 0
+		default:
+			a.err = err
+			return true
+		}
+	}
+	return true
+}
+
+// peer returns the peer's address of a socket.
+func peer(fd int32) string {
+	sa, err := unix.Getpeername(int(fd))
+	if err != nil {
+		return ""
+	}
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return net.IP(a.Addr[:]).String()
+	case *unix.SockaddrInet6:
+		return net.IP(a.Addr[:]).String()
+	}
+	return "unix"
+}
+
+// netConn makes a net.Conn of fd, which it closes.
+func netConn(fd int32) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "")
+	conn, err := net.FileConn(f) // duplicates it
+	_ = f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("hand a connection over: %w", err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package socket
+
+import (
+	"context"
+	"net"
+)
+
+// poll is not there: all connections are served portably.
+type poll struct{}
+
+func openPoll(int, *Engine) (*poll, error) { return nil, ErrUnsupported }
+
+func (p *poll) close() {}
+
+func (p *poll) adopt(net.Conn, Handler) (*Conn, error) { return nil, nil } //nolint:nilnil // never called
+
+func (p *poll) listens(net.Listener) bool { return false }
+
+func (p *poll) accept(context.Context, net.Listener, func(*Conn) Handler) error {
+	return ErrUnsupported
+}
