@@ -162,6 +162,47 @@ func TestPubSubOneConnectionIsEnough(t *testing.T) {
 	})
 }
 
+// TestPubSubLeavesWhatDoesNotHear has a connection that lives and over which nothing comes any more: it hears a Redis that was
+// replaced, or that of which the other side does not know it. The first is seen by a mark that does not come though a later ping is
+// answered, the second at the next report.
+func TestPubSubLeavesWhatDoesNotHear(t *testing.T) {
+	for name, harm := range map[string]func(r *radio) func(string, *radioConn){
+		"deaf": func(*radio) func(string, *radioConn) { return func(_ string, c *radioConn) { c.deaf = true } },
+		"unknown": func(r *radio) func(string, *radioConn) {
+			return func(name string, _ *radioConn) { delete(r.conns, name) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRadio()
+				p, stop := r.node(t, PubSubOptions{TrustStart: true})
+				settle()
+				var want []string
+				for i := range 5000 {
+					switch {
+					case i == 1000:
+						r.spoil(harm(r))
+					case i%1000 == 500:
+						r.pong()
+					case i == 4400:
+						if s := p.Stats(); s.Counts.Deaf != 1 || s.Broken != 1 || s.Status.Joined != 2 {
+							t.Errorf("3.4 s after the harm: %+v; want one connection given up, and two", s)
+						}
+					}
+					r.publish("updates:k1", fmt.Sprint(i))
+					want = append(want, fmt.Sprintf("k1/updates %d", i))
+					time.Sleep(time.Millisecond)
+				}
+				settle()
+				stop()
+				if stamped, turns := r.got(); fmt.Sprint(stamped) != fmt.Sprint(want) || len(turns) != 0 {
+					t.Errorf("%d messages are stamped, turned %v; want %d and nothing", len(stamped), turns, len(want))
+				}
+			})
+		})
+	}
+}
+
 // TestPubSubNodesGoOnForEachOther has three nodes come and go in turn while messages come.
 func TestPubSubNodesGoOnForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,6 +33,7 @@ type radioConn struct {
 	globs []string
 	queue chan func(h stamping.Hearer)
 	end   chan struct{} // closed when the connection is
+	deaf  bool          // nothing that is published comes over it
 }
 
 func newRadio() *radio {
@@ -77,9 +78,29 @@ func (r *radio) Receive(ctx context.Context, globs []string, h stamping.Hearer) 
 // each does f on all connections. The lock is held.
 func (r *radio) each(f func(c *radioConn) func(stamping.Hearer)) {
 	for _, c := range r.conns {
-		if g := f(c); g != nil {
-			c.queue <- g
+		if !c.deaf {
+			c.queue <- f(c)
 		}
+	}
+}
+
+// pong answers a ping on all connections.
+func (r *radio) pong() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sent := time.Now().UnixNano()
+	for _, c := range r.conns {
+		c.queue <- func(h stamping.Hearer) { h.Ponged(sent) }
+	}
+}
+
+// spoil does f to one connection.
+func (r *radio) spoil(f func(name string, c *radioConn)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, c := range r.conns {
+		f(name, c)
+		return
 	}
 }
 

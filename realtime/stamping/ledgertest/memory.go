@@ -28,7 +28,6 @@ type Memory struct {
 type Mistakes struct {
 	NoFence       bool // a batch is taken whoever sends it, for whatever numbering
 	NoNumbers     bool // a batch is stamped however often it comes
-	NoContinuity  bool // a batch may leave numbers out
 	BeginAnywhere bool // a numbering begins though another node could go on with the old one
 	NothingOwed   bool // a numbering begins without a turn
 }
@@ -149,7 +148,7 @@ func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, e
 	if !l.Broken.NoFence && (l.token != b.Token || l.numbering != b.Numbering) {
 		return stamping.Receipt{Outcome: stamping.OutcomeFenced, Stamped: l.stamped}, nil
 	}
-	if b.Prev > l.stamped && !l.Broken.NoContinuity {
+	if b.Prev > l.stamped {
 		return stamping.Receipt{Outcome: stamping.OutcomeTorn, Stamped: l.stamped}, nil
 	}
 	r := stamping.Receipt{}
@@ -170,6 +169,9 @@ func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, e
 	r.Stamped = l.stamped
 	return r, nil
 }
+
+// Forget takes back up to so many numbers that were stamped, as a Redis that is behind does.
+func (l *Memory) Forget(n int64) { l.stamped = max(0, l.stamped-n) }
 
 // Numbering returns the id and the highest number stamped, to look at.
 func (l *Memory) Numbering() (string, int64) { return l.numbering, l.stamped }
