@@ -85,7 +85,7 @@ var (
 	descDoorOut      = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
 	descDoorSlow     = desc("redis_door_slow_closed_total", "Subscribers at the Redis door closed because they did not read.")
 	descClaimed      = desc("intake_stream_claimed_total", "Entries of the durable stream taken over from other nodes.")
-	descBreaks       = desc("intake_breaks_total", "Times that nobody could go on with what was published, and all readers were told a gap.")
+	descBreaks       = desc("intake_breaks_total", "Times that nobody could go on with what was published: a gap was told to all.")
 	descHolder       = desc("intake_holder", "1 on the node that stamps what is published with plain PUBLISH.")
 	descTakes        = desc("intake_takeovers_total", "Times that this node became the one that stamps plain PUBLISH.", "cause")
 	descFeeds        = desc("intake_connections", "Connections that hear plain PUBLISH now.")

@@ -82,7 +82,7 @@ type stream struct {
 func follow(t *testing.T, s *server, channels []string) *stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	conn, _, err := websocket.Dial(ctx, "ws://"+s.Addr+"/api/ws", &websocket.DialOptions{ //nolint:bodyclose // there is none
+	conn, _, err := websocket.Dial(ctx, "ws://"+s.Addr+"/api/ws", &websocket.DialOptions{
 		Subprotocols: []string{"kentongan.v1"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + apiKey}},
 	})
 	if err != nil {

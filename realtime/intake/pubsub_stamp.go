@@ -20,7 +20,7 @@ const (
 	leaveTime = 2 * time.Second
 )
 
-// reports reports to the ledger until ctx ends.
+// reports tells the ledger how this node is, until ctx ends.
 func (p *PubSub) reports(ctx context.Context) {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()

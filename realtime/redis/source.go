@@ -83,7 +83,8 @@ func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamp
 				hearMark(h, e.payload)
 			}
 		case eventSubscribed:
-			if confirmed++; confirmed == all {
+			confirmed++
+			if confirmed == all {
 				wg.Go(func() { l.keepAlive(ctx) })
 				h.Ready(feed)
 			}

@@ -19,8 +19,8 @@ func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) 
 	if n.ring.len() == 0 {
 		return Batch{}, nil, false
 	}
-	if hole = n.ring.entries[n.ring.first].hole; hole != nil {
-		return Batch{}, hole, true
+	if first := n.ring.entries[n.ring.first].hole; first != nil {
+		return Batch{}, first, true
 	}
 	b = Batch{Token: n.token, Numbering: n.numbering, Prev: n.stamped, Last: n.line.next - 1 + n.shift, line: n.line.id}
 	bytes := 0

@@ -177,7 +177,7 @@ func (n *Node) begin(i int) {
 		n.line.feeds[j].placed = false
 	}
 	f.placed, f.offset = true, n.line.next-1-(f.count-int64(len(f.waiting)))
-	for k, mark := range f.marks.marks {
+	for k, mark := range &f.marks.marks {
 		if mark != "" {
 			n.line.marks.put(mark, f.marks.at[k]+f.offset)
 		}
@@ -202,7 +202,7 @@ func (n *Node) place() {
 		if f.name == "" || f.placed {
 			continue
 		}
-		for k, mark := range f.marks.marks {
+		for k, mark := range &f.marks.marks {
 			if at, known := n.line.marks.get(mark); known {
 				f.placed, f.offset = true, at-f.marks.at[k]
 				f.marks.clear()

@@ -140,7 +140,7 @@ func (n *Node) alignBy(a Answer) {
 		n.counts.Alignments++
 		n.trim()
 		if n.held {
-			for i, mark := range n.line.marks.marks { // who asked meanwhile
+			for i, mark := range &n.line.marks.marks { // who asked meanwhile
 				if mark != "" {
 					n.answer(mark, n.line.marks.at[i])
 				}

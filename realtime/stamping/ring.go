@@ -76,7 +76,8 @@ func (r *ring) drop() {
 	e := &r.entries[r.first]
 	r.bytes -= len(e.m.Data)
 	*e = entry{}
-	if r.first++; r.first == len(r.entries) {
+	r.first++
+	if r.first == len(r.entries) {
 		r.entries, r.first = r.entries[:0], 0
 		if cap(r.entries) > 4096 {
 			r.entries = nil // one burst does not keep its memory

@@ -159,7 +159,7 @@ func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, e
 		}
 		if err := l.Store(m); err != nil {
 			r.Outcome, r.Err, r.Stamped = stamping.OutcomeStuck, err, l.stamped
-			return r, nil
+			return r, nil //nolint:nilerr // it is in the Receipt
 		}
 		r.Count++
 		l.stamped = max(l.stamped, m.Number)
