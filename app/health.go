@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +32,8 @@ type check struct {
 // checks returns the state of everything that clients depend on.
 func (a *App) checks() (checks []check, ok bool) {
 	ok = true
-	add := func(name string, err error) {
-		c := check{Name: name, OK: err == nil}
+	add := func(name string, err error, well ...string) {
+		c := check{Name: name, OK: err == nil, Detail: strings.Join(well, "; ")}
 		if err != nil {
 			c.Detail = err.Error()
 			ok = false
@@ -45,7 +46,7 @@ func (a *App) checks() (checks []check, ok bool) {
 	}
 	add("engine "+a.engine.name, err)
 	if a.pubsub != nil {
-		add("intake of PUBLISH", a.pubsub.Ready())
+		add("intake of PUBLISH", a.pubsub.Ready(), "node "+a.pubsub.Node()+": "+a.pubsub.Role())
 		add("intake of the durable stream", a.stream.Ready())
 	}
 	for _, w := range a.engine.weak() {

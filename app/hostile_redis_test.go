@@ -72,6 +72,13 @@ func TestHostilePublications(t *testing.T) {
 		}
 	}
 	mark(t)
+	eventually(t, "the turn of all epochs", func() bool { return strings.Contains(a.logs.String(), "all epochs turned") })
+	if status, body := a.put(t, "production:updates:b", `"turned"`); status != http.StatusOK {
+		t.Fatalf("publish was answered with %d %s", status, body)
+	}
+	for got := ""; got != `"turned"`; { // gaps come before it
+		got = read(t, a.neighbour)
+	}
 	count := func(t *testing.T, outcome string) string {
 		t.Helper()
 		return a.metric(t, fmt.Sprintf(`kentongan_intake_total{door="pubsub",outcome=%q}`, outcome))

@@ -10,6 +10,7 @@ import (
 	"kentongan/auth"
 	"kentongan/realtime"
 	"kentongan/realtime/protocol"
+	"kentongan/realtime/stamping"
 )
 
 // metrics are the figures of all parts, read when Prometheus asks. Labels have few values and never a tenant: with
@@ -84,7 +85,17 @@ var (
 	descDoorOut      = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
 	descDoorSlow     = desc("redis_door_slow_closed_total", "Subscribers at the Redis door closed because they did not read.")
 	descClaimed      = desc("intake_stream_claimed_total", "Entries of the durable stream taken over from other nodes.")
-	descBreaks       = desc("intake_breaks_total", "Breaks of the connection that hears PUBLISH.")
+	descBreaks       = desc("intake_breaks_total", "Times that nobody could go on with what was published: a gap was told to all.")
+	descHolder       = desc("intake_holder", "1 on the node that stamps what is published with plain PUBLISH.")
+	descTakes        = desc("intake_takeovers_total", "Times that this node became the one that stamps plain PUBLISH.", "cause")
+	descFeeds        = desc("intake_connections", "Connections that hear plain PUBLISH now.")
+	descFeedsBroken  = desc("intake_connections_broken_total", "Connections that heard plain PUBLISH and broke.")
+	descWaiting      = desc("intake_waiting", "Messages of plain PUBLISH that are not known to be stamped.")
+	descWaitingBytes = desc("intake_waiting_bytes", "Their bytes.")
+	descAlignments   = desc("intake_alignments_total", "Times that this node found its place among those that hear plain PUBLISH.")
+	descFenced       = desc("intake_fenced_total", "Batches of plain PUBLISH refused because another node stamps.")
+	descMiscounts    = desc("intake_miscounts_total", "Times that two connections or nodes did not count the same messages.")
+	descDeaf         = desc("intake_deaf_total", "Connections given up because what was published did not come over them.")
 	descEngineUp     = desc("engine_up", "1 if the engine can be reached.", "engine")
 	descPublished    = desc("engine_published_total", "Publications stamped by this node.")
 	descDuplicates   = desc("engine_duplicates_total", "Publications answered with an earlier position.")
@@ -114,7 +125,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) { send(d, prometheus.GaugeValue, v, labels...) }
 	m.collectGateway(counter, gauge)
-	m.collectIntake(counter)
+	m.collectIntake(counter, gauge)
 	m.collectDoors(counter, gauge)
 	m.collectEngine(counter, gauge)
 }
@@ -173,7 +184,7 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 	gauge(descQueue, float64(h.Queued))
 }
 
-func (m *metrics) collectIntake(counter counterFunc) {
+func (m *metrics) collectIntake(counter counterFunc, gauge gaugeFunc) {
 	counter(descIntake, m.httpAccepted.Load(), "http", "stamped")
 	counter(descIntake, m.httpRefused.Load(), "http", "refused")
 	if m.app.pubsub == nil {
@@ -187,6 +198,22 @@ func (m *metrics) collectIntake(counter counterFunc) {
 		counter(descIntake, n, "pubsub", outcome)
 	}
 	counter(descBreaks, st.Breaks)
+	holder := 0.0
+	if st.Status.Held {
+		holder = 1
+	}
+	gauge(descHolder, holder)
+	for _, cause := range stamping.Causes() {
+		counter(descTakes, st.Counts.Takes[cause], string(cause))
+	}
+	gauge(descFeeds, float64(st.Status.Joined))
+	counter(descFeedsBroken, st.Broken)
+	gauge(descWaiting, float64(st.Status.Waiting))
+	gauge(descWaitingBytes, float64(st.Status.Bytes))
+	counter(descAlignments, st.Counts.Alignments)
+	counter(descFenced, st.Counts.Fenced)
+	counter(descMiscounts, st.Counts.Miscounts)
+	counter(descDeaf, st.Counts.Deaf)
 }
 
 func (m *metrics) collectEngine(counter counterFunc, gauge gaugeFunc) {

@@ -14,13 +14,13 @@ import (
 	"kentongan/realtime/intake"
 	"kentongan/realtime/memory"
 	"kentongan/realtime/redis"
+	"kentongan/realtime/stamping"
 )
 
 // engine is the technology below everything: what the rest of the app needs of it.
 type engine struct {
 	name     string
 	broker   realtime.Broker
-	async    intake.Stamper          // the broker, as the doors that pour use it
 	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
 	devices  realtime.Devices
@@ -29,8 +29,9 @@ type engine struct {
 	// announce takes a revocation to all nodes; nil: there is only this one.
 	announce func(ctx context.Context, payload []byte) error
 
-	source intake.Source // where the app publishes; nil with the memory engine
-	stream *redis.Stream // where the app appends; nil with the memory engine
+	source intake.Source   // where the app publishes; nil with the memory engine
+	ledger stamping.Ledger // who stamps that; nil with the memory engine
+	stream *redis.Stream   // where the app appends; nil with the memory engine
 	stats  func() engineStats
 	weak   func() []redis.Weakness // ways in which the engine can lose what it was given
 }
@@ -57,13 +58,14 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, async: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{}, stats: func() engineStats {
-		st := broker.Stats()
-		return engineStats{
-			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
-			channels: st.Channels, historyBytes: st.HistoryBytes,
-		}
-	}, weak: func() []redis.Weakness { return nil }}, nil
+	return engine{name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{},
+		stats: func() engineStats {
+			st := broker.Stats()
+			return engineStats{
+				published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
+				channels: st.Channels, historyBytes: st.HistoryBytes,
+			}
+		}, weak: func() []redis.Weakness { return nil }}, nil
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
@@ -86,9 +88,9 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
 	return engine{
-		name: "redis", broker: broker, async: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
+		name: "redis", broker: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
 		devices:  broker.Devices(),
-		announce: broker.AnnounceRevocation, source: source, weak: broker.Weaknesses,
+		announce: broker.AnnounceRevocation, source: source, ledger: broker.Ledger(), weak: broker.Weaknesses,
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{
@@ -121,13 +123,10 @@ func redisOptions(cfg config.Config) redis.Options {
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.
 func (a *App) newPubSub() (*intake.PubSub, error) {
-	p, err := intake.NewPubSub(a.engine.source, a.engine.async, intake.PubSubOptions{
+	turner, _ := a.engine.broker.(realtime.EpochTurner)
+	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
 		Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
-		OnBreak: func(from, to time.Time) {
-			a.log.Warn("intake of PUBLISH was broken: what was published meanwhile is unknown, readers are told a gap",
-				"from", from, "to", to)
-		},
-		Log: a.log,
+		Connections: a.cfg.Channels.IntakeConnections, Log: a.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake of PUBLISH: %w", err)

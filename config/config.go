@@ -114,8 +114,9 @@ type Limits struct {
 
 // Channels says which names belong to which kitchen, and what they keep.
 type Channels struct {
-	Patterns        []realtime.Pattern // checked by realtime.NewNames, histories filled in
-	ReportUnmatched bool               // listen to all names of Redis, so that those that match no pattern can be listed
+	Patterns          []realtime.Pattern // checked by realtime.NewNames, histories filled in
+	ReportUnmatched   bool               // listen to all names of Redis, so that those that match no pattern can be listed
+	IntakeConnections int                // connections that hear plain PUBLISH: 1 or 2
 }
 
 // Log says how logs look.

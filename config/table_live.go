@@ -121,6 +121,12 @@ func channelSection() section {
 					"to the patterns alone: less traffic where other programs publish much.",
 				kind: toggle{func(d *draft) *bool { return &d.Channels.ReportUnmatched }},
 			},
+			{
+				key: "channels.intake_connections", env: []string{"KENTONGAN_INTAKE_CONNECTIONS"}, def: "2", example: "1",
+				meaning: "Connections to Redis that hear plain `PUBLISH`, each of which is enough: the loss of one of two is no gap. " +
+					"`1` saves the second one.",
+				kind: count{func(d *draft) *int { return &d.Channels.IntakeConnections }, 1, 2},
+			},
 		},
 	}
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) Engine) {
 		{"AsyncKeepsOrder", async},
 		{"TurnedEpochIsTold", turned},
 		{"TurnedAllIsTold", turnedAll},
+		{"TurnsLoseNothingForWhoFollows", turnedUnderTraffic},
 		{"SnapshotHasTheNewestOfEachKey", snapshotNewest},
 		{"SnapshotOutlivesHistory", snapshotOutlivesHistory},
 		{"SnapshotIsBoundedByAge", snapshotAge},

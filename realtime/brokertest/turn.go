@@ -2,6 +2,8 @@ package brokertest
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 
 	"kentongan/realtime"
@@ -92,4 +94,57 @@ func (n *node) before(c realtime.Channel) int {
 		i++
 	}
 	return i
+}
+
+// turnedUnderTraffic turns a tenant, and a channel of it, again and again while somebody publishes: who follows is told of
+// gaps, and is given every message once and in order all the same, for nothing was lost between the engine and here.
+func turnedUnderTraffic(t *testing.T, e Engine) {
+	n := start(t, e)
+	turn := turner(t, n)
+	if turn == nil {
+		return
+	}
+	big := ch("k1", "big")
+	at := n.follow("k1").At("big")
+	turned := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(turned)
+		for i := range 40 {
+			c := realtime.Channel{Tenant: "k1"} // all channels of the tenant
+			if i%4 == 3 {
+				c = big
+			}
+			if err := turn.TurnEpoch(context.Background(), c, realtime.GapIntake); err != nil {
+				t.Error(err)
+			}
+			if i%2 == 0 { // else the next turn comes at once
+				n.await(big, 0, n.count(big)+2)
+			}
+		}
+	})
+	published := 0
+	for more := true; more; published++ {
+		select {
+		case <-turned:
+			more = false // and one more after the last turn
+		default:
+		}
+		n.publish(big, fmt.Sprintf(`{"n":%d}`, published))
+	}
+	wg.Wait()
+	n.awaitGap(big, realtime.GapIntake)
+	for i, p := range n.await(big, 0, published) {
+		if want := fmt.Sprintf(`{"n":%d}`, i); string(p.Data) != want {
+			t.Fatalf("message %d is %s at %v, want %s", i, p.Data, p.Position, want)
+		}
+		next := realtime.Position{Epoch: at.Epoch, Offset: at.Offset + 1}
+		if p.Position.Epoch != at.Epoch {
+			next = realtime.Position{Epoch: p.Position.Epoch, Offset: 1}
+		}
+		if p.Position != next {
+			t.Fatalf("message %d is at %v after %v, want %v", i, p.Position, at, next)
+		}
+		at = p.Position
+	}
 }

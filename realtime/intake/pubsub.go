@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,20 +16,13 @@ import (
 	"unicode/utf8"
 
 	"kentongan/realtime"
+	"kentongan/realtime/stamping"
 )
 
-// Source is a connection that hears plain PUBLISH. realtime/redis has it.
+// Source opens connections that hear plain PUBLISH. realtime/redis has it.
 type Source interface {
-	// Receive subscribes to globs and calls ready when all are confirmed, alive with each sign of life, and message with
-	// each message in its order, all from one goroutine, until ctx ends (nil) or the connection breaks. A payload that is
-	// longer than the source takes is nil.
-	Receive(ctx context.Context, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int)) error
-}
-
-// Stamper takes in what came through the door, and sees to it that each message is stamped once. On one node it is the
-// Broker itself. If it is a realtime.EpochTurner too, what was missed is told to every reader.
-type Stamper interface {
-	PublishAsync(ch realtime.Channel, data []byte, opts realtime.PublishOptions, done func(realtime.Published, error))
+	// Receive opens one, subscribes to globs, and tells h what it hears, until ctx ends (nil) or the connection breaks.
+	Receive(ctx context.Context, globs []string, h stamping.Hearer) error
 }
 
 // PubSubOptions are the knobs of a PubSub. Only Names is needed.
@@ -35,8 +30,14 @@ type PubSubOptions struct {
 	Names    *realtime.Names
 	MaxBytes int // of a payload; zero means 1 MiB. The Source should not take more either
 
+	// Connections is how many hear at the same time; zero means 2, of which each one is enough: the loss of one is no gap. The
+	// second one reads a little later and skips what the first has. 1 saves that, and makes each break of it a gap, unless another
+	// node can go on.
+	Connections int
+
 	// OnlyPatterns subscribes to the globs of Names instead of everything. Names that no pattern matches are then not seen and
-	// not reported. It is for a Redis on which much else is published, or whose ACL does not allow more.
+	// not reported. It is for a Redis on which much else is published, or whose ACL does not allow more. All nodes should agree:
+	// those who hear something else cannot go on for each other.
 	//
 	// The default is one subscription to everything but what Ignore names, because silence about an unmatched name is the worst
 	// answer, and because with it no message comes twice; a name that is matched by two globs would.
@@ -46,62 +47,92 @@ type PubSubOptions struct {
 	// ("__key…") are always ignored.
 	Ignore []string
 
-	// TrustStart says that nothing was published while nobody listened before the start. Otherwise the start counts as a break:
-	// PUBLISH leaves no trace, so readers who were here before are told that they may have missed something.
+	// TrustStart says that nothing was published before the very first start on this Redis. Otherwise that start counts as a
+	// break: PUBLISH leaves no trace, so readers who were here before are told that they may have missed something.
 	TrustStart bool
 
-	// OnBreak is called after each break of the connection, when it is healed: nothing is known about what was published
-	// between the two times. Nil ignores it.
+	// OnBreak is called when nobody could go on with what was published, and something new began: nothing is known about what
+	// was published between the two times. Nil ignores it.
 	OnBreak func(from, to time.Time)
+
+	// GatherFor is the shortest time from one batch that is stamped to the next. Zero means 3 ms, as for what is published in other
+	// ways; who comes alone does not wait. Negative does not wait.
+	GatherFor time.Duration
+
+	MaxWaiting      int // messages that wait to be stamped; zero means 65,536 (16 s of 4,000/s)
+	MaxWaitingBytes int // their data; zero means 64 MiB
 
 	UnmatchedNames int          // that are remembered; zero means DefaultUnmatchedNames
 	Log            *slog.Logger // nil discards
 }
 
-// PubSub is the door for plain PUBLISH: one goroutine hears it, turns names into channels of tenants, checks that it is JSON,
-// and hands it to the Stamper, which never blocks: so Redis is read as fast as it writes. What goes wrong behind that, the readers
-// of the channels concerned are told as a gap.
+// PubSub is the door for plain PUBLISH. Its connections hear it, turn names into channels of tenants, and never wait, so Redis
+// is read as fast as it writes. One node of those on a Redis, the holder, checks what was heard and has it stamped; the package
+// stamping decides which, and when. What goes wrong, the readers of the channels concerned are told as a gap.
 type PubSub struct {
 	opts      PubSubOptions
 	source    Source
-	stamper   Stamper
+	ledger    stamping.Ledger
 	globs     []string
 	unmatched *Unmatched
 	complain  complaints
 	turns     turns
-	known     map[string]realtime.Channel // parsed names, of the receiving goroutine
+	feeds     []*feed
+	owing     string // what turns does, of the goroutine that reports
 
-	mu     sync.Mutex
-	broken error // why it does not hear now; nil: it does
+	began time.Time
+	due   atomic.Int64 // ns after began: the next batch begins no sooner
 
-	lastAlive atomic.Int64 // Unix ns
-	counts    pubSubCounts
+	stamp  chan struct{} // has something when there may be something to stamp
+	report chan struct{} // has something when a report should not wait for its time
+
+	mu       sync.Mutex // guards what follows
+	node     *stamping.Node
+	broken   error     // why the last connection that ended did
+	answered time.Time // when the ledger last answered
+	refused  error     // why it did not after that; nil: it does
+	placed   bool      // this node has been aligned before
+
+	counts pubSubCounts
 }
 
-type pubSubCounts struct{ received, stamped, invalid, tooLarge, overloaded, failed, breaks atomic.Uint64 }
+type pubSubCounts struct {
+	stamped, invalid, tooLarge, failed, breaks, broken atomic.Uint64
+}
 
 // PubSubStats is a snapshot of what a PubSub has done.
 type PubSubStats struct {
-	Received   uint64 // messages, also those that were not taken
-	Stamped    uint64
+	Received   uint64 // messages, also those that were not taken; each once, however many connections heard it
+	Stamped    uint64 // by this node
 	Unmatched  uint64 // their name belongs to no channel
-	Invalid    uint64 // no JSON text in UTF-8
+	Invalid    uint64 // no JSON text in UTF-8; found by the node that stamps
 	TooLarge   uint64
 	Overloaded uint64 // not taken because too much came at once; told as a gap
-	Failed     uint64 // not stored, or nobody knows; told as a gap
-	Breaks     uint64 // of the connection
+	Failed     uint64 // not stored; told as a gap
+	Breaks     uint64 // after which nobody could go on
+	Broken     uint64 // connections that ended
+
+	Counts stamping.Counts
+	Status stamping.Status
 }
 
 // maxKnownNames bounds the memory of parsed names.
 const maxKnownNames = 100_000
 
-// NewPubSub returns a PubSub that has not begun. The error is about options.
-func NewPubSub(source Source, stamper Stamper, opts PubSubOptions) (*PubSub, error) {
+// NewPubSub returns a PubSub that has not begun. turner tells readers what was missed; nil: nobody does. The error is about
+// options.
+func NewPubSub(source Source, ledger stamping.Ledger, turner realtime.EpochTurner, opts PubSubOptions) (*PubSub, error) {
 	if opts.Names == nil {
 		return nil, errors.New("pubsub: no channel patterns")
 	}
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = 1 << 20
+	}
+	if opts.Connections <= 0 {
+		opts.Connections = 2
+	}
+	if opts.GatherFor == 0 {
+		opts.GatherFor = 3 * time.Millisecond
 	}
 	if len(opts.Ignore) == 0 {
 		opts.Ignore = []string{"kentongan:"}
@@ -110,12 +141,12 @@ func NewPubSub(source Source, stamper Stamper, opts PubSubOptions) (*PubSub, err
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &PubSub{
-		opts: opts, source: source, stamper: stamper,
-		unmatched: NewUnmatched(opts.UnmatchedNames), known: map[string]realtime.Channel{},
+		opts: opts, source: source, ledger: ledger, unmatched: NewUnmatched(opts.UnmatchedNames),
+		stamp: make(chan struct{}, 1), report: make(chan struct{}, 1), broken: errors.New("not connected yet"),
+		refused: errors.New("not asked yet"), began: time.Now(),
 	}
-	p.broken = errors.New("not connected yet")
 	p.complain.log = opts.Log
-	p.turns.init(stamper, opts.Log)
+	p.turns.init(turner, opts.Log, p.paid)
 	ignore := append([]string{"__key"}, opts.Ignore...)
 	for _, pattern := range opts.Names.Patterns() {
 		for _, prefix := range ignore {
@@ -130,125 +161,89 @@ func NewPubSub(source Source, stamper Stamper, opts PubSubOptions) (*PubSub, err
 	} else {
 		p.globs = globsExcept(ignore)
 	}
+	p.node = stamping.NewNode(stamping.Options{
+		ID: realtime.NewEpoch(), Feeds: opts.Connections, Globs: fingerprint(p.globs), Trusted: opts.TrustStart,
+		NewWord: realtime.NewEpoch, MaxMessages: opts.MaxWaiting, MaxBytes: opts.MaxWaitingBytes,
+	})
+	for i := range opts.Connections {
+		p.feeds = append(p.feeds, &feed{pubsub: p, i: i, known: map[string]realtime.Channel{}})
+	}
 	return p, nil
 }
 
-// Run hears until ctx ends and reconnects by itself; then it returns nil. It is called once.
+// fingerprint is one word for globs. Nodes with the same one hear the same messages.
+func fingerprint(globs []string) string {
+	sum := fnv.New64a()
+	for _, g := range globs {
+		_, _ = sum.Write(append([]byte(g), 0)) // never fails
+	}
+	return strconv.FormatUint(sum.Sum64(), 36)
+}
+
+// Run hears until ctx ends, and reconnects by itself; then it has stamped what waits, for two seconds at most, hands over to
+// another node, and returns nil. It is called once.
 func (p *PubSub) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	for _, f := range p.feeds {
+		wg.Go(func() { f.run(ctx) })
+	}
+	wg.Go(func() { p.reports(ctx) })
+	wg.Go(func() { p.stamps(ctx) })
 	wg.Go(func() { p.turns.run(ctx) })
-	first := true
-	for fails := 0; ; fails++ {
-		err := p.source.Receive(ctx, p.globs,
-			func() {
-				p.ready(first)
-				first, fails = false, 0
-			},
-			func() { p.lastAlive.Store(time.Now().UnixNano()) },
-			p.message)
-		if ctx.Err() != nil {
-			return nil
-		}
-		p.setBroken(err)
-		p.opts.Log.Warn("intake broken", "err", err) // it reconnects
-		if !pause(ctx, backoff(fails)) {
-			return nil
-		}
-	}
+	wg.Wait()
+	p.leave(context.WithoutCancel(ctx))
+	return nil
 }
 
-// ready is called when the source hears, for the first time or again.
-func (p *PubSub) ready(first bool) {
-	now := time.Now()
-	if !first {
-		from := time.Unix(0, p.lastAlive.Load())
-		p.counts.breaks.Add(1)
-		p.opts.Log.Warn("intake was interrupted", "from", from, "to", now, "took_ms", now.Sub(from).Milliseconds()) // readers are told
-		if p.opts.OnBreak != nil {
-			p.opts.OnBreak(from, now)
-		}
-	}
-	p.lastAlive.Store(now.UnixNano())
-	if !first || !p.opts.TrustStart {
-		p.turns.all()
-	}
-	p.setBroken(nil)
-}
-
-func (p *PubSub) setBroken(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.broken = err
-}
-
-// Ready returns nil while it hears, else why not.
+// Ready returns nil while what is published is heard and somebody is there to stamp it, else why not.
 func (p *PubSub) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.broken != nil {
-		return fmt.Errorf("intake: %w", p.broken)
+	s := p.node.Status()
+	switch {
+	case s.Joined == 0:
+		return fmt.Errorf("intake: no connection hears PUBLISH: %w", p.broken)
+	case p.refused != nil && time.Since(p.answered) > stamping.Patience:
+		return fmt.Errorf("intake: nobody knows who stamps: %w", p.refused)
+	case !s.Aligned && !s.Apart:
+		return errors.New("intake: this node has not found its place among the others yet")
 	}
 	return nil
 }
+
+// Role says in words what this node does.
+func (p *PubSub) Role() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch s := p.node.Status(); {
+	case s.Held:
+		return "this node stamps"
+	case s.Apart:
+		return "node " + s.Holder + " stamps; this one cannot go on for it, since it listens to other channels"
+	case s.Holder == "":
+		return "nobody stamps"
+	default:
+		return "node " + s.Holder + " stamps; this one stands by"
+	}
+}
+
+// Node returns the id by which other nodes speak of this one.
+func (p *PubSub) Node() string { return p.node.ID() }
 
 // Unmatched returns the names that no pattern matches.
 func (p *PubSub) Unmatched() *Unmatched { return p.unmatched }
 
 // Stats returns the counters. They are read one by one, not at one moment.
 func (p *PubSub) Stats() PubSubStats {
+	p.mu.Lock()
+	counts, status := p.node.Counts(), p.node.Status()
+	p.mu.Unlock()
 	c := &p.counts
 	return PubSubStats{
-		Received: c.received.Load(), Stamped: c.stamped.Load(), Unmatched: p.unmatched.Total(), Invalid: c.invalid.Load(),
-		TooLarge: c.tooLarge.Load(), Overloaded: c.overloaded.Load(), Failed: c.failed.Load(), Breaks: c.breaks.Load(),
+		Received: counts.Heard, Stamped: c.stamped.Load(), Unmatched: p.unmatched.Total(), Invalid: c.invalid.Load(),
+		TooLarge: c.tooLarge.Load(), Overloaded: counts.Dropped, Failed: c.failed.Load(), Breaks: c.breaks.Load(),
+		Broken: c.broken.Load(), Counts: counts, Status: status,
 	}
-}
-
-// message takes one message in.
-func (p *PubSub) message(glob, name, payload []byte, size int) {
-	now := time.Now()
-	if p.opts.OnlyPatterns && !p.first(glob, name) {
-		return
-	}
-	p.counts.received.Add(1)
-	ch, ok := p.channel(name)
-	switch {
-	case !ok:
-		if p.unmatched.Saw(name, size, now) {
-			p.opts.Log.Info("message for a name that no channel pattern matches", "name", clip(name), "bytes", size)
-		}
-		return
-	case payload == nil || size > p.opts.MaxBytes:
-		p.counts.tooLarge.Add(1)
-		p.complain.about(ch, fmt.Sprintf("larger than %d bytes", p.opts.MaxBytes), size, now)
-		return
-	case !validJSON(payload):
-		p.counts.invalid.Add(1)
-		p.complain.about(ch, "no JSON text in UTF-8", size, now)
-		return
-	}
-	p.stamper.PublishAsync(ch, payload, realtime.PublishOptions{Arrived: now}, func(_ realtime.Published, err error) {
-		if err == nil {
-			p.counts.stamped.Add(1)
-			return
-		}
-		p.notStamped(ch, size, err)
-	})
-}
-
-// notStamped sees to it that readers learn of what is not stored, or may not be.
-func (p *PubSub) notStamped(ch realtime.Channel, size int, err error) {
-	switch {
-	case errors.Is(err, realtime.ErrOverloaded):
-		p.counts.overloaded.Add(1)
-		p.turns.one(ch, realtime.GapOverloaded)
-	case errors.Is(err, realtime.ErrInvalid):
-		p.counts.tooLarge.Add(1) // the only thing that was not checked here
-	default:
-		p.counts.failed.Add(1)
-		p.turns.one(ch, realtime.GapIntake)
-	}
-	p.complain.about(ch, err.Error(), size, time.Now())
 }
 
 // first reports whether glob is the first of ours that matches name. A message comes once for each that does.
@@ -259,21 +254,6 @@ func (p *PubSub) first(glob, name []byte) bool {
 		}
 	}
 	return false
-}
-
-func (p *PubSub) channel(name []byte) (realtime.Channel, bool) {
-	if ch, ok := p.known[string(name)]; ok {
-		return ch, true
-	}
-	ch, _, err := p.opts.Names.Parse(string(name))
-	if err != nil {
-		return ch, false
-	}
-	if len(p.known) >= maxKnownNames {
-		p.known = map[string]realtime.Channel{}
-	}
-	p.known[string(name)] = ch
-	return ch, true
 }
 
 // validJSON reports whether b is one JSON text in UTF-8; json.Valid alone lets broken UTF-8 in strings pass, on which
@@ -293,5 +273,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// poke puts something into c, unless there is something already.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

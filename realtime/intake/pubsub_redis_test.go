@@ -77,7 +77,7 @@ func build(t *testing.T, addr string, opts intake.PubSubOptions) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.door, err = intake.NewPubSub(source, h.broker, opts); err != nil {
+	if h.door, err = intake.NewPubSub(source, h.broker.Ledger(), h.broker, opts); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

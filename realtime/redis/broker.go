@@ -27,6 +27,8 @@ type Broker struct {
 	here *Presence
 	seen *Devices
 
+	ledger *Ledger
+
 	life  context.Context // ends when the Broker closes
 	end   context.CancelFunc
 	ran   atomic.Bool
@@ -66,6 +68,7 @@ func New(opts Options) (*Broker, error) {
 	b.pub = newPublisher(b, publish)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
+	b.ledger = &Ledger{broker: b, known: positions{}}
 	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil

@@ -12,6 +12,10 @@
 //	kentongan:{T}:present:NODE    hash   who is at that node; expires
 //	kentongan:{T}:present         set    of nodes
 //	kentongan:ticket:ID           string one-use ticket
+//	kentongan:intake              hash   of plain PUBLISH: who stamps (node, token, until, feeds), numbering, highest number stamped
+//	kentongan:intake:able         hash   nodes that could go on: numbering, lowest number, feeds
+//	kentongan:intake:marks        Pub/Sub channel of marks and their numbers, see the package stamping
+//	kentongan:intake:feed:WORD    Pub/Sub channel to which an open feed subscribes
 //	kentongan:revoke              Pub/Sub channel of revocations, also for the app; kentongan:revoked remembers them
 //
 // # Connections

@@ -261,20 +261,12 @@ func (f *follower) take(c *stampedCopy) {
 // handle delivers a copy, drops it, or has the channel repaired. The lock is held and the follower synced.
 func (f *follower) handle(c *stampedCopy) {
 	if c.kind == copyTenantTurned {
-		if c.position.Epoch != f.fresh.Epoch {
-			f.cause = realtime.GapCause(c.data)
-			f.unsync()
-			f.broker.sub.syncer.heads(f)
-		}
+		f.tenantTurned(c)
 		return
 	}
-	tr := f.channels[string(c.name)]
-	if tr == nil {
-		tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: string(c.name)}, last: f.fresh}
-		f.channels[tr.channel.Name] = tr
-		if f.turned { // followers know another fresh epoch
-			f.gap(tr, realtime.GapEpoch, f.fresh, 0)
-		}
+	tr, known := f.track(string(c.name))
+	if !known && f.turned { // followers know another fresh epoch
+		f.gap(tr, realtime.GapEpoch, f.fresh, 0)
 	}
 	same := c.position.Epoch == tr.last.Epoch
 	switch {
@@ -286,13 +278,76 @@ func (f *follower) handle(c *stampedCopy) {
 		f.deliver(tr, &realtime.Publication{
 			Channel: tr.channel, Position: c.position, Time: c.time(), Data: c.data, Arrived: f.broker.pub.arrivedAt(&c.token),
 		})
+	case c.kind == copyTurned:
+		cause, before := c.turn()
+		if before == tr.last.Epoch {
+			f.gap(tr, cause, realtime.Position{Epoch: c.position.Epoch}, c.ms)
+			return
+		}
+		tr.cause = cause
+		f.repair(tr)
 	default:
 		// A hole, or another epoch; whether an older or a newer one, only Redis can tell.
-		if c.kind == copyTurned {
-			tr.cause = realtime.GapCause(c.data)
-		}
 		f.repair(tr)
 	}
+}
+
+// track returns the track of the channel called name, a new one at fresh if there was none.
+func (f *follower) track(name string) (tr *track, known bool) {
+	if tr = f.channels[name]; tr != nil {
+		return tr, true
+	}
+	tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: f.fresh}
+	f.channels[name] = tr
+	return tr, false
+}
+
+// tenantTurned begins the new epoch of all channels. Everything of the old one came before, and what comes next is of the new
+// one: so nothing needs to be read, and nothing that is published meanwhile is missed, unless some turn was not heard.
+func (f *follower) tenantTurned(c *stampedCopy) {
+	if c.position.Epoch == f.fresh.Epoch {
+		return // the heads knew
+	}
+	cause, before := c.turn()
+	if before != f.fresh.Epoch {
+		f.cause = cause
+		f.unsync()
+		f.broker.sub.syncer.heads(f)
+		return
+	}
+	f.generation++ // repairs of the old epoch are void
+	fresh := realtime.Position{Epoch: c.position.Epoch}
+	for _, name := range f.names(nil, true) {
+		tr, _ := f.track(name)
+		if tr.last.Epoch != fresh.Epoch {
+			tr.repairing, tr.cause = false, ""
+			tr.held.begin()
+			f.gap(tr, cause, fresh, c.ms)
+		} else if tr.repairing { // a repair met the new epoch before this did
+			f.repair(tr)
+		}
+	}
+	f.fresh, f.turned = fresh, true
+}
+
+// names returns the names of all channels that have a track or one of heads, sorted; with known also those that the patterns
+// spell out, which somebody may hold a position of though they never had a publication.
+func (f *follower) names(heads map[string]realtime.Position, known bool) []string {
+	names := map[string]bool{}
+	if known {
+		for _, wire := range f.broker.opts.Names.Of(f.tenant) {
+			if ch, _, err := f.broker.opts.Names.Parse(wire); err == nil {
+				names[ch.Name] = true
+			}
+		}
+	}
+	for name := range heads {
+		names[name] = true
+	}
+	for name := range f.channels {
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 func (f *follower) repair(tr *track) {
@@ -344,33 +399,20 @@ func (f *follower) compare(h *headsAnswer) {
 	if cause == "" {
 		cause = realtime.GapEpoch
 	}
-	names := map[string]bool{}
-	if f.fresh != h.Fresh {
-		f.turned = true
-		for _, wire := range f.broker.opts.Names.Of(f.tenant) {
-			if ch, _, err := f.broker.opts.Names.Parse(wire); err == nil {
-				names[ch.Name] = true
-			}
-		}
-	}
-	for name := range h.Channels {
-		names[name] = true
-	}
-	for name := range f.channels {
-		names[name] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		tr, head := f.channels[name], h.At(name)
-		if tr == nil {
-			tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: f.fresh}
-			f.channels[name] = tr
-		}
+	turned := f.fresh != h.Fresh
+	f.turned = f.turned || turned
+	for _, name := range f.names(h.Channels, turned) {
+		tr, _ := f.track(name)
+		head := h.At(name)
 		switch {
 		case tr.last.Epoch == head.Epoch && (tr.forgotten || tr.belied(h.written[name])):
 			f.forgotten(tr)
 		case tr.last == head:
 		case tr.last.Epoch != head.Epoch:
-			f.gap(tr, cause, head, h.ms)
+			f.gap(tr, cause, realtime.Position{Epoch: head.Epoch}, h.ms)
+			if head.Offset > 0 {
+				f.repair(tr) // what the new epoch has is news too
+			}
 		default: // behind: read what was missed. Ahead: Redis forgot; the repair finds that out too
 			f.repair(tr)
 		}
@@ -385,6 +427,12 @@ func (f *follower) setPage(tr *track, page *realtime.Page, ms int64) {
 			cause = tr.cause
 		}
 		tr.cause = ""
+		if page.Head.Epoch != tr.last.Epoch && page.Head.Offset > 0 {
+			// What the new epoch has so far is news to those who follow.
+			f.gap(tr, cause, realtime.Position{Epoch: page.Head.Epoch}, ms)
+			f.repair(tr)
+			return
+		}
 		f.gap(tr, cause, page.Head, ms)
 	}
 	for i := range page.Publications {

@@ -45,6 +45,14 @@ func (k keys) ticket(id string) string              { return string(k) + "ticket
 func (k keys) revoke() string                       { return string(k) + "revoke" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }
 
+func (k keys) intake() string     { return string(k) + "intake" }       // what nodes agree on about plain PUBLISH
+func (k keys) intakeAble() string { return string(k) + "intake:able" }  // nodes that could stamp next
+func (k keys) marks() string      { return string(k) + "intake:marks" } // Pub/Sub channel of marks and answers
+
+// feed is the Pub/Sub channel of one connection that hears plain PUBLISH. Nothing is published there: that somebody subscribes says
+// that the connection is open.
+func (k keys) feed(word string) string { return string(k) + "intake:feed:" + word }
+
 // headGlob matches the heads of all tenants.
 func (k keys) headGlob() string { return escapeGlob(string(k)) + "{*}:head" }
 

@@ -23,6 +23,8 @@ type link struct {
 	maxBytes int    // longer messages are read over, and only their size is told
 	lineage  string // of the server's data, as in trackedConn
 
+	wants func(kind eventKind, size int) bool // asked before each payload; what it does not want is read over too. Nil: all
+
 	deadline time.Time // of reading, as it was last set
 	scratch  []byte    // of what is not a payload
 
@@ -109,23 +111,59 @@ func (l *link) keepAlive(ctx context.Context) {
 	}
 }
 
+// rest waits until something comes if nothing is buffered, and then as long as allowed says, so that more can gather: each time
+// that a connection wakes up costs more than what it reads.
+func (l *link) rest(ctx context.Context, allowed func() time.Duration) error {
+	if l.r.Buffered() > 0 {
+		return nil
+	}
+	if err := l.await(); err != nil {
+		return err
+	}
+	if d := allowed(); d > 0 {
+		pause(ctx, d)
+	}
+	return nil
+}
+
 var errProtocol = errors.New("redis speaks no RESP2 here")
 
 // next returns the next event. Any error ends the link.
 func (l *link) next() (event, error) {
+	if err := l.expect(); err != nil {
+		return event{}, err
+	}
+	e, err := l.read()
+	return e, l.silence(err)
+}
+
+// await waits for the first byte of the next event. Any error ends the link.
+func (l *link) await() error {
+	if err := l.expect(); err != nil {
+		return err
+	}
+	_, err := l.r.Peek(1)
+	return l.silence(err)
+}
+
+func (l *link) expect() error {
 	// A deadline costs a timer: it is moved when a tenth of it is used up, not for each message.
 	if now := time.Now(); l.deadline.Sub(now) < l.limit*9/10 {
 		l.deadline = now.Add(l.limit)
 		if err := l.conn.SetReadDeadline(l.deadline); err != nil {
-			return event{}, err
+			return err
 		}
 	}
-	e, err := l.read()
+	return nil
+}
+
+// silence says in words that err is that nothing came.
+func (l *link) silence(err error) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return e, fmt.Errorf("no sign of life for %s", l.limit)
+		return fmt.Errorf("no sign of life for %s", l.limit)
 	}
-	return e, err
+	return err
 }
 
 func (l *link) read() (event, error) {
@@ -180,7 +218,7 @@ func (l *link) message(kind eventKind) (e event, err error) {
 	if e.size, err = l.header('$'); err != nil {
 		return e, err
 	}
-	if e.size > l.maxBytes {
+	if e.size > l.maxBytes || l.wants != nil && !l.wants(kind, e.size) {
 		return e, l.skip(e.size + 2)
 	}
 	e.payload = make([]byte, e.size)

@@ -47,43 +47,13 @@ elseif ARGV[12] == '1' then
   end
 end
 
-offset = offset + 1
-local place = string.format('%.0f', offset)
-redis.call('HSET', head, 'o:' .. name, place)
 local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- What is left of another epoch has other ids, in whose way these would be.
-if offset == 1 then redis.call('DEL', stream) end
-if size > 0 then
-  -- Trimming exactly is dear for long streams; readers leave out what is too much.
-  redis.call('XADD', stream, 'MAXLEN', size < 100 and '=' or '~', size, place .. '-0', 'd', ARGV[2], 't', string.format('%.0f', ms), 'i', token)
-  redis.call('PEXPIRE', stream, ARGV[4])
-end
-if KEYS[4] then
-  local newest, order, key = KEYS[4], KEYS[5], ARGV[13]
-  if offset == 1 then redis.call('DEL', newest, order) end
-  if key ~= '' then
-    -- Field "" counts the bytes: no key is empty.
-    local value = struct.pack('>I8I8I4', offset, ms, #ARGV[2]) .. ARGV[2]
-    local bytes = redis.call('HINCRBY', newest, '', #value - redis.call('HSTRLEN', newest, key))
-    redis.call('HSET', newest, key, value)
-    redis.call('ZADD', order, place, key)
-    local surplus = redis.call('ZCARD', order) - ARGV[14]
-    while surplus > 0 or bytes > tonumber(ARGV[15]) and redis.call('ZCARD', order) > 1 do
-      local oldest = redis.call('ZPOPMIN', order)[1]
-      bytes = redis.call('HINCRBY', newest, '', -redis.call('HSTRLEN', newest, oldest))
-      redis.call('HDEL', newest, oldest)
-      surplus = surplus - 1
-    end
-    redis.call('PEXPIRE', newest, ARGV[4])
-    redis.call('PEXPIRE', order, ARGV[4])
-  end
-end
-local position = place .. ' ' .. epoch
+local position = store({
+  head = head, stream = stream, newest = KEYS[4], order = KEYS[5], name = name, data = ARGV[2], token = token, live = ARGV[5],
+  epoch = epoch, offset = offset + 1, ms = time[1] * 1000 + math.floor(time[2] / 1000), size = size, age = ARGV[4],
+  key = ARGV[13], keys = tonumber(ARGV[14] or '0'), bytes = tonumber(ARGV[15] or '0'),
+})
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[3], ARGV[10] .. token .. position, 'EX', ARGV[11])
 end
-redis.call('PUBLISH', ARGV[5], struct.pack('>BBI8I8', 1, 1, offset, ms) .. token
-  .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[2])
 return 'N' .. position

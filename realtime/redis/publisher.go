@@ -34,9 +34,9 @@ type publisher struct {
 	arrived [arrivedSlots]arrival
 
 	// The fields below belong to the sender.
-	known      map[realtime.Channel]realtime.Position // newest acknowledged positions
-	epoch      string                                 // for a script that needs a new one
-	began      time.Time                              // the last batch
+	known      positions
+	epoch      string    // for a script that needs a new one
+	began      time.Time // the last batch
 	loaded     bool
 	generation uint64 // of the connection that the script was loaded on
 	commands   []rueidis.Completed
@@ -45,9 +45,6 @@ type publisher struct {
 const (
 	maxBatch      = 512
 	maxBatchBytes = 4 << 20
-	// maxKnown bounds the memory of acknowledged positions. Forgetting one only means that a loss of acknowledged data
-	// in that channel is not noticed by this node.
-	maxKnown = 200_000
 	// arrivedSlots is how many publications may be under way between PublishAsync and their copies before the time of
 	// arrival of the oldest is forgotten; it only misses in a histogram then.
 	arrivedSlots = 8192
@@ -61,7 +58,7 @@ type arrival struct {
 func newPublisher(b *Broker, c *client) *publisher {
 	return &publisher{
 		broker: b, client: c, sha: publishSHA(), hurry: make(chan struct{}, 1),
-		known: map[realtime.Channel]realtime.Position{}, epoch: realtime.NewEpoch(),
+		known: positions{}, epoch: realtime.NewEpoch(),
 	}
 }
 
@@ -77,12 +74,7 @@ func (p *publisher) add(o *outgoing) error {
 		p.broker.counts.refused.Add(1)
 		return realtime.ErrOverloaded
 	}
-	p.seq++
-	copy(o.token[:8], p.broker.node[:])
-	binary.BigEndian.PutUint64(o.token[8:], p.seq)
-	if !o.opts.Arrived.IsZero() {
-		p.arrived[p.seq%arrivedSlots] = arrival{p.seq, o.opts.Arrived}
-	}
+	o.token = p.token(o.opts.Arrived)
 	if o.urgent {
 		select {
 		case p.hurry <- struct{}{}:
@@ -96,6 +88,17 @@ func (p *publisher) add(o *outgoing) error {
 		go p.send(p.idle)
 	}
 	return nil
+}
+
+// token returns a new token for a publication that arrived then, which arrivedAt remembers for a while. The lock is held.
+func (p *publisher) token(arrived time.Time) (t token) {
+	p.seq++
+	copy(t[:8], p.broker.node[:])
+	binary.BigEndian.PutUint64(t[8:], p.seq)
+	if !arrived.IsZero() {
+		p.arrived[p.seq%arrivedSlots] = arrival{p.seq, arrived}
+	}
+	return t
 }
 
 // arrivedAt returns when the publication with this token of this node arrived; zero if that is not known.
@@ -244,13 +247,24 @@ func (p *publisher) remember(ch realtime.Channel, position realtime.Position) {
 	if position.Epoch == p.epoch {
 		p.epoch = realtime.NewEpoch()
 	}
-	if _, ok := p.known[ch]; !ok && len(p.known) >= maxKnown {
-		for some := range p.known {
-			delete(p.known, some)
+	p.known.put(ch, position)
+}
+
+// positions are the newest acknowledged positions. Forgetting one only means that a loss of acknowledged data in that
+// channel is not noticed by this node.
+type positions map[realtime.Channel]realtime.Position
+
+// maxKnown bounds the memory of positions.
+const maxKnown = 200_000
+
+func (p positions) put(ch realtime.Channel, position realtime.Position) {
+	if _, ok := p[ch]; !ok && len(p) >= maxKnown {
+		for some := range p {
+			delete(p, some)
 			break
 		}
 	}
-	p.known[ch] = position
+	p[ch] = position
 }
 
 func (p *publisher) queued() int {

@@ -9,8 +9,10 @@ import (
 )
 
 var (
+	//go:embed store.lua
+	storeSource string
 	//go:embed publish.lua
-	publishSource string
+	publishOwn string
 	//go:embed read.lua
 	readSource string
 	//go:embed heads.lua
@@ -23,6 +25,10 @@ var (
 	deviceSource string
 	//go:embed snapshot.lua
 	snapshotSource string
+	//go:embed report.lua
+	reportSource string
+	//go:embed stamp.lua
+	stampSource string
 
 	turnScript     = rueidis.NewLuaScript(turnSource)
 	membersScript  = rueidis.NewLuaScript(membersSource)
@@ -30,6 +36,10 @@ var (
 	readScript     = rueidis.NewLuaScriptRetryable(readSource)
 	snapshotScript = rueidis.NewLuaScriptRetryable(snapshotSource)
 	headsScript    = rueidis.NewLuaScriptRetryable(headsSource)
+	reportScript   = rueidis.NewLuaScript(reportSource)
+
+	publishSource = storeSource + publishOwn
+	stampScript   = rueidis.NewLuaScript(storeSource + stampSource)
 )
 
 // publishSHA is the name by which Redis knows the publishing script, once it was loaded. The publisher calls it itself,

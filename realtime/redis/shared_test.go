@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kentongan/internal/testenv"
 	"kentongan/realtime"
 	"kentongan/realtime/redis"
+	"kentongan/realtime/stamping"
 )
 
 func TestTickets(t *testing.T) {
@@ -164,49 +166,104 @@ func TestVanishedNode(t *testing.T) {
 	}
 }
 
+// heardMessage is one message as a Source tells it.
+type heardMessage struct {
+	glob, name string
+	payload    []byte
+	size       int
+}
+
+// hearer is a stamping.Hearer that passes everything on.
+type hearer struct {
+	ready    chan string
+	messages chan heardMessage
+	marks    chan string
+	answers  chan stamping.Answer
+	pongs    chan int64
+	wants    atomic.Bool
+}
+
+func newHearer() *hearer {
+	h := &hearer{
+		ready: make(chan string, 1), messages: make(chan heardMessage, 100), marks: make(chan string, 100),
+		answers: make(chan stamping.Answer, 100), pongs: make(chan int64, 100),
+	}
+	h.wants.Store(true)
+	return h
+}
+
+func (h *hearer) Ready(name string)         { h.ready <- name }
+func (h *hearer) Ponged(sent int64)         { h.pongs <- sent }
+func (h *hearer) Wants() bool               { return h.wants.Load() }
+func (h *hearer) Marked(mark string)        { h.marks <- mark }
+func (h *hearer) Learned(a stamping.Answer) { h.answers <- a }
+func (h *hearer) Rest() time.Duration       { return time.Millisecond }
+func (h *hearer) Message(glob, name, payload []byte, size int) {
+	h.messages <- heardMessage{string(glob), string(name), payload, size}
+}
+
 func TestSource(t *testing.T) {
 	addr := testenv.Redis(t)
-	s, err := redis.NewSource(redis.Options{Address: addr}, 1000)
+	s, err := redis.NewSource(redis.Options{Address: addr, SilenceLimit: 300 * time.Millisecond}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	type heardMessage struct {
-		glob, name string
-		payload    []byte
-		size       int
-	}
-	messages, ready := make(chan heardMessage, 10), make(chan struct{})
+	h := newHearer()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		ended <- s.Receive(ctx, []string{"a:*", "b"}, func() { close(ready) }, func() {},
-			func(glob, name, payload []byte, size int) {
-				messages <- heardMessage{string(glob), string(name), payload, size}
-			})
-	}()
-	<-ready
+	go func() { ended <- s.Receive(ctx, []string{"a:*", "b"}, h) }()
+	feed := <-h.ready
 	c := admin(t, addr)
+	if n, err := do(t, c, "PUBSUB", "NUMSUB", feed).AsIntMap(); err != nil || n[feed] != 1 {
+		t.Errorf("subscribers of %s: %v, %v; want 1", feed, n, err)
+	}
 	long := strings.Repeat("x", 5<<20)
 	for _, m := range [][2]string{{"a:1", "one"}, {"b", ""}, {"c", "unheard"}, {"a:2", long}, {"a:" + strings.Repeat("n", 100_000), "long name"}, {"b", "last"}} {
 		do(t, c, "PUBLISH", m[0], m[1])
 	}
 	for _, want := range []heardMessage{{"a:*", "a:1", []byte("one"), 3}, {"b", "b", []byte{}, 0}, {"a:*", "a:2", nil, len(long)}} {
-		if got := <-messages; got.glob != want.glob || got.name != want.name || string(got.payload) != string(want.payload) || (got.payload == nil) != (want.payload == nil) || got.size != want.size {
+		if got := <-h.messages; got.glob != want.glob || got.name != want.name || string(got.payload) != string(want.payload) || (got.payload == nil) != (want.payload == nil) || got.size != want.size {
 			t.Errorf("heard %q %q with %d bytes of %d, want %q %q of %d", got.glob, got.name, len(got.payload), got.size, want.glob, want.name, want.size)
 		}
 	}
-	if got := <-messages; string(got.payload) != "long name" || len(got.name) > 64<<10 {
+	if got := <-h.messages; string(got.payload) != "long name" || len(got.name) > 64<<10 {
 		t.Errorf("heard %q on a name of %d bytes", got.payload, len(got.name))
 	}
-	if got := <-messages; string(got.payload) != "last" {
+	if got := <-h.messages; string(got.payload) != "last" {
 		t.Errorf("heard %q, want the last", got.payload)
+	}
+
+	// What is not wanted is not read, and marks are not subject to what messages are.
+	h.wants.Store(false)
+	do(t, c, "PUBLISH", "a:1", "not wanted")
+	answers := "a n.1 n.2 -3" + strings.Repeat(" n.1 "+strings.Repeat("m", 100)+" 4", 20)
+	for _, word := range []string{"m n.7", "m", "nonsense", "a n.1 n.2", "a n.1 n.2 three", "", answers} {
+		do(t, c, "PUBLISH", "kentongan:intake:marks", word)
+	}
+	if got := <-h.messages; got.payload != nil || got.size != len("not wanted") {
+		t.Errorf("what is not wanted came with %q of %d bytes", got.payload, got.size)
+	}
+	if got := <-h.marks; got != "n.7" {
+		t.Errorf("met mark %q, want n.7", got)
+	}
+	if got := <-h.answers; got != (stamping.Answer{Numbering: "n.1", Mark: "n.2", Number: -3}) {
+		t.Errorf("learned %+v", got)
+	}
+	for range 20 {
+		<-h.answers
+	}
+	if len(h.marks)+len(h.answers) > 0 {
+		t.Error("nonsense is taken for a mark or an answer")
+	}
+	if sent := <-h.pongs; time.Since(time.Unix(0, sent)) > time.Minute {
+		t.Errorf("a pong of %v", time.Unix(0, sent))
 	}
 	do(t, c, "CLIENT", "KILL", "TYPE", "pubsub")
 	if err := <-ended; err == nil {
 		t.Error("a broken connection is no error")
 	}
 	cancel()
-	if err := s.Receive(ctx, []string{"*"}, func() {}, func() {}, nil); err != nil {
+	if err := s.Receive(ctx, []string{"*"}, newHearer()); err != nil {
 		t.Errorf("after the end: %v, want nil", err)
 	}
 }

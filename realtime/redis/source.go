@@ -2,13 +2,18 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
+
+	"kentongan/realtime/stamping"
 )
 
-// Source receives what others publish with plain PUBLISH, over a connection of its own: so that a flood there delays
-// nothing else, and its breaks are known exactly. The intake drives it.
+// Source receives what others publish with plain PUBLISH, over connections of its own: so that a flood there delays
+// nothing else, and their breaks are known exactly. The intake drives it.
 type Source struct {
 	opts     Options
 	maxBytes int
@@ -23,61 +28,85 @@ func NewSource(opts Options, maxBytes int) (*Source, error) {
 	return &Source{opts: opts, maxBytes: maxBytes}, nil
 }
 
-// Receive subscribes to globs and calls ready when all are confirmed, alive with each sign of life, and message with
-// each message, in the order in which Redis sent them, until ctx ends (nil) or the connection breaks. glob and channel are
-// valid during the call only; payload may be kept, and is nil if its size was too large. The functions are called from one goroutine.
-func (s *Source) Receive(
-	ctx context.Context, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
-) error {
+// Receive opens a connection, subscribes to globs and to the marks of the nodes, and tells h what it hears, until ctx ends (nil) or
+// the connection breaks. It may be called several times at once, each with a Hearer of its own.
+func (s *Source) Receive(ctx context.Context, globs []string, h stamping.Hearer) error {
 	d := newDialer(&s.opts, "intake", 0)
 	defer context.AfterFunc(ctx, d.closeAll)()
 	defer d.closeAll()
-	err := s.receive(ctx, d, globs, ready, alive, message)
+	err := s.receive(ctx, d, globs, h)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("receive from redis %s: %w", s.opts.where(), err)
 }
 
-func (s *Source) receive(
-	ctx context.Context, d *dialer, globs []string, ready, alive func(), message func(glob, channel, payload []byte, size int),
-) error {
-	l, err := openIntake(ctx, d, s.maxBytes)
+func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error {
+	l, err := openIntake(ctx, d, max(s.maxBytes, maxAnswersBytes))
 	if err != nil {
 		return err
 	}
 	defer l.close()
+	keys := keys(s.opts.Prefix)
+	var word [8]byte
+	_, _ = rand.Read(word[:]) // never fails
+	marks, feed := keys.marks(), keys.feed(hex.EncodeToString(word[:]))
+	// The globs come last, and all in one command: when they are confirmed, everything is heard from one point on.
+	if err := l.send("SUBSCRIBE", marks, feed); err != nil {
+		return err
+	}
 	if err := l.send(append([]string{"PSUBSCRIBE"}, globs...)...); err != nil {
 		return err
 	}
+	l.wants = func(kind eventKind, size int) bool { return kind != eventPMessage || size <= s.maxBytes && h.Wants() }
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	var told time.Time
-	for confirmed := 0; ; {
+	for confirmed, all := 0, 2+len(globs); ; {
+		if confirmed == all {
+			if err := l.rest(ctx, h.Rest); err != nil {
+				return err
+			}
+		}
 		e, err := l.next()
 		if err != nil {
 			return err
 		}
-		// The deadline of reading moves when something came; so does what we know to be alive.
-		if confirmed == len(globs) && l.deadline != told {
-			told = l.deadline
-			alive()
-		}
 		switch e.kind {
 		case eventPMessage:
-			message(e.pattern, e.channel, e.payload, e.size)
+			if confirmed == all {
+				h.Message(e.pattern, e.channel, e.payload, e.size)
+			}
+		case eventMessage:
+			if confirmed == all && string(e.channel) == marks {
+				hearMark(h, e.payload)
+			}
 		case eventSubscribed:
 			confirmed++
-			if confirmed == len(globs) {
+			if confirmed == all {
 				wg.Go(func() { l.keepAlive(ctx) })
-				ready()
+				h.Ready(feed)
 			}
 		case eventPong:
-			alive()
-		case eventMessage, eventUnsubscribed, eventOther: // nobody asked for these
+			if sent, err := strconv.ParseInt(string(e.payload), 10, 64); err == nil {
+				h.Ponged(sent)
+			}
+		case eventUnsubscribed, eventOther: // nobody asked for these
 		}
+	}
+}
+
+// maxAnswersBytes is more than any message on the channel of marks has: 64 answers of about a hundred bytes.
+const maxAnswersBytes = 64 << 10
+
+func hearMark(h stamping.Hearer, payload []byte) {
+	mark, answers := parseMark(payload)
+	if mark != "" {
+		h.Marked(mark)
+	}
+	for _, a := range answers {
+		h.Learned(a)
 	}
 }
 

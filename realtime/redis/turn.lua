@@ -11,7 +11,8 @@ if ARGV[5] ~= '' then
     return (state[3] or '0') .. ' ' .. now
   end
 end
-local kind = 2
+local kind, state = 2, redis.call('HMGET', head, 'epoch', 'e:' .. name)
+local before = state[2] or state[1] or ''
 if name == '' then
   kind = 3
   redis.call('DEL', head)
@@ -23,5 +24,5 @@ else
 end
 local time = redis.call('TIME')
 redis.call('PUBLISH', ARGV[3], struct.pack('>BBI8I8', 1, kind, 0, time[1] * 1000 + math.floor(time[2] / 1000))
-  .. string.rep('\0', 16) .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[4])
+  .. string.rep('\0', 16) .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[4] .. ' ' .. before)
 return '0 ' .. epoch

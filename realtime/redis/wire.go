@@ -3,6 +3,7 @@ package redis
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"kentongan/realtime"
@@ -17,7 +18,7 @@ import (
 //	16 bytes token
 //	1 byte   length of the epoch, and the epoch
 //	1 byte   length of the channel's name, and the name
-//	the rest data; for a turned epoch the cause
+//	the rest data; for a turned epoch the cause, a space, and the epoch before ("" if there was none)
 type stampedCopy struct {
 	kind     copyKind
 	position realtime.Position
@@ -67,6 +68,13 @@ func parseCopy(b []byte, epochs *interner) (stampedCopy, error) {
 	}
 	c.position.Epoch = epochs.intern(epoch)
 	return c, nil
+}
+
+// turn returns why an epoch was turned, and which one it follows. Turns whose predecessor is the known epoch can be taken one
+// after the other; after any other one something was not heard.
+func (c *stampedCopy) turn() (cause realtime.GapCause, before string) {
+	why, before, _ := strings.Cut(string(c.data), " ")
+	return realtime.GapCause(why), before
 }
 
 func cutField(b []byte) (field, rest []byte, ok bool) {

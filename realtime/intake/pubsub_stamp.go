@@ -1,0 +1,278 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kentongan/realtime"
+	"kentongan/realtime/stamping"
+)
+
+const (
+	// reportEvery is how often a node reports: so late is it known at most that the holder is gone, and what it has stamped.
+	reportEvery = 100 * time.Millisecond
+
+	// probeEvery is how often a report publishes a mark, which has to come back over every connection.
+	probeEvery = time.Second
+
+	// leaveTime bounds what a node does when it is stopped.
+	leaveTime = 2 * time.Second
+)
+
+// reports tells the ledger how this node is, until ctx ends.
+func (p *PubSub) reports(ctx context.Context) {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	probed := time.Now()
+	for {
+		probe := time.Since(probed) >= probeEvery
+		if probe {
+			probed = time.Now()
+		}
+		told := time.Now()
+		p.tell(ctx, probe)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-p.report: // more that cannot wait may gather
+			if wait := time.Until(told.Add(reportEvery / 10)); wait > 0 && !pause(ctx, wait) {
+				return
+			}
+		}
+	}
+}
+
+// tell makes one report.
+func (p *PubSub) tell(ctx context.Context, probe bool) {
+	p.mu.Lock()
+	before := p.node.Status()
+	if before.Up == 0 && !before.Held {
+		p.mu.Unlock()
+		return // it could do nothing with the answer
+	}
+	r := p.node.Report(probe)
+	p.mu.Unlock()
+	s, err := p.ledger.Report(ctx, r)
+	now := time.Now()
+	p.mu.Lock()
+	if p.refused = err; err != nil {
+		p.mu.Unlock()
+		return // the next one is due soon, and Ready says why
+	}
+	p.answered = now
+	p.node.Reported(&r, &s, now.UnixNano())
+	p.closeDeaf()
+	after, again := p.node.Status(), p.placed
+	p.placed = p.placed || after.Aligned
+	p.mu.Unlock()
+	p.changed(&before, &after, &s, again)
+	if after.Held {
+		poke(p.stamp)
+	}
+	if owes := after.Held && s.Owed != ""; !owes {
+		p.owing = ""
+	} else if p.owing != s.Owed {
+		p.owing = s.Owed
+		p.turns.all(s.Owed)
+	}
+	if after.Aligned != before.Aligned || after.Joined != before.Joined {
+		poke(p.report)
+	}
+}
+
+// changed logs what an operator wants to know.
+func (p *PubSub) changed(before, after *stamping.Status, s *stamping.State, again bool) {
+	log := p.opts.Log
+	switch {
+	case s.Began && s.Mine:
+		log.Warn("this node stamps PUBLISH from here on; what was published before may be missing, and all readers are told",
+			"node", p.node.ID(), "cause", s.Took, "numbering", s.Numbering, "since", s.Since, "owed", s.Owed != "")
+		if !s.First {
+			if again {
+				p.counts.breaks.Add(1)
+			}
+			if p.opts.OnBreak != nil {
+				p.opts.OnBreak(s.Since, time.Now())
+			}
+		}
+	case s.Took != "" && s.Mine:
+		log.Warn("this node goes on stamping PUBLISH for another one; nothing is missing", "node", p.node.ID(),
+			"cause", s.Took, "before", before.Holder, "numbering", s.Numbering, "stamped", s.Stamped, "waiting", after.Waiting,
+			"took_ms", time.Since(s.Since).Milliseconds())
+	case before.Held && !after.Held:
+		log.Warn("this node does not stamp PUBLISH any more", "node", p.node.ID(), "holder", after.Holder)
+	}
+	switch {
+	case after.Apart && !before.Apart:
+		log.Warn("this node listens to other channels than the one that stamps, and cannot go on for it: are their settings the same?",
+			"node", p.node.ID(), "holder", after.Holder)
+	case after.Aligned && !before.Aligned && !after.Held:
+		log.Info("this node stands by to stamp PUBLISH", "node", p.node.ID(), "holder", after.Holder, "numbering", after.Numbering)
+	case !after.Aligned && before.Aligned:
+		log.Warn("this node has lost its place among those that hear PUBLISH, and looks for it anew", "node", p.node.ID())
+	}
+}
+
+// paid says that all readers were told what was owed to them.
+func (p *PubSub) paid(owed string) {
+	p.mu.Lock()
+	p.node.AllTurned(owed)
+	p.mu.Unlock()
+	poke(p.report)
+}
+
+// stamps has stamped what this node has to, until ctx ends.
+func (p *PubSub) stamps(ctx context.Context) {
+	s := stamper{p: p}
+	for fails := 0; ; {
+		if !s.gather(ctx) {
+			return
+		}
+		did, err := s.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if fails == 0 {
+				p.opts.Log.Warn("stamp PUBLISH", "err", err) // it is repeated; others go on if it takes long
+			}
+			if !pause(ctx, backoff(fails)) {
+				return
+			}
+			fails++
+			continue
+		case did:
+			fails = 0
+			continue
+		}
+		select {
+		case <-p.stamp:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stamper has batch after batch stamped. It is for one goroutine.
+type stamper struct {
+	p     *PubSub
+	stuck int64 // number of the message that could not be stored the last time
+}
+
+// gather waits until the next batch may begin, which is at once if it would be full. It reports false if ctx ended first.
+func (s *stamper) gather(ctx context.Context) bool {
+	p := s.p
+	wait := time.Duration(p.due.Load()) - time.Since(p.began)
+	if wait <= 0 {
+		return true
+	}
+	p.mu.Lock()
+	full := p.node.Full()
+	p.mu.Unlock()
+	return full || pause(ctx, wait)
+}
+
+// next does the next thing, and reports whether there was one.
+func (s *stamper) next(ctx context.Context) (did bool, err error) {
+	p := s.p
+	p.mu.Lock()
+	b, hole, more := p.node.Next(p.judge)
+	p.mu.Unlock()
+	switch {
+	case !more:
+		return false, nil
+	case hole != nil:
+		if !p.turns.fill(ctx, hole) {
+			return false, nil
+		}
+		p.mu.Lock()
+		p.node.Filled(hole)
+		p.mu.Unlock()
+		return true, nil
+	}
+	p.due.Store(int64(time.Since(p.began) + p.opts.GatherFor))
+	r, err := p.ledger.Stamp(ctx, b)
+	p.mu.Lock()
+	if err == nil {
+		p.node.Stamped(&b, &r)
+	} else {
+		p.node.Failed()
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return true, err //nolint:wrapcheck // it says what it was doing
+	}
+	p.counts.stamped.Add(uint64(r.Count)) //nolint:gosec // a count
+	switch r.Outcome {
+	case stamping.OutcomeDone:
+	case stamping.OutcomeFenced, stamping.OutcomeTorn:
+		p.opts.Log.Warn("a batch of PUBLISH was refused", "node", p.node.ID(), "torn", r.Outcome == stamping.OutcomeTorn,
+			"messages", len(b.Messages)) // another node has it, or a break is told
+		poke(p.report)
+	case stamping.OutcomeStuck:
+		s.unstick(ctx, &b, &r)
+	}
+	return true, nil
+}
+
+// unstick sees to it that a message that cannot be stored does not hold up the others. What is in its way is often gone once its
+// channel has begun anew; if not, it is left out.
+func (s *stamper) unstick(ctx context.Context, b *stamping.Batch, r *stamping.Receipt) {
+	p := s.p
+	for i := range b.Messages {
+		m := &b.Messages[i]
+		if m.Number <= r.Stamped {
+			continue
+		}
+		again := s.stuck == m.Number
+		s.stuck = m.Number
+		if err := p.turns.turnOne(ctx, m.Channel, realtime.GapIntake); err != nil && !again {
+			return // it comes again, and so does this
+		}
+		if again {
+			p.mu.Lock()
+			p.node.Leave(b, m.Number)
+			p.mu.Unlock()
+			p.counts.failed.Add(1)
+			p.turns.one(m.Channel, realtime.GapIntake)
+		}
+		p.complain.about(m.Channel, fmt.Sprint(r.Err), len(m.Data), time.Now())
+		return
+	}
+}
+
+// judge reports whether m is fit to be stamped. The lock is held.
+func (p *PubSub) judge(m *stamping.Message) bool {
+	if validJSON(m.Data) {
+		return true
+	}
+	p.counts.invalid.Add(1)
+	p.complain.about(m.Channel, "no JSON text in UTF-8", len(m.Data), time.Now())
+	return false
+}
+
+// leave has stamped what waits, and hands over.
+func (p *PubSub) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	s := stamper{p: p}
+	for {
+		if did, err := s.next(ctx); !did || err != nil {
+			break
+		}
+	}
+	p.mu.Lock()
+	r := p.node.Farewell()
+	held := p.node.Held()
+	p.mu.Unlock()
+	if !held {
+		return
+	}
+	if _, err := p.ledger.Report(ctx, r); err != nil {
+		p.opts.Log.Warn("hand over to another node", "err", err) // its lease ends by itself
+		return
+	}
+	p.opts.Log.Info("this node has handed over", "node", p.node.ID())
+}

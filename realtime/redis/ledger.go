@@ -1,0 +1,217 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"kentongan/realtime"
+	"kentongan/realtime/stamping"
+)
+
+// Ledger is the stamping.Ledger of all nodes on one Redis: two scripts over one hash. It shares the connection of what this
+// node publishes. Its methods may be called at the same time.
+//
+// Each script sees the whole ledger and the keys of several tenants, which one Redis allows and a Cluster does not: there, every
+// tenant's slot would need a ledger of its own.
+type Ledger struct {
+	broker *Broker
+
+	mu    sync.Mutex
+	known positions // acknowledged by Stamp
+}
+
+// Ledger returns the ledger of this Broker's Redis.
+func (b *Broker) Ledger() *Ledger { return b.ledger }
+
+// reportTime is the longest that a report may take. After it the next one is sent; a lease lasts not much less.
+const reportTime = 2 * time.Second
+
+// errLedger says that a script of ours did not answer as it does: somebody else has put one of that name there.
+var errLedger = errors.New("the script answers something else")
+
+// Report implements stamping.Ledger.
+func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State, error) {
+	const doing = "report to the ledger"
+	b := l.broker
+	if err := b.check(ctx, doing); err != nil {
+		return stamping.State{}, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	ctx, cancelReport := context.WithTimeout(ctx, reportTime)
+	defer cancelReport()
+	args := append([]string{
+		r.Node, r.Token, r.Globs, r.Numbering, strconv.FormatInt(r.Low, 10), strconv.FormatInt(r.Passed, 10), r.Mark, flag(r.Ask),
+		formatAnswers(r.Answers), flag(r.Trusted), flag(r.Release), r.Turned, r.Doubt,
+		strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), strconv.FormatInt(stamping.Patience.Milliseconds(), 10), b.keys.marks(),
+	}, r.Feeds...)
+	answer, err := reportScript.Exec(ctx, b.pub.client, []string{b.keys.intake(), b.keys.intakeAble()}, args).AsStrSlice()
+	if err != nil {
+		return stamping.State{}, unavailable(doing, err)
+	}
+	const fixed = 10
+	if len(answer) != fixed+len(r.Feeds) {
+		return stamping.State{}, unavailable(doing, errLedger)
+	}
+	s := stamping.State{
+		Numbering: answer[0], Holder: answer[2], Mine: answer[3] == "1", Took: stamping.Cause(answer[4]), Began: answer[5] == "1",
+		First: answer[6] == "1", Apart: answer[7] == "1", Owed: answer[8],
+	}
+	if s.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
+		return stamping.State{}, unavailable(doing, errLedger)
+	}
+	if ms, err := strconv.ParseInt(answer[9], 10, 64); err == nil {
+		s.Since = time.Now().Add(-time.Duration(ms) * time.Millisecond)
+	}
+	for _, open := range answer[fixed:] {
+		s.Open = append(s.Open, open == "1")
+	}
+	return s, nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// Stamp implements stamping.Ledger.
+func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Receipt, error) {
+	const doing = "stamp"
+	b := l.broker
+	if err := b.check(ctx, doing); err != nil {
+		return stamping.Receipt{}, err
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	keys, args := l.stampArgs(&batch)
+	answer, err := stampScript.Exec(ctx, b.pub.client, keys, args).AsStrSlice()
+	if err == nil && len(answer) < 2 {
+		err = errLedger
+	}
+	if err != nil {
+		b.health.set(partPublish, err)
+		return stamping.Receipt{}, unavailable(doing, err)
+	}
+	b.health.set(partPublish, nil)
+	r := stamping.Receipt{}
+	if r.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
+		return stamping.Receipt{}, unavailable(doing, errLedger)
+	}
+	places := answer[2:]
+	switch answer[0] {
+	case "D":
+		r.Outcome = stamping.OutcomeDone
+	case "F":
+		r.Outcome = stamping.OutcomeFenced
+	case "T":
+		r.Outcome = stamping.OutcomeTorn
+	case "S":
+		r.Outcome, places = stamping.OutcomeStuck, places[:len(places)-1]
+		r.Err = fmt.Errorf("%s: %w", doing, errors.New(answer[len(answer)-1]))
+	default:
+		return stamping.Receipt{}, unavailable(doing, errLedger)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, place := range places {
+		if place == "" || i >= len(batch.Messages) {
+			continue
+		}
+		position, err := parsePosition(place)
+		if err != nil {
+			return stamping.Receipt{}, unavailable(doing, err)
+		}
+		r.Count++
+		l.known.put(batch.Messages[i].Channel, position)
+	}
+	b.counts.published.Add(uint64(r.Count)) //nolint:gosec // a count
+	return r, nil
+}
+
+func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
+	b := l.broker
+	keys = append(make([]string, 0, 1+4*len(batch.Messages)), b.keys.intake())
+	args = append(make([]string, 0, 8+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
+		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch(),
+		snapshotKeys, snapshotBytes)
+	tokens := b.pub.tokens(batch.Messages)
+	for i := range batch.Messages {
+		m := &batch.Messages[i]
+		keep, known := b.opts.Names.Retention(m.Channel), l.knows(m.Channel)
+		keys = append(keys, b.keys.head(m.Channel.Tenant), b.keys.stream(m.Channel))
+		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), strconv.Itoa(keep.Size),
+			strconv.FormatInt(keep.Age.Milliseconds(), 10), b.keys.live(m.Channel.Tenant), string(tokens[i][:]),
+			known.Epoch, strconv.FormatUint(known.Offset, 10))
+		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
+			keys = append(keys, b.keys.newest(m.Channel), b.keys.newestOrder(m.Channel))
+			args = append(args, "k"+key)
+		} else {
+			args = append(args, "")
+		}
+	}
+	return keys, args
+}
+
+func (l *Ledger) knows(ch realtime.Channel) realtime.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known[ch]
+}
+
+// tokens returns a token for each message.
+func (p *publisher) tokens(messages []stamping.Numbered) []token {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tokens := make([]token, len(messages))
+	for i := range messages {
+		tokens[i] = p.token(messages[i].Arrived)
+	}
+	return tokens
+}
+
+// What is published on the channel of marks: "m MARK", and "a" with any number of answers, each three words long.
+
+func formatAnswers(answers []stamping.Answer) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	b := []byte{'a'}
+	for _, a := range answers {
+		b = append(append(b, ' '), a.Numbering...)
+		b = append(append(b, ' '), a.Mark...)
+		b = strconv.AppendInt(append(b, ' '), a.Number, 10)
+	}
+	return string(b)
+}
+
+// parseMark reads what formatAnswers and the script of reports write. Of what is neither, it returns nothing.
+func parseMark(b []byte) (mark string, answers []stamping.Answer) {
+	if len(b) > maxAnswersBytes {
+		return "", nil
+	}
+	words := strings.Split(string(b), " ")
+	switch {
+	case words[0] == "m" && len(words) == 2:
+		return words[1], nil
+	case words[0] != "a" || len(words)%3 != 1:
+		return "", nil
+	}
+	for w := range slices.Chunk(words[1:], 3) {
+		number, err := strconv.ParseInt(w[2], 10, 64)
+		if err != nil {
+			return "", nil
+		}
+		answers = append(answers, stamping.Answer{Numbering: w[0], Mark: w[1], Number: number})
+	}
+	return "", answers
+}

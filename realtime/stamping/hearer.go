@@ -1,0 +1,26 @@
+package stamping
+
+import "time"
+
+// Hearer is told what one connection to Redis hears. All its methods are called from one goroutine, in the order of what
+// happens, and must not wait.
+type Hearer interface {
+	// Ready says that everything is subscribed to, and which channel says so to others (Report.Feeds).
+	Ready(name string)
+
+	// Ponged takes to a ping that was sent at that Unix time in ns.
+	Ponged(sent int64)
+
+	// Wants is asked before each message: if it is false, the payload is not read into memory.
+	Wants() bool
+
+	// Message takes a message. glob and name are valid during the call only; payload may be kept, and is nil if it was not wanted or
+	// is longer than the connection takes.
+	Message(glob, name, payload []byte, size int)
+
+	Marked(mark string) // a mark was met
+	Learned(a Answer)   // the holder's answer to one
+
+	// Rest is asked when something has come after nothing had: the connection may let more gather that long.
+	Rest() time.Duration
+}
