@@ -95,7 +95,9 @@ func acceptsEvents(accept []string) bool {
 
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
-func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte) {
+func (g *Gateway) connect(
+	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte,
+) {
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
@@ -203,7 +205,9 @@ func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Di
 		if slices.ContainsFunc(req.wishes, func(other wish) bool { return other.channel == ch }) {
 			continue
 		}
-		req.wishes = append(req.wishes, wish{channel: ch, wire: wire, since: since, resume: resume, unreadable: unreadable, snapshot: req.snapshot})
+		req.wishes = append(req.wishes, wish{
+			channel: ch, wire: wire, since: since, resume: resume, unreadable: unreadable, snapshot: req.snapshot,
+		})
 	}
 	if dialect == protocol.SSE {
 		req.readCursor(r.Header.Get("Last-Event-ID"), query)

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxSnapshots is how many sessions are sent a snapshot at the same time. Each holds all of it meanwhile, a megabyte at most.
+	// maxSnapshots is how many sessions are sent a snapshot at the same time. Each holds all of it meanwhile, two megabytes at most.
 	maxSnapshots = 64
 
 	// snapshotTimeout is how long a reader may take for it, so that those who trickle do not keep the others waiting.
@@ -43,8 +43,8 @@ func readSnapshotWish(query url.Values, dialect protocol.Dialect) (bool, *protoc
 	return true, nil
 }
 
-// withoutSnapshots returns where a client stands that was never here, and wants nothing of before but snapshots: at the heads, and nowhere in the
-// channels that keep one.
+// withoutSnapshots returns where a client stands that was never here, and wants nothing of before but snapshots: at the heads, and
+// nowhere in the channels that keep one.
 func (g *Gateway) withoutSnapshots(subs []subscription) protocol.Cursor {
 	at := protocol.Cursor{}
 	for _, sub := range subs {
@@ -145,7 +145,7 @@ func (r *replay) sendParts(ctx context.Context, wire string, ch realtime.Channel
 			return err
 		}
 		r.s.push(part)
-		r.s.gw.stats.replayed.Add(uint64(n)) //nolint:gosec // not negative
+		r.s.gw.stats.replayed.Add(uint64(n))
 		rest = rest[n:]
 	}
 	return nil

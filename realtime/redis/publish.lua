@@ -1,11 +1,38 @@
 -- Stamps one publication: position, history, announcement, in one step.
--- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these, and their order
+-- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these
 -- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
 --       record lives, 12 "1" if it was sent before and the answer was lost,
---       13 the key that this is the newest of ("" for none), 14 and 15 how many keys and how many bytes of their data are kept
+--       13 the key that this is the newest of ("" for none), only with a fourth KEY
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
+
+-- realtime.MaxSnapshotKeys, and what realtime.MaxSnapshotBytes leaves when each of them has 1 KiB.
+local maxKeys, maxBeyond = 1000, 1073152
+
+local function beyond(bytes) return math.max(bytes - 1024, 0) end
+
+-- trim keeps those of the newest of each key that were published last. It takes more than it must, so that it is rarely needed: it
+-- reads all.
+local function trim(newest)
+  local count, bytes = maxKeys * 0.9, maxBeyond * 0.9
+  local all, entries = redis.call('HGETALL', newest), {}
+  for i = 1, #all, 2 do
+    if all[i] ~= '' then entries[#entries + 1] = { (struct.unpack('>I8', all[i + 1])), all[i], beyond(#all[i + 1]) } end
+  end
+  table.sort(entries, function(a, b) return a[1] > b[1] end)
+  local kept, large = 0, 0
+  for _, entry in ipairs(entries) do
+    if kept == 0 or kept < count and large + entry[3] <= bytes then
+      kept, large = kept + 1, large + entry[3]
+    else
+      redis.call('HDEL', newest, entry[2])
+      count = 0 -- what is older goes as well
+    end
+  end
+  redis.call('HSET', newest, '', large)
+end
+
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
 local size, known = tonumber(ARGV[3]), tonumber(ARGV[9])
 
@@ -61,23 +88,17 @@ if size > 0 then
   redis.call('PEXPIRE', stream, ARGV[4])
 end
 if KEYS[4] then
-  local newest, order, key = KEYS[4], KEYS[5], ARGV[13]
-  if offset == 1 then redis.call('DEL', newest, order) end
+  local newest, key = KEYS[4], ARGV[13]
+  if offset == 1 then redis.call('DEL', newest) end
   if key ~= '' then
-    -- Field "" counts the bytes: no key is empty.
     local value = struct.pack('>I8I8I4', offset, ms, #ARGV[2]) .. ARGV[2]
-    local bytes = redis.call('HINCRBY', newest, '', #value - redis.call('HSTRLEN', newest, key))
-    redis.call('HSET', newest, key, value)
-    redis.call('ZADD', order, place, key)
-    local surplus = redis.call('ZCARD', order) - ARGV[14]
-    while surplus > 0 or bytes > tonumber(ARGV[15]) and redis.call('ZCARD', order) > 1 do
-      local oldest = redis.call('ZPOPMIN', order)[1]
-      bytes = redis.call('HINCRBY', newest, '', -redis.call('HSTRLEN', newest, oldest))
-      redis.call('HDEL', newest, oldest)
-      surplus = surplus - 1
+    -- Field "" counts the bytes of each beyond 1 KiB; what is smaller is bounded by the number of keys. No key is empty.
+    local grown = beyond(#value) - beyond(redis.call('HSTRLEN', newest, key))
+    local added = redis.call('HSET', newest, key, value)
+    if added == 1 and redis.call('HLEN', newest) > maxKeys or grown ~= 0 and redis.call('HINCRBY', newest, '', grown) > maxBeyond then
+      trim(newest)
     end
     redis.call('PEXPIRE', newest, ARGV[4])
-    redis.call('PEXPIRE', order, ARGV[4])
   end
 end
 local position = place .. ' ' .. epoch
