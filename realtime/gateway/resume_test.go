@@ -63,6 +63,7 @@ func (p *page) read() {
 		case ws.OpClose:
 			p.mu.Unlock()
 			return
+		default:
 		}
 		p.mu.Unlock()
 		if h.op == ws.OpPing && !p.mute.Load() {
