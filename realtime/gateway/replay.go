@@ -317,7 +317,7 @@ func (r *replay) gap(b behind, cause realtime.GapCause) error {
 		return nil
 	}
 	r.s.gw.stats.unrecovered.Add(1)
-	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: b.head}
+	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: r.at[b.channel]}
 	if r.s.dialect == protocol.SSE {
 		gap.Cursor = string(r.cursor(b.channel, b.head))
 	}
