@@ -20,10 +20,10 @@ const (
 	stampsOnce = false
 
 	// bareResumes: a bare client that comes back is sent what it missed.
-	bareResumes = false
+	bareResumes = true
 
 	// wholeStreamsResume: an event stream of a whole kitchen is told of channels whose history was lost and is empty.
-	wholeStreamsResume = false
+	wholeStreamsResume = true
 )
 
 // scene is one run: a stand, a load, and faults.
