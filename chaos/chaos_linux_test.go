@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // TestMixture breaks everything that the server runs on at once, each fault at least one time, and expects that nobody notices.
 // It is the small one of the command; make chaos is the large one.
 func TestMixture(t *testing.T) {
-	for _, e := range []string{"memory", "redis"} {
+	for _, e := range []string{"memory", "redis", "sentinel"} {
 		t.Run(e, func(t *testing.T) {
 			o := options{Seed: 1, Mix: "small", Engine: e, Nodes: 2, Clients: 18, Rate: 150}
 			scenes, err := o.plan()
@@ -118,7 +118,7 @@ func TestPlans(t *testing.T) {
 		o    options
 		want string
 	}{
-		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10"},
+		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10 F18/sentinel×2:7"},
 		{options{Mix: "small", Engine: "redis", Nodes: 3, Faults: "f1,F3"}, "F1/redis×3:5 F3/redis×3:10"},
 		{options{Mix: "ci", Engine: "memory", Nodes: 2}, "F1/memory×1:50 F2/memory×1:20 F11/memory×1:3 F12/memory×1:10 F13/memory×1:20 F18/memory×1:30"},
 		{options{Mix: "ci", Engine: "sentinel", Nodes: 2, Faults: "all"}, "F7/sentinel×2:3 F8/sentinel×2:2"},

@@ -47,10 +47,7 @@ Examples:
 func (o *options) plan() ([]scene, error) {
 	engines := []engine{engine(o.Engine)}
 	if o.Engine == "every" {
-		engines = []engine{memory, redis}
-		if o.Mix != "small" {
-			engines = append(engines, sentinel)
-		}
+		engines = []engine{memory, redis, sentinel}
 	}
 	names := o.Faults
 	if names == "" {
@@ -96,6 +93,15 @@ func (o *options) scenes(e engine, names string) ([]scene, error) {
 	}
 	if mixed {
 		all, err := choose("all", e)
+		if err == nil && e == sentinel {
+			var more []fault // a failover alone is hardly a mixture
+			for _, name := range []string{"F1", "F2", "F11", "F12", "F13"} {
+				var one []fault
+				one, err = choose(name, redis)
+				more = append(more, one...)
+			}
+			all = append(all, more...)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -163,6 +169,9 @@ func (o *options) mixed(e engine, all []fault) []scene {
 		s.count = 30
 	default:
 		s.count = 250
+	}
+	if e == sentinel && o.Count == 0 && o.Mix != "small" {
+		s.count /= 2 // each failover takes its time
 	}
 	return inRounds(s)
 }
