@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // options are the command line.
 type options struct {
 	Seed    uint64 `help:"Repeats the faults of a run; 0 takes one from the clock." placeholder:"N"`
-	Mix     string `help:"How much: ${enum}. With small everything at once, with the others each fault alone and then all at once." enum:"small,ci,release" default:"small"`
+	Mix     string `help:"small: all at once; ci and release: each fault alone, and then all at once." enum:"small,ci,release" default:"small"`
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
 	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every" default:"every"`
@@ -23,24 +24,26 @@ type options struct {
 
 // Help is what --help adds.
 func (*options) Help() string {
-	text := `Builds the server, starts it with a Redis of its own, and breaks both under load: publishers send numbered messages through every door,
-clients of all dialects follow them over all of it, and at the end it compares what both sides have written down. Every column of the table but
-the last ones has to be 0; the exit code is 1 if one is not, or if nothing happened, and 2 if it could not try.
+	var text strings.Builder
+	text.WriteString(`Builds the server, starts it with a Redis of its own, and breaks both under load: publishers send numbered messages
+through every door, clients of all dialects follow them over all of it, and at the end it compares what both sides
+have written down. The columns from lost to indeterminate have to be 0; the exit code is 1 if one is not, or if
+nothing happened, and 2 if it could not try.
 
 Faults:
 
-`
+`)
 	for _, f := range allFaults() {
-		text += fmt.Sprintf("  %-4s %s\n", f.name, f.does)
+		fmt.Fprintf(&text, "  %-4s %s\n", f.name, f.does)
 	}
-	text += `  F18  a mixture of all that the engine knows, three at once
+	text.WriteString(`  F18  a mixture of all that the engine knows, three at once
 
 Examples:
 
   go run ./chaos --faults F1 --engine redis --count 200
 
-  go run ./chaos --mix ci --seed 7 --keep /tmp/chaos`
-	return text
+  go run ./chaos --mix ci --seed 7 --keep /tmp/chaos`)
+	return text.String()
 }
 
 // plan returns the scenes that the options ask for.

@@ -222,10 +222,14 @@ func (s *stage) keep(dir string) error {
 		return nil
 	}
 	name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(s.name, " ", "-"), s.engine, s.seed)
-	to := filepath.Join(dir, name)
-	if err := os.MkdirAll(to, 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, name), 0o750); err != nil { //nolint:gosec // the user names the folder
 		return fmt.Errorf("keep run: %w", err)
 	}
+	to, err := os.OpenRoot(filepath.Join(dir, name))
+	if err != nil {
+		return fmt.Errorf("keep run: %w", err)
+	}
+	defer func() { _ = to.Close() }() // nothing is written through it any more
 	pubs, subs := s.histories()
 	s.mu.Lock()
 	faults := strings.Join(s.logged, "\n") + "\n"
@@ -234,17 +238,17 @@ func (s *stage) keep(dir string) error {
 	for file, v := range map[string]any{"world.json": s.world, "publishers.json": pubs, "subscribers.json": subs} {
 		text, err := json.Marshal(v)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(to, file), text, 0o600)
+			err = to.WriteFile(file, text, 0o600)
 		}
 		errs = append(errs, err)
 	}
-	errs = append(errs, os.WriteFile(filepath.Join(to, "faults.txt"), []byte(faults), 0o600))
+	errs = append(errs, to.WriteFile("faults.txt", []byte(faults), 0o600))
 	logs, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
 	errs = append(errs, err)
 	for _, log := range logs {
 		text, err := os.ReadFile(log) //nolint:gosec // our folder
 		if err == nil {
-			err = os.WriteFile(filepath.Join(to, filepath.Base(log)), text, 0o600)
+			err = to.WriteFile(filepath.Base(log), text, 0o600)
 		}
 		errs = append(errs, err)
 	}

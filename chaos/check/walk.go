@@ -307,7 +307,7 @@ func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 	p, t := &r.pubs[publisher], w.tracks[publisher]
 	r.cover(w, publisher, t, uint32(len(p.Publications))) //nolint:gosec // below four billion
 	for i := range p.Publications {
-		n := uint32(i + 1) //nolint:gosec // below four billion
+		n := uint32(i + 1)
 		one := &p.Publications[i]
 		switch {
 		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends,
