@@ -74,9 +74,9 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	defer readers.Wait()
 	defer cancel(nil)
 	stop := make(chan struct{})
-	for _, c := range s.clients {
+	for i, c := range s.clients {
 		readers.Go(func() {
-			if err := c.Run(ctx); err != nil {
+			if err := c.Run(ctx); err != nil && !s.isGuest(i) {
 				_, _ = fmt.Fprintf(progress, "  %v\n", err) // the verdict has it as stuck
 			}
 		})
@@ -91,7 +91,7 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	err := sleep(ctx, warmUp)
 	if err == nil {
 		s.stir()
-		err = s.hurtAll(ctx)
+		err = errors.Join(s.revoke(ctx), s.hurtAll(ctx))
 	}
 	if err == nil {
 		err = sleep(ctx, warmUp)
@@ -121,18 +121,12 @@ func (s *stage) stir() {
 func (s *stage) connected(ctx context.Context) error {
 	const patience = 30 * time.Second
 	for deadline := time.Now().Add(patience); ; {
-		missing, why := 0, ""
-		for _, c := range s.clients {
-			if up, last := c.Up(); !up {
-				missing++
-				why = c.Name() + ": " + last
-			}
-		}
-		if missing == 0 {
+		away := s.away()
+		if len(away) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d clients do not connect: %s", missing, why)
+			return fmt.Errorf("%d clients do not connect: %s", len(away), away[0])
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -199,20 +193,15 @@ func (s *stage) settle(ctx context.Context) error {
 func (s *stage) report(ctx context.Context, progress io.Writer) {
 	for sleep(ctx, 5*time.Second) == nil {
 		pubs, subs := s.histories()
-		published, delivered, away := 0, 0, 0
+		published, delivered := 0, 0
 		for i := range pubs {
 			published += len(pubs[i].Publications)
 		}
 		for i := range subs {
 			delivered += len(subs[i].Events)
 		}
-		for _, c := range s.clients {
-			if up, _ := c.Up(); !up {
-				away++
-			}
-		}
 		_, _ = fmt.Fprintf(progress, "  %s: %d of %d faults, %d published, %d delivered, %d of %d clients away, %v\n", s.name,
-			s.injected.Load(), s.count, published, delivered, away, len(s.clients), s.clock().Round(time.Second))
+			s.injected.Load(), s.count, published, delivered, len(s.away()), s.scene.clients, s.clock().Round(time.Second))
 	}
 }
 

@@ -54,6 +54,7 @@ type stage struct {
 	mu     sync.Mutex
 	spans  []check.Span
 	logged []string
+	ends   map[int]time.Duration // when the right of a client ended
 }
 
 // clock is the time of the run, which all histories share.
@@ -61,7 +62,7 @@ func (s *stage) clock() time.Duration { return time.Since(s.began) }
 
 // build starts everything that sc needs, in dir.
 func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
-	s := &stage{scene: sc, dir: dir, began: time.Now(), nodeLocks: make([]sync.Mutex, sc.nodes)}
+	s := &stage{scene: sc, dir: dir, began: time.Now(), nodeLocks: make([]sync.Mutex, sc.nodes), ends: map[int]time.Duration{}}
 	random := rand.New(rand.NewPCG(sc.seed, 0)) //nolint:gosec // repeatable on purpose
 	for i := range s.key {
 		s.key[i] = byte(random.IntN(256)) //nolint:gosec // a byte
@@ -168,10 +169,13 @@ func (s *stage) doorAddresses() []string {
 // enlist makes the clients: each dialect, in each kitchen, by each way to name channels.
 func (s *stage) enlist(random *rand.Rand) error {
 	global := len(s.world.Channels) - 1
-	for i := range s.scene.clients {
+	if s.scene.clients == 0 {
+		return nil
+	}
+	for i := range s.scene.clients + guests {
 		tenant := i / 3 % len(tenants)
 		claims := map[string]any{
-			"sub": fmt.Sprintf("user_%d", i), "sppgId": tenants[tenant], "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
+			"sub": user(i), "sppgId": tenants[tenant], "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
 		}
 		token, err := auth.MintSession(secret, auth.SessionCookie, claims, time.Hour*12)
 		if err != nil {
@@ -261,6 +265,7 @@ func (s *stage) histories() ([]check.Publisher, []check.Subscriber) {
 	for i, c := range s.clients {
 		subs[i] = c.History()
 	}
+	s.endRights(subs)
 	pubs := make([]check.Publisher, len(s.publishers))
 	for i, p := range s.publishers {
 		pubs[i] = p.History()

@@ -17,7 +17,7 @@ func Judge(w *World, pubs []Publisher, subs []Subscriber) Verdict {
 	for i := range subs {
 		j.readPositions(&subs[i])
 	}
-	j.ledger.finish(&j.verdict, w)
+	j.ledger.finish()
 	for i := range subs {
 		j.readSubscriber(&subs[i])
 	}
