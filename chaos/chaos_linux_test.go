@@ -95,10 +95,18 @@ func TestKeepsWhatFailed(t *testing.T) {
 	if _, err := play(t.Context(), s, binary, dir, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"world.json", "publishers.json", "subscribers.json", "faults.txt", "gateway-0.log"} {
-		if _, err := os.Stat(filepath.Join(dir, "none-memory-7", name)); err != nil {
+	kept := filepath.Join(dir, "none-memory-7")
+	for _, name := range []string{"record.json", "faults.txt", "gateway-0.log"} {
+		if _, err := os.Stat(filepath.Join(kept, name)); err != nil {
 			t.Error(err)
 		}
+	}
+	var out, progress bytes.Buffer
+	if code := run([]string{"--judge", kept}, &out, &progress); code != exitWrong || !strings.Contains(out.String(), "no fault was injected") {
+		t.Errorf("judged again: code %d, %s%s", code, &out, &progress)
+	}
+	if code := run([]string{"--judge", dir}, &out, &progress); code != exitTrouble || !strings.Contains(progress.String(), "record.json") {
+		t.Errorf("a folder without a record: code %d, %s", code, &progress)
 	}
 }
 

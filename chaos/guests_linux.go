@@ -21,7 +21,8 @@ func (s *stage) isGuest(i int) bool { return i >= s.scene.clients }
 // user is the name in the session of the client with an index.
 func user(i int) string { return fmt.Sprintf("user_%d", i) }
 
-// revoke ends the sessions of the guests, by one call to one gateway for each.
+// revoke ends the sessions of the guests, by one call to one gateway for each, and gives all gateways the time to act on it:
+// a restart of the memory engine forgets what was revoked, and that is no fault of its own.
 func (s *stage) revoke(ctx context.Context) error {
 	for i := s.scene.clients; i < len(s.clients); i++ {
 		body := fmt.Sprintf(`{"sub":%q,"issuedBefore":%d}`, user(i), time.Now().Add(time.Second).UnixMilli())
@@ -46,8 +47,24 @@ func (s *stage) revoke(ctx context.Context) error {
 		s.ends[i] = s.clock()
 		s.mu.Unlock()
 	}
-	return nil
+	for deadline := time.Now().Add(revocationTime); time.Now().Before(deadline); {
+		gone := true
+		for _, c := range s.clients[s.scene.clients:] {
+			up, _ := c.Up()
+			gone = gone && !up
+		}
+		if gone {
+			return nil
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil // the verdict says what was delivered too late
 }
+
+// revocationTime is how long a gateway may take to end a session that was revoked.
+const revocationTime = 5 * time.Second
 
 // endRights enters what revoke did into the histories.
 func (s *stage) endRights(subs []check.Subscriber) {

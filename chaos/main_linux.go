@@ -42,6 +42,9 @@ func run(args []string, out, progress io.Writer) int {
 	if left {
 		return 0 // after --help
 	}
+	if err == nil && o.Judge != "" {
+		return judgeAgain(o.Judge, out, progress)
+	}
 	if err == nil && o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano() % 1_000_000)
 	}
@@ -64,6 +67,21 @@ func run(args []string, out, progress io.Writer) int {
 		_, _ = fmt.Fprintln(progress, "chaos:", err)
 		return exitTrouble
 	case len(rows) == 0 || failed(rows):
+		return exitWrong
+	}
+	return 0
+}
+
+// judgeAgain judges a run that was kept.
+func judgeAgain(dir string, out, progress io.Writer) int {
+	r, err := readRecord(dir)
+	if err != nil {
+		_, _ = fmt.Fprintln(progress, "chaos:", err)
+		return exitTrouble
+	}
+	v := r.judge()
+	_, _ = fmt.Fprintf(out, "%+v\n%s%s\n", v.Stats, v.Empty(), v.String())
+	if v.Empty() != "" || !v.Flawless() {
 		return exitWrong
 	}
 	return 0

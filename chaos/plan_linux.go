@@ -9,7 +9,7 @@ import (
 // options are the command line.
 type options struct {
 	Seed    uint64 `help:"Repeats the faults of a run; 0 takes one from the clock." placeholder:"N"`
-	Mix     string `help:"small: all at once; ci and release: each fault alone, and then all at once." enum:"small,ci,release" default:"small"`
+	Mix     string `help:"small: all at once; ci, release: each alone, then all at once." enum:"small,ci,release" default:"small"`
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
 	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every" default:"every"`
@@ -19,6 +19,7 @@ type options struct {
 	Server  string `help:"A server program that is built already." placeholder:"PATH"`
 	Race    bool   `help:"Build the server with the race detector."`
 	Keep    string `help:"Keep histories and logs of a run that fails in a folder here." placeholder:"DIR"`
+	Judge   string `help:"Judge a run again that was kept in this folder, and do nothing else." placeholder:"DIR"`
 	JSON    string `help:"Write the figures here too, as JSON." name:"json" placeholder:"FILE"`
 }
 

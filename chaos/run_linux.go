@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,17 +47,18 @@ func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer
 	defer s.close()
 	if err != nil {
 		s.logTail(progress)
-		return r, errors.Join(err, s.keep(keep))
+		return r, errors.Join(err, s.keep(keep, s.record()))
 	}
+	var final record
 	trouble := s.act(ctx, progress, func() { // while all clients are still connected
-		var subs []check.Subscriber
-		r.verdict, subs = s.judge()
-		r.silences = check.Silences(s.spans, subs)
+		final = s.record()
+		r.verdict = final.judge()
+		r.silences = check.Silences(s.spans, final.Subscribers)
 	})
 	r.took, r.why = s.clock(), r.verdict.Empty()
 	if trouble != nil || !r.ok() {
 		s.logTail(progress)
-		trouble = errors.Join(trouble, s.keep(keep))
+		trouble = errors.Join(trouble, s.keep(keep, final))
 	}
 	return r, trouble
 }
@@ -91,7 +89,9 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	err := sleep(ctx, warmUp)
 	if err == nil {
 		s.stir()
-		err = errors.Join(s.revoke(ctx), s.hurtAll(ctx))
+		if err = s.revoke(ctx); err == nil {
+			err = s.hurtAll(ctx)
+		}
 	}
 	if err == nil {
 		err = sleep(ctx, warmUp)
@@ -179,8 +179,8 @@ func (s *stage) settle(ctx context.Context) error {
 		most += takeOver
 	}
 	for deadline := time.Now().Add(most); ; {
-		v, _ := s.judge()
-		if v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
+		now := s.record()
+		if v := now.judge(); v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
 			return nil
 		}
 		if err := sleep(ctx, 250*time.Millisecond); err != nil {
@@ -192,57 +192,15 @@ func (s *stage) settle(ctx context.Context) error {
 // report writes a line from time to time.
 func (s *stage) report(ctx context.Context, progress io.Writer) {
 	for sleep(ctx, 5*time.Second) == nil {
-		pubs, subs := s.histories()
+		now := s.record()
 		published, delivered := 0, 0
-		for i := range pubs {
-			published += len(pubs[i].Publications)
+		for i := range now.Publishers {
+			published += len(now.Publishers[i].Publications)
 		}
-		for i := range subs {
-			delivered += len(subs[i].Events)
+		for i := range now.Subscribers {
+			delivered += len(now.Subscribers[i].Events)
 		}
 		_, _ = fmt.Fprintf(progress, "  %s: %d of %d faults, %d published, %d delivered, %d of %d clients away, %v\n", s.name,
 			s.injected.Load(), s.count, published, delivered, len(s.away()), s.scene.clients, s.clock().Round(time.Second))
 	}
-}
-
-// keep copies the histories and logs of the run to a new folder in dir.
-func (s *stage) keep(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(s.name, " ", "-"), s.engine, s.seed)
-	if err := os.MkdirAll(filepath.Join(dir, name), 0o750); err != nil { //nolint:gosec // the user names the folder
-		return fmt.Errorf("keep run: %w", err)
-	}
-	to, err := os.OpenRoot(filepath.Join(dir, name))
-	if err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	defer func() { _ = to.Close() }() // nothing is written through it any more
-	pubs, subs := s.histories()
-	s.mu.Lock()
-	faults := strings.Join(s.logged, "\n") + "\n"
-	s.mu.Unlock()
-	var errs []error
-	for file, v := range map[string]any{"world.json": s.world, "publishers.json": pubs, "subscribers.json": subs} {
-		text, err := json.Marshal(v)
-		if err == nil {
-			err = to.WriteFile(file, text, 0o600)
-		}
-		errs = append(errs, err)
-	}
-	errs = append(errs, to.WriteFile("faults.txt", []byte(faults), 0o600))
-	logs, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
-	errs = append(errs, err)
-	for _, log := range logs {
-		text, err := os.ReadFile(log) //nolint:gosec // our folder
-		if err == nil {
-			err = to.WriteFile(filepath.Base(log), text, 0o600)
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	return nil
 }

@@ -259,31 +259,6 @@ func (s *stage) primary(ctx context.Context) (string, error) {
 	return s.redis[0].Address, nil
 }
 
-// histories returns what both sides have written down so far. The subscribers' come first: what they got was begun before.
-func (s *stage) histories() ([]check.Publisher, []check.Subscriber) {
-	subs := make([]check.Subscriber, len(s.clients))
-	for i, c := range s.clients {
-		subs[i] = c.History()
-	}
-	s.endRights(subs)
-	pubs := make([]check.Publisher, len(s.publishers))
-	for i, p := range s.publishers {
-		pubs[i] = p.History()
-	}
-	return pubs, subs
-}
-
-// judge compares them.
-func (s *stage) judge() (check.Verdict, []check.Subscriber) {
-	pubs, subs := s.histories()
-	s.mu.Lock()
-	w := *s.world
-	w.Faults = int(s.injected.Load())
-	w.Excuses = append([]check.Excuse(nil), w.Excuses...)
-	s.mu.Unlock()
-	return check.Judge(&w, pubs, subs), subs
-}
-
 // note notes a fault that has healed.
 func (s *stage) note(f *fault, span check.Span) {
 	// Gaps are spread over the clients, and those that were away hear of them when they are back.

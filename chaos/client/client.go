@@ -137,7 +137,11 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.line.Close()
 	defer c.http.CloseIdleConnections()
 	for {
+		began := time.Now()
 		err := c.session(ctx)
+		if time.Since(began) > longWait {
+			c.wait = firstWait // it was a good one; a server that lets in and closes again is not to be stormed
+		}
 		c.mu.Lock()
 		c.last = err.Error()
 		c.mu.Unlock()
@@ -179,7 +183,6 @@ func (c *Client) session(ctx context.Context) error {
 
 // opened notes that a connection is up.
 func (c *Client) opened() {
-	c.wait = firstWait
 	c.note(check.Event{Kind: check.Opened, Channel: -1})
 }
 
