@@ -74,7 +74,11 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	stop := make(chan struct{})
 	for i, c := range s.clients {
 		readers.Go(func() {
-			if err := c.Run(ctx); err != nil && !s.isGuest(i) {
+			err := c.Run(ctx)
+			switch {
+			case err != nil && s.isGuest(i):
+				s.gone.Add(1)
+			case err != nil:
 				_, _ = fmt.Fprintf(progress, "  %v\n", err) // the verdict has it as stuck
 			}
 		})

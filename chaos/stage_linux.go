@@ -50,6 +50,7 @@ type stage struct {
 	redisLock sync.Mutex
 
 	injected atomic.Int64
+	gone     atomic.Int32 // guests that were told not to come back
 
 	mu     sync.Mutex
 	spans  []check.Span

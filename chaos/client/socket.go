@@ -79,9 +79,10 @@ func (c *Client) listen(ctx context.Context, conn *websocket.Conn, silence time.
 			limited, cancel = context.WithTimeoutCause(ctx, silence, errSilent)
 		}
 		_, data, err := conn.Read(limited)
+		cause := context.Cause(limited) // before our own cancel is one
 		cancel()
 		if err != nil {
-			return closed(limited, err)
+			return closed(cause, err)
 		}
 		next, err := take(data)
 		if err != nil {
@@ -91,9 +92,9 @@ func (c *Client) listen(ctx context.Context, conn *websocket.Conn, silence time.
 	}
 }
 
-// closed explains the end of a connection.
-func closed(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
+// closed explains the end of a connection; cause is why we ended it, if we did.
+func closed(cause, err error) error {
+	if cause != nil {
 		return cause
 	}
 	code := websocket.CloseStatus(err)
