@@ -338,7 +338,7 @@ func (r *replay) gap(ctx context.Context, b behind, cause realtime.GapCause) err
 		return nil
 	}
 	r.s.gw.stats.unrecovered.Add(1)
-	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: b.head}
+	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: r.at[b.channel]}
 	if r.s.dialect == protocol.SSE {
 		gap.Cursor = string(r.cursor(b.channel, b.head))
 	}
