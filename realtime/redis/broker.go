@@ -24,6 +24,7 @@ type Broker struct {
 	ask  *client // history, heads, presence, tickets
 	pub  *publisher
 	sub  *subscriber
+	acks *acknowledged
 	here *Presence
 	seen *Devices
 
@@ -66,6 +67,7 @@ func New(opts Options) (*Broker, error) {
 		return nil, err
 	}
 	b.pub = newPublisher(b, publish)
+	b.acks = newAcknowledged(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
 	b.ledger = &Ledger{broker: b, known: positions{}}
@@ -90,6 +92,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	wg.Go(func() { b.opts.Primary.follow(ctx) })
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
+	wg.Go(func() { b.acks.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
 	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })

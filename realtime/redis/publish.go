@@ -157,6 +157,7 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 		return none, outcomeSettled, unavailable("publish", err)
 	}
 	p.remember(o.ch, position)
+	p.broker.acks.note(o.ch, position, o.token)
 	if answer[0] == 'D' {
 		p.broker.counts.duplicates.Add(1)
 		return realtime.Published{Position: position, Duplicate: true}, outcomeSettled, nil

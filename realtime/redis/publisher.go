@@ -211,6 +211,7 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 	ctx, cancel := context.WithDeadline(life, live[len(live)-1].until)
 	results := p.client.DoMulti(ctx, p.commands...)
 	cancel()
+	p.broker.acks.batch(p.client.dialer.origin())
 	if extra == 1 {
 		p.loaded = results[0].Error() == nil
 	}
