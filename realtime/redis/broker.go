@@ -135,10 +135,11 @@ func (b *Broker) Presence() *Presence { return b.here }
 // Devices returns the Devices of this Broker's nodes. What is noted is written while the Broker runs.
 func (b *Broker) Devices() *Devices { return b.seen }
 
-// probe asks for a sign of life, so that Ready is honest on a quiet day. The publishing connection is asked only while
-// something is wrong with it: publishing says the rest.
+// probe asks for a sign of life, so that Ready is honest on a quiet day, and a connection that is broken is replaced before somebody needs
+// it. That the publishing connection answers does not say that Redis takes publications; but if it is known to be broken, it is
+// all that can be asked.
 func (b *Broker) probe(ctx context.Context) {
-	ping := func(p part, c *client) {
+	ping := func(p part, c *client) error {
 		ctx, cancel := context.WithTimeout(ctx, b.opts.SilenceLimit)
 		defer cancel()
 		err := c.Do(ctx, c.B().Ping().Build()).Error()
@@ -146,14 +147,24 @@ func (b *Broker) probe(ctx context.Context) {
 			err = fmt.Errorf("no answer within %s", b.opts.SilenceLimit)
 		}
 		b.health.set(p, err)
+		return err
 	}
-	for {
-		ping(partAsk, b.ask)
-		if b.health.of(partPublish) != nil {
-			ping(partPublish, b.pub.client)
-		}
-		if !pause(ctx, b.opts.SilenceLimit/2) {
-			return
+	watch := func(p part, c *client) {
+		for fails := 0; ; {
+			wait := b.opts.SilenceLimit / 3
+			if ping(p, c) != nil { // then the connection has ended, and the next ping makes another
+				wait = min(wait, backoff(fails))
+				fails++
+			} else {
+				fails = 0
+			}
+			if !b.opts.Primary.pause(ctx, wait) {
+				return
+			}
 		}
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() { watch(partAsk, b.ask) })
+	watch(partPublish, b.pub.client)
+	wg.Wait()
 }

@@ -99,7 +99,7 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 		_ = c.Close()
 		return nil, errStopped
 	}
-	d.fails, d.next = 0, time.Time{}
+	d.fails, d.next, c.ready = 0, time.Time{}, true
 	d.opened++
 	if d.lineage = c.lineage; d.lineage == "" {
 		d.lineage = "connection " + strconv.FormatUint(d.opened, 10)
@@ -236,6 +236,18 @@ func (d *dialer) drop(why error) {
 	for _, c := range conns {
 		c.end(why)
 	}
+}
+
+// connected reports whether there is a connection that can be used.
+func (d *dialer) connected() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.ready {
+			return true
+		}
+	}
+	return false
 }
 
 // origin names the data behind the last connection: while it stays the same, what was stored is.

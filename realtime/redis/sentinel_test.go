@@ -240,6 +240,27 @@ func TestAcknowledgedAndForgotten(t *testing.T) {
 	}
 }
 
+// TestDuplicateIsNotForgotten has a node acknowledge what another one had stored: that the entry is the other's is no loss.
+func TestDuplicateIsNotForgotten(t *testing.T) {
+	addr := testenv.Redis(t)
+	b, w := follow(t, redis.Options{Address: addr})
+	other := open(t, redis.Options{Address: addr})
+	for i, publisher := range []*redis.Broker{b, other} {
+		p, err := publisher.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{Key: "once"})
+		if err != nil || p.Duplicate != (i == 1) {
+			t.Fatalf("publish %d: %+v, %v", i, p, err)
+		}
+	}
+	run(t, other, nothing{}) // it looks after what it has acknowledged now
+	eventually(t, "its connection", func() bool { return other.Stats().Inspections == 1 })
+	for range 5 {
+		settle(t, b, w)
+	}
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none", n)
+	}
+}
+
 // nothingTwice checks that no data was delivered a second time, under whatever position.
 func nothingTwice(t *testing.T, who string, r *reader) {
 	t.Helper()
