@@ -56,6 +56,9 @@ type Options struct {
 	MaxQueueBytes int          // their data; zero means 64 MiB
 	Log           *slog.Logger // nil discards
 
+	// OnExtension is called with each extension that is announced anywhere. It must not block; nil ignores them.
+	OnExtension func(payload []byte)
+
 	// OnRevocation is called with each revocation: when it is announced anywhere, and with all that are remembered after
 	// each connect. It must not block; nil ignores them.
 	OnRevocation func(payload []byte)
