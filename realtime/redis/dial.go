@@ -96,8 +96,7 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 		return nil, d.lastErr
 	}
 	if d.closed {
-		_ = c.Close()
-		return nil, errStopped
+		return nil, errStopped // closeAll ends it, for it is in the list
 	}
 	d.fails, d.next, c.ready = 0, time.Time{}, true
 	d.opened++
