@@ -48,10 +48,6 @@ func (p *PubSub) reports(ctx context.Context) {
 func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mu.Lock()
 	before := p.node.Status()
-	if before.Up == 0 && !before.Held {
-		p.mu.Unlock()
-		return // it could do nothing with the answer
-	}
 	r := p.node.Report(probe)
 	p.mu.Unlock()
 	s, err := p.ledger.Report(ctx, r)
@@ -61,11 +57,13 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 		p.mu.Unlock()
 		return // the next one is due soon, and Ready says why
 	}
-	p.answered = now
 	p.node.Reported(&r, &s, now.UnixNano())
 	p.closeDeaf()
 	after, again := p.node.Status(), p.placed
 	p.placed = p.placed || after.Aligned
+	if p.served(&after) {
+		p.heard = now
+	}
 	p.mu.Unlock()
 	p.changed(&before, &after, &s, again)
 	if after.Held {
