@@ -79,6 +79,7 @@ type PubSub struct {
 	turns     turns
 	feeds     []*feed
 	owing     string // what turns does, of the goroutine that reports
+	mute      bool   // it has said that the ledger does not answer
 
 	began time.Time
 	due   atomic.Int64 // ns after began: the next batch begins no sooner

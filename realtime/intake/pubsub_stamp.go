@@ -55,8 +55,13 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mu.Lock()
 	if p.refused = err; err != nil {
 		p.mu.Unlock()
-		return // the next one is due soon, and Ready says why
+		if !p.mute && ctx.Err() == nil {
+			p.opts.Log.Warn("nobody answers who stamps PUBLISH", "node", p.node.ID(), "err", err) // it is asked again soon
+			p.mute = true
+		}
+		return
 	}
+	p.mute = false
 	p.node.Reported(&r, &s, now.UnixNano())
 	p.closeDeaf()
 	after, again := p.node.Status(), p.placed

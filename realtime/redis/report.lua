@@ -82,6 +82,8 @@ if not mine then
         owed = (first and ARGV[10] == '1') and '' or ARGV[7]
         known, stamped, theirs = ARGV[7], 0, globs
         redis.call('DEL', able)
+      else
+        other() -- those that are gone are not needed any more
       end
       if till > 0 then since = string.format('%.0f', now - till + lease) end
       mine, cause, holding, holder, free = true, why, token, node, 0
