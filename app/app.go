@@ -110,8 +110,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		devices = a.engine.devices
 	}
 	a.gateway = gateway.New(gateway.Options{
-		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub, Sockets: a.sockets,
-		Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		PingInterval: cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,

@@ -58,14 +58,17 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
 	}
-	return engine{name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{},
-		stats: func() engineStats {
-			st := broker.Stats()
-			return engineStats{
-				published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
-				channels: st.Channels, historyBytes: st.HistoryBytes,
-			}
-		}, weak: func() []redis.Weakness { return nil }}, nil
+	stats := func() engineStats {
+		st := broker.Stats()
+		return engineStats{
+			published: st.Published, duplicates: st.Duplicates, delivered: st.Delivered, gaps: st.Gaps, evicted: st.Evicted,
+			channels: st.Channels, historyBytes: st.HistoryBytes,
+		}
+	}
+	return engine{
+		name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{}, stats: stats,
+		weak: func() []redis.Weakness { return nil },
+	}, nil
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // TestMixture breaks everything that the server runs on at once, each fault at least one time, and expects that nobody notices.
 // It is the small one of the command; make chaos is the large one.
 func TestMixture(t *testing.T) {
-	for _, e := range []string{"memory", "redis"} {
+	for _, e := range []string{"memory", "redis", "sentinel"} {
 		t.Run(e, func(t *testing.T) {
 			o := options{Seed: 1, Mix: "small", Engine: e, Nodes: 2, Clients: 18, Rate: 150}
 			scenes, err := o.plan()
@@ -95,10 +95,18 @@ func TestKeepsWhatFailed(t *testing.T) {
 	if _, err := play(t.Context(), s, binary, dir, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"world.json", "publishers.json", "subscribers.json", "faults.txt", "gateway-0.log"} {
-		if _, err := os.Stat(filepath.Join(dir, "none-memory-7", name)); err != nil {
+	kept := filepath.Join(dir, "none-memory-7")
+	for _, name := range []string{"record.json", "faults.txt", "gateway-0.log"} {
+		if _, err := os.Stat(filepath.Join(kept, name)); err != nil {
 			t.Error(err)
 		}
+	}
+	var out, progress bytes.Buffer
+	if code := run([]string{"--judge", kept}, &out, &progress); code != exitWrong || !strings.Contains(out.String(), "no fault was injected") {
+		t.Errorf("judged again: code %d, %s%s", code, &out, &progress)
+	}
+	if code := run([]string{"--judge", dir}, &out, &progress); code != exitTrouble || !strings.Contains(progress.String(), "record.json") {
+		t.Errorf("a folder without a record: code %d, %s", code, &progress)
 	}
 }
 
@@ -118,11 +126,11 @@ func TestPlans(t *testing.T) {
 		o    options
 		want string
 	}{
-		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10"},
+		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10 F18/sentinel×2:7"},
 		{options{Mix: "small", Engine: "redis", Nodes: 3, Faults: "f1,F3"}, "F1/redis×3:5 F3/redis×3:10"},
 		{options{Mix: "ci", Engine: "memory", Nodes: 2}, "F1/memory×1:50 F2/memory×1:20 F11/memory×1:3 F12/memory×1:10 F13/memory×1:20 F18/memory×1:30"},
 		{options{Mix: "ci", Engine: "sentinel", Nodes: 2, Faults: "all"}, "F7/sentinel×2:3 F8/sentinel×2:2"},
-		{options{Mix: "release", Engine: "memory", Faults: "F2"}, "F2/memory×1:100 F2/memory×1:100"},
+		{options{Mix: "release", Engine: "memory", Faults: "F2"}, strings.Repeat(" F2/memory×1:100", 2)[1:]},
 		{options{Mix: "ci", Engine: "redis", Nodes: 2, Faults: "F2", Count: 7}, "F2/redis×2:7"},
 		{options{Engine: "memory", Faults: "F4"}, "error: the engine memory knows none of the faults F4"},
 		{options{Engine: "redis", Faults: "F99"}, `error: there is no fault "F99"; there are F1 F2 F3 F4 F5 F6 F7 F8 F9 F11 F12 F13, F18 for a mixture, and all`},

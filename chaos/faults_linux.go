@@ -210,7 +210,7 @@ func pauseGateway(ctx context.Context, s *stage, r *rand.Rand) error {
 
 // some picks a part of the clients.
 func (s *stage) some(r *rand.Rand, part int) []*client.Client {
-	all := slices.Clone(s.clients)
+	all := slices.Clone(s.clients[:s.scene.clients])
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:min(len(all), max(1, len(all)/part))]
 }

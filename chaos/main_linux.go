@@ -42,8 +42,11 @@ func run(args []string, out, progress io.Writer) int {
 	if left {
 		return 0 // after --help
 	}
+	if err == nil && o.Judge != "" {
+		return judgeAgain(o.Judge, out, progress)
+	}
 	if err == nil && o.Seed == 0 {
-		o.Seed = uint64(time.Now().UnixNano() % 1_000_000) //nolint:gosec // not negative
+		o.Seed = uint64(time.Now().UnixNano() % 1_000_000)
 	}
 	var scenes []scene
 	if err == nil {
@@ -64,6 +67,21 @@ func run(args []string, out, progress io.Writer) int {
 		_, _ = fmt.Fprintln(progress, "chaos:", err)
 		return exitTrouble
 	case len(rows) == 0 || failed(rows):
+		return exitWrong
+	}
+	return 0
+}
+
+// judgeAgain judges a run that was kept.
+func judgeAgain(dir string, out, progress io.Writer) int {
+	r, err := readRecord(dir)
+	if err != nil {
+		_, _ = fmt.Fprintln(progress, "chaos:", err)
+		return exitTrouble
+	}
+	v := r.judge()
+	_, _ = fmt.Fprintf(out, "%+v\n%s%s\n", v.Stats, v.Empty(), v.String())
+	if v.Empty() != "" || !v.Flawless() {
 		return exitWrong
 	}
 	return 0
@@ -140,7 +158,8 @@ func failed(rows []row) bool {
 // tell writes the table, with the machine that it comes from and how to repeat it, and the figures as JSON if that is
 // wanted.
 func tell(out io.Writer, rows []row, o *options) error {
-	_, _ = fmt.Fprintf(out, "\n%d cores, %s; server, Redis, publishers and clients share them; loopback; seed %d\n\n", runtime.NumCPU(), runtime.Version(), o.Seed)
+	_, _ = fmt.Fprintf(out, "\n%d cores, %s; server, Redis, publishers and clients share them; loopback; seed %d\n\n",
+		runtime.NumCPU(), runtime.Version(), o.Seed)
 	err := printTable(out, rows)
 	if failed(rows) {
 		_, _ = fmt.Fprintf(out, "\nTo repeat it: go run ./chaos --seed %d%s\n", o.Seed, o.again())
@@ -161,16 +180,20 @@ func tell(out io.Writer, rows []row, o *options) error {
 
 // again returns the options besides the seed that a repetition needs.
 func (o *options) again() string {
-	text := " --mix " + o.Mix + " --engine " + o.Engine
+	var text strings.Builder
+	fmt.Fprintf(&text, " --mix %s --engine %s --nodes %d", o.Mix, o.Engine, o.Nodes)
 	if o.Faults != "" {
-		text += " --faults " + o.Faults
+		text.WriteString(" --faults " + o.Faults)
 	}
-	for name, n := range map[string]int{"count": o.Count, "clients": o.Clients, "rate": o.Rate} {
-		if n > 0 {
-			text += fmt.Sprintf(" --%s %d", name, n)
+	for _, set := range []struct {
+		name string
+		n    int
+	}{{"count", o.Count}, {"clients", o.Clients}, {"rate", o.Rate}} {
+		if set.n > 0 {
+			fmt.Fprintf(&text, " --%s %d", set.name, set.n)
 		}
 	}
-	return text + fmt.Sprintf(" --nodes %d", o.Nodes)
+	return text.String()
 }
 
 // splitNames cuts a list of faults.

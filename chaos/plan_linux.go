@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // options are the command line.
 type options struct {
 	Seed    uint64 `help:"Repeats the faults of a run; 0 takes one from the clock." placeholder:"N"`
-	Mix     string `help:"How much: ${enum}. With small everything at once, with the others each fault alone and then all at once." enum:"small,ci,release" default:"small"`
+	Mix     string `help:"small: all at once; ci, release: each alone, then all at once." enum:"small,ci,release" default:"small"`
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
 	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every" default:"every"`
@@ -18,39 +19,39 @@ type options struct {
 	Server  string `help:"A server program that is built already." placeholder:"PATH"`
 	Race    bool   `help:"Build the server with the race detector."`
 	Keep    string `help:"Keep histories and logs of a run that fails in a folder here." placeholder:"DIR"`
+	Judge   string `help:"Judge a run again that was kept in this folder, and do nothing else." placeholder:"DIR"`
 	JSON    string `help:"Write the figures here too, as JSON." name:"json" placeholder:"FILE"`
 }
 
 // Help is what --help adds.
 func (*options) Help() string {
-	text := `Builds the server, starts it with a Redis of its own, and breaks both under load: publishers send numbered messages through every door,
-clients of all dialects follow them over all of it, and at the end it compares what both sides have written down. Every column of the table but
-the last ones has to be 0; the exit code is 1 if one is not, or if nothing happened, and 2 if it could not try.
+	var text strings.Builder
+	text.WriteString(`Builds the server, starts it with a Redis of its own, and breaks both under load: publishers send numbered messages
+through every door, clients of all dialects follow them over all of it, and at the end it compares what both sides
+have written down. The columns from lost to indeterminate have to be 0; the exit code is 1 if one is not, or if
+nothing happened, and 2 if it could not try.
 
 Faults:
 
-`
+`)
 	for _, f := range allFaults() {
-		text += fmt.Sprintf("  %-4s %s\n", f.name, f.does)
+		fmt.Fprintf(&text, "  %-4s %s\n", f.name, f.does)
 	}
-	text += `  F18  a mixture of all that the engine knows, three at once
+	text.WriteString(`  F18  a mixture of all that the engine knows, three at once
 
 Examples:
 
   go run ./chaos --faults F1 --engine redis --count 200
 
-  go run ./chaos --mix ci --seed 7 --keep /tmp/chaos`
-	return text
+  go run ./chaos --mix ci --seed 7 --keep /tmp/chaos`)
+	return text.String()
 }
 
 // plan returns the scenes that the options ask for.
 func (o *options) plan() ([]scene, error) {
 	engines := []engine{engine(o.Engine)}
 	if o.Engine == "every" {
-		engines = []engine{memory, redis}
-		if o.Mix != "small" {
-			engines = append(engines, sentinel)
-		}
+		engines = []engine{memory, redis, sentinel}
 	}
 	names := o.Faults
 	if names == "" {
@@ -96,6 +97,15 @@ func (o *options) scenes(e engine, names string) ([]scene, error) {
 	}
 	if mixed {
 		all, err := choose("all", e)
+		if err == nil && e == sentinel {
+			var more []fault // a failover alone is hardly a mixture
+			for _, name := range []string{"F1", "F2", "F11", "F12", "F13"} {
+				var one []fault
+				one, err = choose(name, redis)
+				more = append(more, one...)
+			}
+			all = append(all, more...)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -163,6 +173,9 @@ func (o *options) mixed(e engine, all []fault) []scene {
 		s.count = 30
 	default:
 		s.count = 250
+	}
+	if e == sentinel && o.Count == 0 && o.Mix != "small" {
+		s.count /= 2 // each failover takes its time
 	}
 	return inRounds(s)
 }

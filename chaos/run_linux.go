@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,17 +47,18 @@ func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer
 	defer s.close()
 	if err != nil {
 		s.logTail(progress)
-		return r, errors.Join(err, s.keep(keep))
+		return r, errors.Join(err, s.keep(keep, s.record()))
 	}
+	var final record
 	trouble := s.act(ctx, progress, func() { // while all clients are still connected
-		var subs []check.Subscriber
-		r.verdict, subs = s.judge()
-		r.silences = check.Silences(s.spans, subs)
+		final = s.record()
+		r.verdict = final.judge()
+		r.silences = check.Silences(s.spans, final.Subscribers)
 	})
 	r.took, r.why = s.clock(), r.verdict.Empty()
 	if trouble != nil || !r.ok() {
 		s.logTail(progress)
-		trouble = errors.Join(trouble, s.keep(keep))
+		trouble = errors.Join(trouble, s.keep(keep, final))
 	}
 	return r, trouble
 }
@@ -74,9 +72,13 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	defer readers.Wait()
 	defer cancel(nil)
 	stop := make(chan struct{})
-	for _, c := range s.clients {
+	for i, c := range s.clients {
 		readers.Go(func() {
-			if err := c.Run(ctx); err != nil {
+			err := c.Run(ctx)
+			switch {
+			case err != nil && s.isGuest(i):
+				s.gone.Add(1)
+			case err != nil:
 				_, _ = fmt.Fprintf(progress, "  %v\n", err) // the verdict has it as stuck
 			}
 		})
@@ -91,7 +93,9 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	err := sleep(ctx, warmUp)
 	if err == nil {
 		s.stir()
-		err = s.hurtAll(ctx)
+		if err = s.revoke(ctx); err == nil {
+			err = s.hurtAll(ctx)
+		}
 	}
 	if err == nil {
 		err = sleep(ctx, warmUp)
@@ -121,18 +125,12 @@ func (s *stage) stir() {
 func (s *stage) connected(ctx context.Context) error {
 	const patience = 30 * time.Second
 	for deadline := time.Now().Add(patience); ; {
-		missing, why := 0, ""
-		for _, c := range s.clients {
-			if up, last := c.Up(); !up {
-				missing++
-				why = c.Name() + ": " + last
-			}
-		}
-		if missing == 0 {
+		away := s.away()
+		if len(away) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d clients do not connect: %s", missing, why)
+			return fmt.Errorf("%d clients do not connect: %s", len(away), away[0])
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -185,8 +183,8 @@ func (s *stage) settle(ctx context.Context) error {
 		most += takeOver
 	}
 	for deadline := time.Now().Add(most); ; {
-		v, _ := s.judge()
-		if v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
+		now := s.record()
+		if v := now.judge(); v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
 			return nil
 		}
 		if err := sleep(ctx, 250*time.Millisecond); err != nil {
@@ -198,58 +196,15 @@ func (s *stage) settle(ctx context.Context) error {
 // report writes a line from time to time.
 func (s *stage) report(ctx context.Context, progress io.Writer) {
 	for sleep(ctx, 5*time.Second) == nil {
-		pubs, subs := s.histories()
-		published, delivered, away := 0, 0, 0
-		for i := range pubs {
-			published += len(pubs[i].Publications)
+		now := s.record()
+		published, delivered := 0, 0
+		for i := range now.Publishers {
+			published += len(now.Publishers[i].Publications)
 		}
-		for i := range subs {
-			delivered += len(subs[i].Events)
-		}
-		for _, c := range s.clients {
-			if up, _ := c.Up(); !up {
-				away++
-			}
+		for i := range now.Subscribers {
+			delivered += len(now.Subscribers[i].Events)
 		}
 		_, _ = fmt.Fprintf(progress, "  %s: %d of %d faults, %d published, %d delivered, %d of %d clients away, %v\n", s.name,
-			s.injected.Load(), s.count, published, delivered, away, len(s.clients), s.clock().Round(time.Second))
+			s.injected.Load(), s.count, published, delivered, len(s.away()), s.scene.clients, s.clock().Round(time.Second))
 	}
-}
-
-// keep copies the histories and logs of the run to a new folder in dir.
-func (s *stage) keep(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	name := fmt.Sprintf("%s-%s-%d", strings.ReplaceAll(s.name, " ", "-"), s.engine, s.seed)
-	to := filepath.Join(dir, name)
-	if err := os.MkdirAll(to, 0o750); err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	pubs, subs := s.histories()
-	s.mu.Lock()
-	faults := strings.Join(s.logged, "\n") + "\n"
-	s.mu.Unlock()
-	var errs []error
-	for file, v := range map[string]any{"world.json": s.world, "publishers.json": pubs, "subscribers.json": subs} {
-		text, err := json.Marshal(v)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, file), text, 0o600)
-		}
-		errs = append(errs, err)
-	}
-	errs = append(errs, os.WriteFile(filepath.Join(to, "faults.txt"), []byte(faults), 0o600))
-	logs, err := filepath.Glob(filepath.Join(s.dir, "*.log"))
-	errs = append(errs, err)
-	for _, log := range logs {
-		text, err := os.ReadFile(log) //nolint:gosec // our folder
-		if err == nil {
-			err = os.WriteFile(filepath.Join(to, filepath.Base(log)), text, 0o600)
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	return nil
 }

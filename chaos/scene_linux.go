@@ -20,10 +20,10 @@ const (
 	stampsOnce = false
 
 	// bareResumes: a bare client that comes back is sent what it missed.
-	bareResumes = false
+	bareResumes = true
 
 	// wholeStreamsResume: an event stream of a whole kitchen is told of channels whose history was lost and is empty.
-	wholeStreamsResume = false
+	wholeStreamsResume = true
 )
 
 // scene is one run: a stand, a load, and faults.
@@ -56,9 +56,16 @@ type pace struct {
 }
 
 var (
-	smallPace = pace{3 * time.Second, []time.Duration{2 * time.Second}, 4 * time.Second, 4 * time.Second, 3 * time.Second}
-	fullPace  = pace{
-		8 * time.Second, []time.Duration{5 * time.Second, 5 * time.Second, 30 * time.Second}, 20 * time.Second, 5 * time.Second, 8 * time.Second,
+	smallPace = pace{
+		redisPause: 3 * time.Second, gatewayPause: []time.Duration{2 * time.Second}, awayMost: 4 * time.Second,
+		halfOpen: 4 * time.Second, slow: 3 * time.Second,
 	}
-	longPace = pace{8 * time.Second, []time.Duration{5 * time.Second, 30 * time.Second}, 110 * time.Second, 5 * time.Second, 8 * time.Second}
+	fullPace = pace{
+		redisPause: 8 * time.Second, gatewayPause: []time.Duration{5 * time.Second, 5 * time.Second, 30 * time.Second},
+		awayMost: 20 * time.Second, halfOpen: 5 * time.Second, slow: 8 * time.Second,
+	}
+	longPace = pace{
+		redisPause: 8 * time.Second, gatewayPause: []time.Duration{5 * time.Second, 30 * time.Second},
+		awayMost: 110 * time.Second, halfOpen: 5 * time.Second, slow: 8 * time.Second,
+	}
 )

@@ -50,10 +50,12 @@ type stage struct {
 	redisLock sync.Mutex
 
 	injected atomic.Int64
+	gone     atomic.Int32 // guests that were told not to come back
 
 	mu     sync.Mutex
 	spans  []check.Span
 	logged []string
+	ends   map[int]time.Duration // when the right of a client ended
 }
 
 // clock is the time of the run, which all histories share.
@@ -61,10 +63,10 @@ func (s *stage) clock() time.Duration { return time.Since(s.began) }
 
 // build starts everything that sc needs, in dir.
 func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
-	s := &stage{scene: sc, dir: dir, began: time.Now(), nodeLocks: make([]sync.Mutex, sc.nodes)}
+	s := &stage{scene: sc, dir: dir, began: time.Now(), nodeLocks: make([]sync.Mutex, sc.nodes), ends: map[int]time.Duration{}}
 	random := rand.New(rand.NewPCG(sc.seed, 0)) //nolint:gosec // repeatable on purpose
 	for i := range s.key {
-		s.key[i] = byte(random.Uint32())
+		s.key[i] = byte(random.IntN(256)) //nolint:gosec // a byte
 	}
 	s.world = &check.World{Retention: retention, Rules: check.Rules{NoBareResume: !bareResumes}}
 	for _, t := range tenants {
@@ -113,7 +115,8 @@ func (s *stage) startRedis(ctx context.Context) error {
 
 func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
 	env := []string{
-		"KENTONGAN_LOG_LEVEL=info", "AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=chaos:" + apiKey, "KENTONGAN_ALLOWED_ORIGINS=" + origin, "KENTONGAN_DRAIN_TIME=2s",
+		"KENTONGAN_LOG_LEVEL=info", "AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=chaos:" + apiKey,
+		"KENTONGAN_ALLOWED_ORIGINS=" + origin, "KENTONGAN_DRAIN_TIME=2s",
 		"KENTONGAN_PING_INTERVAL=5s", fmt.Sprintf("KENTONGAN_HISTORY_SIZE=%d", retention),
 		// What may wait for a slow reader is small, so that slow readers are found out within a run.
 		"KENTONGAN_MAX_PUBLISH_BYTES=64KiB", "KENTONGAN_BACKLOG_BYTES=64KiB", "GORACE=atexit_sleep_ms=0",
@@ -167,16 +170,22 @@ func (s *stage) doorAddresses() []string {
 // enlist makes the clients: each dialect, in each kitchen, by each way to name channels.
 func (s *stage) enlist(random *rand.Rand) error {
 	global := len(s.world.Channels) - 1
-	for i := range s.scene.clients {
+	if s.scene.clients == 0 {
+		return nil
+	}
+	for i := range s.scene.clients + guests {
 		tenant := i / 3 % len(tenants)
-		claims := map[string]any{"sub": fmt.Sprintf("user_%d", i), "sppgId": tenants[tenant], "userRole": "SPPG_STAFF", "userType": "SPPG_USER"}
+		claims := map[string]any{
+			"sub": user(i), "sppgId": tenants[tenant], "userRole": "SPPG_STAFF", "userType": "SPPG_USER",
+		}
 		token, err := auth.MintSession(secret, auth.SessionCookie, claims, time.Hour*12)
 		if err != nil {
 			return fmt.Errorf("mint session: %w", err)
 		}
 		kind := i / (3 * len(tenants)) // of those who are alike otherwise
 		o := client.Options{
-			Name: fmt.Sprintf("%s-%d", check.Dialect(i%3), i), Dialect: check.Dialect(i % 3), Tenant: tenants[tenant], //nolint:gosec // below 3
+			Name: fmt.Sprintf("%s-%d", check.Dialect(i%3), i), Dialect: check.Dialect(i % 3),
+			Tenant: tenants[tenant],
 			Cookie: auth.SessionCookie + "=" + token, Origin: origin, World: s.world, Nosy: -1, Key: s.key,
 			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
 			Narrow:   kind%2 == 1 || i%3 == int(check.SSE) && !wholeStreamsResume,
@@ -251,30 +260,6 @@ func (s *stage) primary(ctx context.Context) (string, error) {
 	return s.redis[0].Address, nil
 }
 
-// histories returns what both sides have written down so far. The subscribers' come first: what they got was begun before.
-func (s *stage) histories() ([]check.Publisher, []check.Subscriber) {
-	subs := make([]check.Subscriber, len(s.clients))
-	for i, c := range s.clients {
-		subs[i] = c.History()
-	}
-	pubs := make([]check.Publisher, len(s.publishers))
-	for i, p := range s.publishers {
-		pubs[i] = p.History()
-	}
-	return pubs, subs
-}
-
-// judge compares them.
-func (s *stage) judge() (check.Verdict, []check.Subscriber) {
-	pubs, subs := s.histories()
-	s.mu.Lock()
-	w := *s.world
-	w.Faults = int(s.injected.Load())
-	w.Excuses = append([]check.Excuse(nil), w.Excuses...)
-	s.mu.Unlock()
-	return check.Judge(&w, pubs, subs), subs
-}
-
 // note notes a fault that has healed.
 func (s *stage) note(f *fault, span check.Span) {
 	// Gaps are spread over the clients, and those that were away hear of them when they are back.
@@ -304,12 +289,11 @@ func (s *stage) close() {
 // logTail returns the last warnings of the gateways.
 func (s *stage) logTail(out io.Writer) {
 	for i := range s.gateways {
-		text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("gateway-%d.log", i))) //nolint:gosec // our folder
+		text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("gateway-%d.log", i)))
 		if err != nil {
 			continue
 		}
-		lines := strings.Split(string(text), "\n")
-		for _, line := range lines {
+		for line := range strings.SplitSeq(string(text), "\n") {
 			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, "DATA RACE") || strings.HasPrefix(line, "panic") {
 				_, _ = fmt.Fprintf(out, "  gateway-%d: %.300s\n", i, line)
 			}

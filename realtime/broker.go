@@ -115,9 +115,9 @@ type EpochTurner interface {
 // Snapshotter is the extra ability of a Broker to keep the newest publication of each key, in the channels whose pattern asks for it.
 type Snapshotter interface {
 	// Snapshot returns the newest publication of each key of ch, in the order of their offsets, and the position at which they
-	// are the newest. At most [MaxSnapshotKeys] keys and about [MaxSnapshotBytes] of data are kept; beyond that those that were not published
-	// for the longest are let go, and so are those that are older than the channel's history. A new epoch begins without any.
-	// It is empty for a channel that keeps none. ErrUnavailable if the engine is out.
+	// are the newest. At most [MaxSnapshotKeys] keys and about [MaxSnapshotBytes] of data are kept; beyond that those that were
+	// not published for the longest are let go, and so are those that are older than the channel's history. A new epoch begins
+	// without any. It is empty for a channel that keeps none. ErrUnavailable if the engine is out.
 	Snapshot(ctx context.Context, ch Channel) (Snapshot, error)
 }
 
@@ -127,11 +127,11 @@ type Snapshot struct {
 	Publications []Publication
 }
 
-// The bounds of one channel's snapshot. A kitchen cooks a dozen productions a day; a thousand of 1 KB are a megabyte, which is also
-// what may wait for a client by default.
+// The bounds of one channel's snapshot. A kitchen cooks a dozen productions a day; a thousand of 1 KB are a megabyte, and another
+// one is for those that are larger. An engine may keep a tenth less.
 const (
 	MaxSnapshotKeys  = 1000
-	MaxSnapshotBytes = 1 << 20
+	MaxSnapshotBytes = 2 << 20
 )
 
 // Health is the extra ability of a Broker to say whether its engine can be reached.

@@ -10,10 +10,10 @@ import (
 // DeviceRecord is what is remembered of one device, and the rules by which it changes. They are pure: engines only store it. The zero
 // value is a device of which nothing is known. It is not safe for concurrent use.
 //
-// Several tabs of a browser look alike. If two of them lose their line at 5 and at 8, nobody can know which of them comes back first. So
-// each that comes goes on from the oldest position of all that are gone, until as many have come back as were gone. Nor can anybody know whether a
-// connection that is said to live does: its line may be dead, or its node killed. Its position counts as well, which costs a
-// second tab a few doubles.
+// Several tabs of a browser look alike. If two of them lose their line at 5 and at 8, nobody can know which of them comes back
+// first. So each that comes goes on from the oldest position of all that are gone, until as many have come back as were gone. Nor
+// can anybody know whether a connection that is said to live does: its line may be dead, or its node killed. Its position counts as
+// well, which costs a second tab a few doubles.
 type DeviceRecord struct {
 	arrivals    []int64 // when connections came, in ms, oldest first; only those that somebody may have come back by
 	connections []deviceConnection
@@ -156,8 +156,8 @@ func (r *DeviceRecord) Positions(now time.Time) []string {
 	return positions
 }
 
-// deviceRecordVersion is the first byte of a stored record. Then come the arrivals and the connections, each with their number in front. Times are
-// uvarints in ms, ids have 8 bytes, positions their length in front.
+// deviceRecordVersion is the first byte of a stored record. Then come the arrivals and the connections, each with their number in
+// front. Times are uvarints in ms, ids have 8 bytes, positions their length in front.
 const deviceRecordVersion = 1
 
 // ErrDeviceRecord says that what was stored is no record of a device.
@@ -179,7 +179,7 @@ func (r *DeviceRecord) Append(b []byte) []byte {
 	return b
 }
 
-func appendTime(b []byte, ms int64) []byte { return binary.AppendUvarint(b, uint64(max(ms, 0))) } //nolint:gosec // not negative
+func appendTime(b []byte, ms int64) []byte { return binary.AppendUvarint(b, uint64(max(ms, 0))) }
 
 // ParseDeviceRecord reads what Append made, or returns ErrDeviceRecord. It keeps nothing of b.
 func ParseDeviceRecord(b []byte) (DeviceRecord, error) {

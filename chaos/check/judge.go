@@ -12,12 +12,12 @@ func Judge(w *World, pubs []Publisher, subs []Subscriber) Verdict {
 	j.verdict.Stats.Subscribers = len(subs)
 	j.ledger = newLedger(w, pubs)
 	for i := range pubs {
-		j.readPublisher(int32(i)) //nolint:gosec // some hundreds
+		j.readPublisher(int32(i))
 	}
 	for i := range subs {
 		j.readPositions(&subs[i])
 	}
-	j.ledger.finish(&j.verdict, w)
+	j.ledger.finish()
 	for i := range subs {
 		j.readSubscriber(&subs[i])
 	}
@@ -51,7 +51,7 @@ func (j *judge) readPublisher(index int32) {
 			s.Unknown++
 		}
 		if one.At != (Position{}) {
-			id := identity{index, uint32(i + 1)} //nolint:gosec // below four billion
+			id := identity{index, uint32(i + 1)}
 			j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, p.Name)
 		}
 	}

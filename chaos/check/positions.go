@@ -106,21 +106,20 @@ func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p
 }
 
 // finish orders the epochs and finds the head of each channel: the last position of its newest one.
-func (l *ledger) finish(v *Verdict, w *World) {
+func (l *ledger) finish() {
 	for ch, epochs := range l.epochs {
-		last, ok := order(epochs)
-		if !ok {
-			v.find(Order, "readers of %s disagree about which epochs came after which", w.Channels[ch].Name)
-		}
-		if last != "" {
+		if last := order(epochs); last != "" {
 			l.heads[ch] = Position{last, epochs[last].head}
 		}
 	}
 }
 
 // order ranks epochs so that each comes after those that a reader saw before it; what no reader has compared goes by when it was
-// first seen. It returns the last one, and false if two readers saw them in different orders.
-func order(epochs map[string]*epoch) (last string, ok bool) {
+// first seen. It returns the last one.
+//
+// Readers may disagree: who comes from a good node to one that is cut off is told of an older epoch there, and of the newer one
+// again once that node has caught up, each time behind a gap. Then, too, it goes by when they were first seen.
+func order(epochs map[string]*epoch) (last string) {
 	before := map[string]int{} // how many come before each and are not ranked yet
 	for _, e := range epochs {
 		for next := range e.then {
@@ -128,22 +127,20 @@ func order(epochs map[string]*epoch) (last string, ok bool) {
 		}
 	}
 	left := maps.Clone(epochs)
-	ok = true
 	for rank := 0; len(left) > 0; rank++ {
 		pick := ""
 		for name, e := range left {
-			free, best := before[name] == 0, pick != "" && before[pick] == 0
+			free, best := before[name] <= 0, pick != "" && before[pick] <= 0
 			if pick == "" || free && !best ||
 				free == best && (e.began < left[pick].began || e.began == left[pick].began && name < pick) {
 				pick = name
 			}
 		}
-		ok = ok && before[pick] == 0
 		for next := range left[pick].then {
 			before[next]--
 		}
 		epochs[pick].rank, last = rank, pick
 		delete(left, pick)
 	}
-	return last, ok
+	return last
 }

@@ -37,7 +37,6 @@ type entry struct {
 // ear is a subscriber as the gateway knows it.
 type ear struct {
 	online bool
-	came   bool         // at least once
 	at     map[int]spot // by channel
 }
 

@@ -31,7 +31,7 @@ var classNames = [classes]string{
 func Classes() []Class {
 	all := make([]Class, classes)
 	for i := range all {
-		all[i] = Class(i) //nolint:gosec // ten at most
+		all[i] = Class(i)
 	}
 	return all
 }
@@ -117,7 +117,7 @@ func (v *Verdict) String() string {
 	var b strings.Builder
 	for c, n := range v.Counts {
 		if n > 0 {
-			fmt.Fprintf(&b, "%s %d; ", Class(c), n) //nolint:gosec // ten at most
+			fmt.Fprintf(&b, "%s %d; ", Class(c), n)
 		}
 	}
 	for _, f := range v.Findings {

@@ -20,9 +20,12 @@ type walk struct {
 	follows bool          // since is set
 	left    time.Duration // when it unsubscribed; zero: not
 
-	at     Position      // the last that it has; zero: not known yet
-	sound  time.Duration // when it last stood there
-	gaps   []mark        // all that were told
+	at    Position      // the last that it has; zero: not known yet
+	sound time.Duration // when it last stood there; bare: the beginning of the last connection that surely was proven
+	came  time.Duration // bare: when this connection began
+	told  bool          // bare: in this connection a gap was told
+	gaps  []mark        // all that were told
+
 	tracks map[int32]*track
 }
 
@@ -35,6 +38,7 @@ type mark struct {
 // track is what a subscriber has of one publisher.
 type track struct {
 	got      bitmap
+	here     bitmap // what came in this connection
 	declared bitmap
 	last     uint32 // the highest that came
 	session  uint32 // the highest that came in this connection
@@ -52,7 +56,7 @@ func (r *reader) walk(channel int32) *walk {
 	w := &walk{channel: int(channel), tracks: map[int32]*track{}}
 	for _, p := range r.speakers[channel] {
 		n := len(r.pubs[p].Publications)
-		w.tracks[p] = &track{got: newBitmap(n), declared: newBitmap(n)}
+		w.tracks[p] = &track{got: newBitmap(n), here: newBitmap(n), declared: newBitmap(n)}
 	}
 	r.walks[channel] = w
 	return w
@@ -72,6 +76,7 @@ func (r *reader) opened(e *Event) {
 		w := r.walk(int32(ch)) //nolint:gosec // some hundreds
 		for _, t := range w.tracks {
 			t.session = 0
+			clear(t.here)
 		}
 		if r.sub.Dialect == V1 {
 			continue // it follows what it is told that it follows
@@ -79,12 +84,22 @@ func (r *reader) opened(e *Event) {
 		again := w.follows
 		w.begin(e.At)
 		if r.sub.Dialect == Bare {
-			w.at = Position{} // which tells the order within one connection only
+			w.reopen(e.At)
 			if again && r.world.Rules.NoBareResume {
 				w.tell(mark{at: e.At})
 			}
 		}
 	}
+}
+
+// reopen notes that a bare client has a new connection. Its position tells the order within one connection only. A gap that was
+// told in the one before may be told again, and again after that: nobody knows whether it arrived.
+func (w *walk) reopen(at time.Duration) {
+	w.at = Position{}
+	if !w.told {
+		w.sound = w.came
+	}
+	w.came, w.told = at, false
 }
 
 // tell notes a gap for all publishers of the channel.
@@ -130,7 +145,10 @@ func (r *reader) gap(e *Event) {
 			w.at, e.Position)
 	}
 	w.tell(mark{at: e.At, from: w.at, to: e.Position})
-	w.at, w.sound = e.Position, e.At
+	w.at, w.told = e.Position, true
+	if r.sub.Dialect != Bare {
+		w.sound = e.At
+	}
 }
 
 // needless reports whether nothing was missing where a gap is told, and nothing could be.
@@ -186,9 +204,11 @@ func (r *reader) mayHave(e *Event) bool {
 func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 	t, n := w.tracks[e.Publisher], e.Seq
 	name := r.pubs[e.Publisher].Name
+	defer t.here.set(n)
 	if t.got.has(n) {
+		ahead := n > t.session || !r.pubs[e.Publisher].Ordered // of what is new
 		switch {
-		case r.sub.Dialect == Bare && n > t.session && !r.world.Rules.NoBareResume:
+		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
 		case r.ledger.renewed[e.Publisher][n] && t.gap != nil:
 			r.verdict.Stats.Renewed++
@@ -276,7 +296,7 @@ func (r *reader) moveBare(w *walk, e *Event, again bool) {
 		r.verdict.find(Order, "%s at %v: %s goes back from %v to %v", r.sub.Name, e.At, r.world.Channels[w.channel].Name, w.at, at)
 	}
 	if at.Epoch != w.at.Epoch || at.Offset > w.at.Offset {
-		w.at, w.sound = at, e.At
+		w.at = at
 	}
 }
 
@@ -307,7 +327,7 @@ func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 	p, t := &r.pubs[publisher], w.tracks[publisher]
 	r.cover(w, publisher, t, uint32(len(p.Publications))) //nolint:gosec // below four billion
 	for i := range p.Publications {
-		n := uint32(i + 1) //nolint:gosec // below four billion
+		n := uint32(i + 1)
 		one := &p.Publications[i]
 		switch {
 		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends,

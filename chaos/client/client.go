@@ -107,7 +107,7 @@ func (c *Client) History() check.Subscriber {
 	defer c.mu.Unlock()
 	return check.Subscriber{
 		Name: c.opts.Name, Dialect: c.opts.Dialect, Tenant: c.opts.Tenant, Channels: c.opts.Channels,
-		Events: c.events[:len(c.events):len(c.events)],
+		Events: slices.Clip(c.events),
 	}
 }
 
@@ -137,7 +137,11 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.line.Close()
 	defer c.http.CloseIdleConnections()
 	for {
+		began := time.Now()
 		err := c.session(ctx)
+		if time.Since(began) > longWait {
+			c.wait = firstWait // it was a good one; a server that lets in and closes again is not to be stormed
+		}
 		c.mu.Lock()
 		c.last = err.Error()
 		c.mu.Unlock()
@@ -179,7 +183,6 @@ func (c *Client) session(ctx context.Context) error {
 
 // opened notes that a connection is up.
 func (c *Client) opened() {
-	c.wait = firstWait
 	c.note(check.Event{Kind: check.Opened, Channel: -1})
 }
 
@@ -233,7 +236,8 @@ type position struct {
 	Offset uint64 `json:"offset"`
 }
 
-func (c *Client) position(p position) check.Position {
+// place is p with one string for each epoch.
+func (c *Client) place(p position) check.Position {
 	epoch, ok := c.epochs[p.Epoch]
 	if !ok {
 		epoch = p.Epoch
@@ -261,7 +265,7 @@ func (c *Client) gap(name, cause string, p position) {
 	if n < 0 && c.opts.Dialect != check.V1 && !c.opts.Narrow && strings.Contains(name, c.opts.Tenant) {
 		return
 	}
-	at := c.position(p)
+	at := c.place(p)
 	if n >= 0 {
 		c.at[int(n)] = at
 	}

@@ -79,9 +79,10 @@ func (c *Client) listen(ctx context.Context, conn *websocket.Conn, silence time.
 			limited, cancel = context.WithTimeoutCause(ctx, silence, errSilent)
 		}
 		_, data, err := conn.Read(limited)
+		cause := context.Cause(limited) // before our own cancel is one
 		cancel()
 		if err != nil {
-			return closed(limited, err)
+			return closed(cause, err)
 		}
 		next, err := take(data)
 		if err != nil {
@@ -91,9 +92,9 @@ func (c *Client) listen(ctx context.Context, conn *websocket.Conn, silence time.
 	}
 }
 
-// closed explains the end of a connection.
-func closed(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
+// closed explains the end of a connection; cause is why we ended it, if we did.
+func closed(cause, err error) error {
+	if cause != nil {
 		return cause
 	}
 	code := websocket.CloseStatus(err)
@@ -121,10 +122,7 @@ func (c *Client) bare(data []byte) (time.Duration, error) {
 		Channel string `json:"channel"`
 		Cause   string `json:"cause"`
 	}
-	if json.Unmarshal(data, &f) != nil {
-		c.message(-1, check.Position{}, data) // which is then found to be forged
-		return 0, nil
-	}
+	_ = json.Unmarshal(data, &f) // what is no JSON has no type, and is found to be forged
 	switch f.Type {
 	case "gap":
 		c.gap(f.Channel, f.Cause, f.position)
@@ -199,7 +197,7 @@ func (s *session) take(data []byte) (time.Duration, error) {
 		}
 	case f.Subscribed != nil:
 		n := s.number(f.Subscribed.Channel)
-		at := s.Client.position(f.Subscribed.position)
+		at := s.place(f.Subscribed.position)
 		// With a resume the position stays where it is: what lies between comes as messages, each of which moves it.
 		if n >= 0 && !f.Subscribed.Recovered {
 			s.at[int(n)] = at
@@ -221,7 +219,7 @@ func (s *session) take(data []byte) (time.Duration, error) {
 
 // push notes a publication and moves the position.
 func (c *Client) push(m *push) {
-	n, at := c.number(m.Channel), c.position(m.position)
+	n, at := c.number(m.Channel), c.place(m.position)
 	if n >= 0 {
 		c.at[int(n)] = at
 	}

@@ -125,7 +125,7 @@ func (c *Client) event(e *event) (heartbeat time.Duration, err error) {
 		c.opened()
 		return time.Duration(f.HeartbeatMs) * time.Millisecond, nil
 	case "gap":
-		c.gap(f.Channel, f.Cause, f.push.position)
+		c.gap(f.Channel, f.Cause, f.position)
 	case "goaway":
 		c.goaway = max(time.Millisecond, time.Duration(f.ReconnectInMs)*time.Millisecond)
 	case "problem":

@@ -220,10 +220,10 @@ func appendFrame(dst []byte, first byte, payload []byte) []byte {
 		dst = append(dst, first, byte(n))
 	case n < 1<<16:
 		dst = append(dst, first, 126)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(n)) //nolint:gosec // as compared
+		dst = binary.BigEndian.AppendUint16(dst, uint16(n))
 	default:
 		dst = append(dst, first, 127)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(n)) //nolint:gosec // not negative
+		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
 	return append(dst, payload...)
 }
@@ -249,13 +249,16 @@ func (g *Gateway) publications(near io.Writer, far net.Conn, r *bufio.Reader, he
 	}
 }
 
+// answerHead is for a status and the length of what follows.
+const answerHead = "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
 // publication passes one on, or does as if.
 func (g *Gateway) publication(near, far io.Writer, answers *bufio.Reader, head, body []byte) error {
 	g.mu.Lock()
 	last := g.told
 	g.mu.Unlock()
 	if made, lie := g.teller.answer(last); lie {
-		_, err := fmt.Fprintf(near, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(made), made)
+		_, err := fmt.Fprintf(near, answerHead+"%s", "200 OK", len(made), made)
 		return err
 	}
 	if _, err := far.Write(append(bytes.Clone(head), body...)); err != nil {
@@ -279,6 +282,6 @@ func (g *Gateway) publication(near, far io.Writer, answers *bufio.Reader, head, 
 		g.told = next(position.Epoch, position.Offset)
 		g.mu.Unlock()
 	}
-	_, err = fmt.Fprintf(near, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", resp.Status, len(said), said)
+	_, err = fmt.Fprintf(near, answerHead+"%s", resp.Status, len(said), said)
 	return err
 }

@@ -28,7 +28,7 @@ var kindNames = [kinds]string{"honest", "drops", "swaps", "leaks", "repeats", "h
 func Kinds() []Kind {
 	all := make([]Kind, kinds)
 	for i := range all {
-		all[i] = Kind(i) //nolint:gosec // some
+		all[i] = Kind(i)
 	}
 	return all
 }
@@ -104,7 +104,8 @@ func (l *teller) frames(t *talk, text []byte) [][]byte {
 		delete(l.parked, t)
 		return [][]byte{text, held}
 	}
-	if l.after--; l.after >= 0 || l.told > 0 {
+	l.after--
+	if l.after >= 0 || l.told > 0 {
 		l.overhear(t, text)
 		return same
 	}
@@ -161,7 +162,8 @@ func (l *teller) answer(last string) (body string, ok bool) {
 	if l.kind != Boasts || l.told > 0 || last == "" {
 		return "", false
 	}
-	if l.after--; l.after >= 0 {
+	l.after--
+	if l.after >= 0 {
 		return "", false
 	}
 	l.told++

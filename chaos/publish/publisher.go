@@ -108,7 +108,8 @@ func (p *Publisher) publish(ctx context.Context, stop <-chan struct{}) {
 		}
 		select {
 		case <-stop:
-			if patience--; patience == 0 {
+			patience--
+			if patience == 0 {
 				return
 			}
 		default:

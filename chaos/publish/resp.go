@@ -180,13 +180,14 @@ func answer(r *bufio.Reader) (string, error) {
 		}
 		return "$" + string(data[:n]), nil
 	}
-	all := "*"
+	var all strings.Builder
+	all.WriteByte('*')
 	for range n {
 		one, err := answer(r)
 		if err != nil {
 			return "", err
 		}
-		all += strings.TrimLeft(one, "$:+") + "\n"
+		all.WriteString(strings.TrimLeft(one, "$:+") + "\n")
 	}
-	return all, nil
+	return all.String(), nil
 }

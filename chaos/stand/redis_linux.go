@@ -42,7 +42,8 @@ func NewRedis(dir, name string, args ...string) (*Redis, error) {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of %s: %w", name, err)
 	}
-	if r.log, err = os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil { //nolint:gosec // ours
+	r.log, err = os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // ours
+	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", name, err)
 	}
 	_, port, err := net.SplitHostPort(r.Address)

@@ -107,7 +107,7 @@ func devicesBytes(t *testing.T, e DevicesEngine) {
 	defer stop()
 	for i, position := range []string{"", "\x00\r\n\xff", strings.Repeat("x", realtime.MaxDevicePosition)} {
 		dev := device("k1", byte(i))
-		note(d, dev, realtime.DeviceArrived, 1<<63+uint64(i), position) //nolint:gosec // not negative
+		note(d, dev, realtime.DeviceArrived, 1<<63+uint64(i), position)
 		wantPositions(t, d, dev, position)
 	}
 }
@@ -190,7 +190,7 @@ func devicesNodesAtOnce(t *testing.T, e DevicesEngine) {
 		want = append(want, fmt.Sprintf("%d/199", i))
 		wg.Go(func() {
 			for n := range 200 {
-				note(d, dev, realtime.DeviceLost, uint64(i), fmt.Sprintf("%d/%03d", i, n)) //nolint:gosec // not negative
+				note(d, dev, realtime.DeviceLost, uint64(i), fmt.Sprintf("%d/%03d", i, n))
 			}
 		})
 	}

@@ -84,7 +84,7 @@ func (s *session) onSubscribe(ctx context.Context, c protocol.Command) error {
 			s.push(protocol.Subscribed{ID: c.ID, Channel: wire, Position: at})
 			continue
 		}
-		w := wish{channel: ch, wire: wire, since: c.Since, unreadable: c.BadSince}
+		w := wish{channel: ch, wire: wire, since: c.Since, unreadable: c.BadSince, snapshot: c.Snapshot}
 		w.resume = c.BadSince || c.Since != realtime.Position{}
 		err = s.follow(ctx, w, c.ID)
 		if err != nil {
@@ -101,6 +101,7 @@ type wish struct {
 	resume     bool // the client was here before
 	since      realtime.Position
 	unreadable bool // it was, but its position cannot be read
+	snapshot   bool // it wants the newest of each key if its position cannot be continued from
 }
 
 // following returns the subscription by which ch reaches the session already, or nil.
@@ -129,21 +130,25 @@ func (s *session) follow(ctx context.Context, w wish, id protocol.ID) error {
 // goLiveNamed makes a subscription live and answers with subscribed: at once, or once the outcome of a resume is known. The
 // replay goes on by itself.
 func (s *session) goLiveNamed(sub *hub.Subscription, w wish, id protocol.ID) {
-	answer := func(recovered bool, cause realtime.GapCause, head realtime.Position) {
-		s.push(protocol.Subscribed{ID: id, Channel: w.wire, Position: head, Recovered: recovered, Gap: cause})
+	answer := func(o outcome) {
+		s.push(protocol.Subscribed{ID: id, Channel: w.wire, Position: o.head, Recovered: o.recovered, Snapshot: o.snapshot, Gap: o.cause})
 	}
-	if !w.resume || w.unreadable {
-		var cause realtime.GapCause
-		if w.unreadable {
-			cause = realtime.GapMalformed
-		}
+	none := realtime.GapEpoch
+	switch {
+	case w.unreadable:
+		none = realtime.GapMalformed
+	case !w.resume:
+		none = ""
+	}
+	w.snapshot = w.snapshot && s.gw.keeps(w.channel)
+	if (!w.resume || w.unreadable) && !w.snapshot {
 		s.gw.hub.GoLive(sub, func(h hub.Heads) bool {
-			answer(false, cause, h.At(w.channel))
+			answer(outcome{cause: none, head: h.At(w.channel)})
 			return true
 		})
 		return
 	}
-	r := &replay{s: s, sub: sub, one: w.channel, first: answer, at: protocol.Cursor{w.channel: w.since}}
+	r := &replay{s: s, sub: sub, one: w.channel, first: answer, at: protocol.Cursor{w.channel: w.since}, snapshot: w.snapshot, none: none}
 	r.start()
 }
 

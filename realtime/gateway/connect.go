@@ -43,6 +43,8 @@ type request struct {
 	cursor  protocol.Cursor
 	others  []protocol.Cursor // where other tabs of the client stand, and newer than cursor
 	resume  bool              // a cursor was given, readable or not
+
+	snapshot bool // begin with the newest of each key where there is no position
 }
 
 // serveWebSocket makes a session of an upgrade request.
@@ -93,7 +95,9 @@ func acceptsEvents(accept []string) bool {
 
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
-func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte) {
+func (g *Gateway) connect(
+	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte,
+) {
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
@@ -173,6 +177,10 @@ func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Di
 		g.look(who, id)
 		req.tenant = id
 	}
+	var problem *protocol.CommandError
+	if req.snapshot, problem = readSnapshotWish(query, dialect); problem != nil {
+		return req, problem
+	}
 	var names []string
 	for _, list := range query["channels"] {
 		names = append(names, strings.Split(list, ",")...)
@@ -197,7 +205,9 @@ func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Di
 		if slices.ContainsFunc(req.wishes, func(other wish) bool { return other.channel == ch }) {
 			continue
 		}
-		req.wishes = append(req.wishes, wish{channel: ch, wire: wire, since: since, resume: resume, unreadable: unreadable})
+		req.wishes = append(req.wishes, wish{
+			channel: ch, wire: wire, since: since, resume: resume, unreadable: unreadable, snapshot: req.snapshot,
+		})
 	}
 	if dialect == protocol.SSE {
 		req.readCursor(r.Header.Get("Last-Event-ID"), query)
@@ -339,6 +349,10 @@ func (s *session) goLive(req request, head []byte) {
 	s.mu.Lock()
 	subs := append([]subscription(nil), s.subs...)
 	s.mu.Unlock()
+	none := realtime.GapEpoch
+	if s.dialect == protocol.SSE && req.snapshot && !req.resume {
+		none, req.resume, req.cursor = "", true, s.gw.withoutSnapshots(subs)
+	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
 		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
 	}
@@ -364,7 +378,7 @@ func (s *session) goLive(req request, head []byte) {
 		}
 		at := protocol.Cursor{}
 		maps.Copy(at, req.cursor)
-		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at, others: req.others}
+		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at, others: req.others, snapshot: req.snapshot, none: none}
 		r.start()
 	}
 }

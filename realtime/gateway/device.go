@@ -41,7 +41,7 @@ func deviceOf(r *http.Request) (id realtime.DeviceID, ok bool) {
 
 // setDevice returns the header of an upgrade that has the browser keep its id.
 func (g *Gateway) setDevice(r *http.Request, id realtime.DeviceID) http.Header {
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure is set where there is TLS: in a kitchen's own network there may be none
 		Name: deviceCookie, Value: base64.RawURLEncoding.EncodeToString(id[:]), Path: "/", MaxAge: int(deviceCookieAge / time.Second),
 		Secure: g.secure(r), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}

@@ -97,6 +97,7 @@ type Gateway struct {
 	plain     protocol.ReaderOptions // for connections without compression
 	deflated  protocol.ReaderOptions // for those with
 	replays   chan struct{}          // a place for each replay that runs
+	snapshots chan struct{}          // a place for each session that is sent a snapshot
 
 	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
 	ctx        context.Context
@@ -138,7 +139,7 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		replays:  make(chan struct{}, maxReplays),
+		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g

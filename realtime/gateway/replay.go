@@ -44,8 +44,15 @@ type replay struct {
 	// what the next one misses: that may be he.
 	others []protocol.Cursor
 
-	// first, if set, takes the outcome of a single channel's resume before anything else is sent: v1 answers subscribe with it.
-	first func(recovered bool, cause realtime.GapCause, head realtime.Position)
+	// snapshot says to begin with the newest of each key where there is no position to continue from.
+	snapshot bool
+
+	// none is why the client has no position, where it has none; empty: it was never here.
+	none realtime.GapCause
+
+	// first, if set, takes the outcome of a single channel's resume before anything else but a snapshot is sent: v1 answers
+	// subscribe with it.
+	first func(outcome)
 
 	gapped bool   // a gap was told
 	page   int    // how many publications to ask for next
@@ -57,6 +64,13 @@ type replay struct {
 	event   []byte                  // an event, to be written over
 
 	lag time.Duration // as gateway.clock: until when this node may lag behind the client; zero: it did not yet
+}
+
+// outcome is how the resume of one channel went.
+type outcome struct {
+	recovered, snapshot bool
+	cause               realtime.GapCause
+	head                realtime.Position
 }
 
 // behind is one channel that the client does not have up to its head.
@@ -183,7 +197,7 @@ func (r *replay) resumed(recovered bool, cause realtime.GapCause, head realtime.
 		r.s.gw.stats.unrecovered.Add(1)
 	}
 	if r.first != nil {
-		r.first(recovered, cause, head)
+		r.first(outcome{recovered: recovered, cause: cause, head: head})
 		r.first = nil
 	}
 }
@@ -191,7 +205,7 @@ func (r *replay) resumed(recovered bool, cause realtime.GapCause, head realtime.
 // catchUp sends the publications between b.from and b.head, or a gap.
 func (r *replay) catchUp(ctx context.Context, b behind) error {
 	if (b.from == realtime.Position{}) {
-		return r.gap(b, realtime.GapEpoch) // no epoch at all is not "from the start": it may be another history's
+		return r.gap(ctx, b, r.none) // no epoch at all is not "from the start": it may be another history's
 	}
 	for {
 		page, err := r.read(ctx, &b)
@@ -199,7 +213,7 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 		case err != nil:
 			return err
 		case page.Gap != "":
-			return r.gap(b, page.Gap)
+			return r.gap(ctx, b, page.Gap)
 		case b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset:
 			// The engine knows the position, only this node's deliveries are not there yet.
 			return r.pause(ctx, b)
@@ -208,7 +222,7 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 			return err
 		}
 		if len(page.Publications) == 0 {
-			return r.gap(b, realtime.GapExpired) // trimmed between two pages
+			return r.gap(ctx, b, realtime.GapExpired) // trimmed between two pages
 		}
 	}
 }
@@ -310,14 +324,21 @@ func (r *replay) next(b behind) realtime.Position {
 }
 
 // gap tells that b cannot be continued and goes on after it.
-func (r *replay) gap(b behind, cause realtime.GapCause) error {
+func (r *replay) gap(ctx context.Context, b behind, cause realtime.GapCause) error {
+	if r.snapshot && r.s.gw.keeps(b.channel) {
+		return r.sendSnapshot(ctx, b, cause)
+	}
+	if cause == "" { // it was never here, and misses nothing
+		r.at[b.channel] = b.head
+		return nil
+	}
 	r.at[b.channel], r.gapped = r.next(b), true
 	if r.first != nil {
 		r.resumed(false, cause, b.head)
 		return nil
 	}
 	r.s.gw.stats.unrecovered.Add(1)
-	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: b.head}
+	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: r.at[b.channel]}
 	if r.s.dialect == protocol.SSE {
 		gap.Cursor = string(r.cursor(b.channel, b.head))
 	}
@@ -332,7 +353,7 @@ func (r *replay) pause(ctx context.Context, b behind) error {
 		r.lag = now + aheadTimeout
 	}
 	if now > r.lag {
-		return r.gap(b, realtime.GapAhead)
+		return r.gap(ctx, b, realtime.GapAhead)
 	}
 	select {
 	case <-time.After(5 * time.Millisecond):

@@ -63,6 +63,7 @@ func (p *page) read() {
 		case ws.OpClose:
 			p.mu.Unlock()
 			return
+		default:
 		}
 		p.mu.Unlock()
 		if h.op == ws.OpPing && !p.mute.Load() {
@@ -283,6 +284,31 @@ func TestBareResume(t *testing.T) {
 			slices.Sort(got)
 			if len(got) != 2 || got[0] != `1` || !strings.HasPrefix(got[1], `{"type":"gap","channel":"production:updates:a","cause":"expired"`) {
 				t.Errorf("the page is sent %q, want 1 and a gap", got)
+			}
+			again.close(1001)
+		})
+	})
+	t.Run("AGapSaysWhereItGoesOn", func(t *testing.T) {
+		resuming(t, func(t *testing.T, n *clocked) {
+			p := n.open("")
+			q := n.open(p.cookie)
+			n.publish("a", "production:updates", `1`)
+			time.Sleep(proofTime)
+			p.cut()
+			for range 600 { // more than is kept since p, but q has them
+				n.publish("a", "production:updates", `2`)
+			}
+			time.Sleep(proofTime)
+			q.cut()
+			n.publish("a", "production:updates", `3`)
+			again := n.open(p.cookie)
+			synctest.Wait()
+			again.mu.Lock()
+			got := slices.Clone(again.texts)
+			again.mu.Unlock()
+			// The next message follows the position in the gap: 3 is number 602.
+			if len(got) != 2 || got[1] != `3` || !strings.HasSuffix(got[0], `"offset":601}`) {
+				t.Errorf("the page is sent %q, want a gap up to 601 and then 3", got)
 			}
 			again.close(1001)
 		})

@@ -170,13 +170,26 @@ func (g *Gateway) serveHistory(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
+	snapshot, problem := readSnapshotWish(query, protocol.V1)
+	if problem != nil {
+		errs = append(errs, errors.New(problem.Message))
+	}
+	if snapshot && (query.Has("offset") || query.Has("epoch") || query.Has("limit")) {
+		errs = append(errs, errors.New("a snapshot is of now and whole: leave epoch, offset and limit out"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		answer.Error(w, http.StatusBadRequest, string(protocol.ErrBadRequest), strings.ReplaceAll(err.Error(), "\n", "; "))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
 	defer cancel()
-	page, err := g.history(ctx, ch, since, false, limit)
+	var page realtime.Page
+	var err error
+	if snapshot {
+		page, err = g.snapshotPage(ctx, ch)
+	} else {
+		page, err = g.history(ctx, ch, since, false, limit)
+	}
 	if err != nil {
 		g.refuse(w, err)
 		return

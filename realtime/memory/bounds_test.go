@@ -310,10 +310,8 @@ func TestSnapshotsCountAsHistory(t *testing.T) {
 			t.Fatalf("after %d publications %d bytes are held, want %d at most", i+1, got, limit)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	for i := range 100 {
-		if err := b.TurnEpoch(ctx, realtime.Channel{Tenant: tenant.ID(fmt.Sprint("k", i))}, realtime.GapIntake); err != nil {
+		if err := b.TurnEpoch(t.Context(), realtime.Channel{Tenant: tenant.ID(fmt.Sprint("k", i))}, realtime.GapIntake); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,6 +54,7 @@ type Command struct {
 	Channels []string          // wire names as the client sent them, at most realtime.MaxNameBytes each; none for ping, one in V1
 	Since    realtime.Position // subscribe, history; zero: the client gave none
 	BadSince bool              // a position was given that cannot be read: answer with a gap, not with an error
+	Snapshot bool              // subscribe: begin with the newest of each key, if there is no position to go on from
 	Limit    int               // history; zero: the server decides
 	Data     []byte            // publish: one JSON text, verbatim
 	Key      string            // publish: idempotency key, at most realtime.MaxKeyBytes
@@ -121,6 +122,10 @@ func (c *Command) parseBody(body []byte) *CommandError {
 			err = c.addChannel(f.value)
 		case f.name == "since":
 			c.Since, c.BadSince = parseSince(f.value)
+		case f.name == "snapshot":
+			if c.Snapshot = string(f.value) == "true"; !c.Snapshot && string(f.value) != "false" {
+				err = badRequest(c.ID, "snapshot must be true or false")
+			}
 		case f.name == "limit":
 			n, ok := wholeNumber(f.value)
 			if !ok || n > maxLimit {
@@ -155,7 +160,7 @@ const maxLimit = 1 << 20
 func fieldsOf(v Verb) []string {
 	switch v {
 	case VerbSubscribe:
-		return []string{"channel", "since"}
+		return []string{"channel", "since", "snapshot"}
 	case VerbUnsubscribe, VerbPresence:
 		return []string{"channel"}
 	case VerbPublish:

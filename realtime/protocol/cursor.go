@@ -107,7 +107,8 @@ func (e *CursorEncoder) Set(ch realtime.Channel, p realtime.Position) {
 
 // Append appends the cursor.
 func (e *CursorEncoder) Append(dst []byte) []byte {
-	b := append(e.binary[:0], cursorVersion)
+	b := e.binary[:0]
+	b = append(b, cursorVersion)
 	for i := 0; i < len(e.entries); {
 		epoch := e.entries[i].position.Epoch
 		end, n := i, 0
@@ -117,7 +118,7 @@ func (e *CursorEncoder) Append(dst []byte) []byte {
 			}
 		}
 		if n > 0 {
-			b = binary.AppendUvarint(appendText(b, epoch), uint64(n)) //nolint:gosec // not negative
+			b = binary.AppendUvarint(appendText(b, epoch), uint64(n))
 		}
 		for ; i < end; i++ {
 			if entry := &e.entries[i]; entry.encodable() {

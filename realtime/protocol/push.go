@@ -137,6 +137,35 @@ func (h Heartbeat) Append(dst []byte, d Dialect) []byte {
 	return endPush(append(dst, '}'), start, d)
 }
 
+// Snapshot is the newest publication of each key of a channel, or a part of it, in the order of their offsets. What comes after
+// Position follows as messages. Not in Bare, whose clients could not tell it from news.
+type Snapshot struct {
+	Channel      string            // wire name
+	Position     realtime.Position // up to here they are the newest
+	Publications []realtime.Publication
+	More         bool   // another part follows
+	Cursor       string // SSE: becomes the id of the event, if it is the last part
+}
+
+// Append appends s in the dialect d.
+func (s Snapshot) Append(dst []byte, d Dialect) []byte {
+	if d == Bare {
+		return dst
+	}
+	start := len(dst)
+	add := appendSSELines
+	if d == V1 {
+		add = func(dst, data []byte) []byte { return append(dst, data...) }
+	}
+	dst = beginPush(dst, d, "", "snapshot", s.Cursor)
+	dst = appendPosition(appendStringMember(dst, "channel", s.Channel), s.Position)
+	dst = appendMessages(dst, s.Publications, add)
+	if s.More {
+		dst = appendBoolMember(dst, "more", true)
+	}
+	return endPush(dst, start, d)
+}
+
 // Goaway announces that this connection will be closed. Not in Bare, where the close code says it.
 type Goaway struct {
 	ReconnectIn time.Duration // when to come back, already spread by the server; zero: the client's own rule holds

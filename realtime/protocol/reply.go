@@ -49,6 +49,7 @@ type Subscribed struct {
 	Channel   string            // wire name
 	Position  realtime.Position // the newest
 	Recovered bool
+	Snapshot  bool // the newest of each key up to Position were pushed before
 	Gap       realtime.GapCause
 }
 
@@ -61,6 +62,9 @@ func (s Subscribed) Append(dst []byte, d Dialect) []byte {
 	dst = beginPush(dst, d, s.ID, "subscribed", "")
 	dst = appendPosition(appendStringMember(dst, "channel", s.Channel), s.Position)
 	dst = appendBoolMember(dst, "recovered", s.Recovered)
+	if s.Snapshot {
+		dst = appendBoolMember(dst, "snapshot", true)
+	}
 	if s.Gap != "" {
 		dst = appendStringMember(dst, "gap", string(s.Gap))
 	}
@@ -135,18 +139,7 @@ func (h History) AppendJSON(dst []byte) []byte { return append(h.members(append(
 
 func (h History) members(dst []byte) []byte {
 	dst = appendPosition(appendStringMember(dst, "channel", h.Channel), h.Page.Head)
-	dst = append(appendMember(dst, "messages"), '[')
-	for i := range h.Page.Publications {
-		p := &h.Page.Publications[i]
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendUintMember(append(dst, '{'), "offset", p.Position.Offset)
-		dst = appendMillisMember(dst, "time", p.Time)
-		dst = append(appendMember(dst, "data"), p.Data...)
-		dst = append(dst, '}')
-	}
-	dst = append(dst, ']')
+	dst = appendMessages(dst, h.Page.Publications, func(dst, data []byte) []byte { return append(dst, data...) })
 	if h.Page.More {
 		dst = appendBoolMember(dst, "more", true)
 	}
@@ -154,6 +147,21 @@ func (h History) members(dst []byte) []byte {
 		dst = appendStringMember(dst, "gap", string(h.Page.Gap))
 	}
 	return dst
+}
+
+// appendMessages appends "messages":[{"offset","time","data"}], the data by add.
+func appendMessages(dst []byte, publications []realtime.Publication, add func(dst, data []byte) []byte) []byte {
+	dst = append(appendMember(dst, "messages"), '[')
+	for i := range publications {
+		p := &publications[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendUintMember(append(dst, '{'), "offset", p.Position.Offset)
+		dst = appendMillisMember(dst, "time", p.Time)
+		dst = append(add(appendMember(dst, "data"), p.Data), '}')
+	}
+	return append(dst, ']')
 }
 
 // Presence answers presence. V1 only.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -71,11 +72,11 @@ func (d *Devices) add(device realtime.Device, event deviceEvent) {
 			d.dropped++
 		}
 	}
-	for i := len(events) - 1; i >= 0; i-- {
-		if events[i].Connection != event.Connection {
+	for i, known := range slices.Backward(events) {
+		if known.Connection != event.Connection {
 			continue
 		}
-		if events[i].Kind == realtime.DeviceProved {
+		if known.Kind == realtime.DeviceProved {
 			events = append(events[:i], events[i+1:]...)
 		}
 		break

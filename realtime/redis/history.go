@@ -104,7 +104,7 @@ func cutEntry(b []byte) (p realtime.Publication, rest []byte, err error) {
 	}
 	size := binary.BigEndian.Uint32(b[16:])
 	ms := binary.BigEndian.Uint64(b[8:])
-	if uint64(size) > uint64(len(b)-entryHead) || ms > math.MaxInt64 {
+	if int64(size) > int64(len(b)-entryHead) || ms > math.MaxInt64 {
 		return p, nil, errEntry
 	}
 	end := entryHead + int(size)

@@ -3,8 +3,19 @@ package redis
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"strings"
 	"testing"
+
+	"kentongan/realtime"
 )
+
+func TestScriptKnowsTheBoundsOfSnapshots(t *testing.T) {
+	want := fmt.Sprintf("local maxKeys, maxBeyond = %d, %d\n", realtime.MaxSnapshotKeys, realtime.MaxSnapshotBytes-realtime.MaxSnapshotKeys<<10)
+	if !strings.Contains(publishSource, want) {
+		t.Errorf("publish.lua has other bounds than %q", want)
+	}
+}
 
 func FuzzCutEntry(f *testing.F) {
 	entry := func(offset, ms uint64, data string) []byte {

@@ -26,11 +26,8 @@ func (k keys) live(t tenant.ID) string { return string(k) + tag(t) + ":live" }
 
 func (k keys) stream(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":h:" + ch.Name }
 
-// newest holds the newest publication of each key of ch, and newestOrder the keys by its offset.
+// newest holds the newest publication of each key of ch.
 func (k keys) newest(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":n:" + ch.Name }
-func (k keys) newestOrder(ch realtime.Channel) string {
-	return string(k) + tag(ch.Tenant) + ":o:" + ch.Name
-}
 
 // record has the length of the name in it, because names and keys may hold any separator.
 func (k keys) record(ch realtime.Channel, key string) string {

@@ -140,10 +140,9 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 
 func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
-	keys = append(make([]string, 0, 1+4*len(batch.Messages)), b.keys.intake())
-	args = append(make([]string, 0, 8+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
-		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch(),
-		snapshotKeys, snapshotBytes)
+	keys = append(make([]string, 0, 1+3*len(batch.Messages)), b.keys.intake())
+	args = append(make([]string, 0, 6+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
+		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch())
 	tokens := b.pub.tokens(batch.Messages)
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
@@ -153,7 +152,7 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 			strconv.FormatInt(keep.Age.Milliseconds(), 10), b.keys.live(m.Channel.Tenant), string(tokens[i][:]),
 			known.Epoch, strconv.FormatUint(known.Offset, 10))
 		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
-			keys = append(keys, b.keys.newest(m.Channel), b.keys.newestOrder(m.Channel))
+			keys = append(keys, b.keys.newest(m.Channel))
 			args = append(args, "k"+key)
 		} else {
 			args = append(args, "")

@@ -90,16 +90,18 @@ func (p *publisher) command(o *outgoing) rueidis.Completed {
 	if o.tries > 0 {
 		again = "1"
 	}
-	keys, bounds := []string{head, b.keys.stream(o.ch), record}, []string{}
+	call, stream := p.client.B().Evalsha().Sha1(p.sha), b.keys.stream(o.ch)
+	size, age := strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10)
 	if key, ok := o.snapshotKey(b.opts.Names); ok {
-		keys = append(keys, b.keys.newest(o.ch), b.keys.newestOrder(o.ch))
-		bounds = []string{key, snapshotKeys, snapshotBytes}
+		return call.Numkeys(4).Key(head, stream, record, b.keys.newest(o.ch)).Arg(
+			o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch,
+			known.Epoch, strconv.FormatUint(known.Offset, 10), digest, idempotencySeconds, again, key,
+		).Build()
 	}
-	return p.client.B().Evalsha().Sha1(p.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(
-		o.ch.Name, rueidis.BinaryString(o.data), strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10),
-		b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch, known.Epoch, strconv.FormatUint(known.Offset, 10),
-		digest, idempotencySeconds, again,
-	).Arg(bounds...).Build()
+	return call.Numkeys(3).Key(head, stream, record).Arg(
+		o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch,
+		known.Epoch, strconv.FormatUint(known.Offset, 10), digest, idempotencySeconds, again,
+	).Build()
 }
 
 // snapshotKey returns the key that o is the newest of, which may be none ("") if its channel keeps a snapshot.
@@ -110,11 +112,6 @@ func (o *outgoing) snapshotKey(names *realtime.Names) (key string, ok bool) {
 	key, _ = names.SnapshotKey(o.ch, o.data)
 	return key, true
 }
-
-var (
-	snapshotKeys  = strconv.Itoa(realtime.MaxSnapshotKeys)
-	snapshotBytes = strconv.Itoa(realtime.MaxSnapshotBytes)
-)
 
 var idempotencySeconds = strconv.Itoa(int(realtime.IdempotencyWindow / time.Second))
 

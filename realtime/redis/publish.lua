@@ -1,9 +1,9 @@
 -- Stamps one publication: position, history, announcement, in one step.
--- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these, and their order
+-- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these
 -- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
 --       record lives, 12 "1" if it was sent before and the answer was lost,
---       13 the key that this is the newest of ("" for none), 14 and 15 how many keys and how many bytes of their data are kept
+--       13 the key that this is the newest of ("" for none), only with a fourth KEY
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
@@ -49,9 +49,9 @@ end
 
 local time = redis.call('TIME')
 local position = store({
-  head = head, stream = stream, newest = KEYS[4], order = KEYS[5], name = name, data = ARGV[2], token = token, live = ARGV[5],
+  head = head, stream = stream, newest = KEYS[4], name = name, data = ARGV[2], token = token, live = ARGV[5],
   epoch = epoch, offset = offset + 1, ms = time[1] * 1000 + math.floor(time[2] / 1000), size = size, age = ARGV[4],
-  key = ARGV[13], keys = tonumber(ARGV[14] or '0'), bytes = tonumber(ARGV[15] or '0'),
+  key = ARGV[13],
 })
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[3], ARGV[10] .. token .. position, 'EX', ARGV[11])

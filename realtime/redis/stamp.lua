@@ -1,9 +1,8 @@
 -- Stamps a batch of plain PUBLISH: position, history and announcement of each message, and how far it came, in one step.
--- KEYS: ledger, then of each message head and stream, and the two keys of what keeps the newest of each key if its channel does
+-- KEYS: ledger, then of each message head and stream, and what keeps the newest of each key if its channel does
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
---       is needed, 7 and 8 how many keys and how many bytes of their data a channel keeps; then of each message 1 number, 2 name,
---       3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token, 8 and 9 the newest position that the node knows of,
---       10 "" or, of a channel that keeps the newest of each key, "k" and the key that this is the newest of
+--       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token,
+--       8 and 9 the newest position that the node knows of, 10 "" or, of a channel that keeps the newest of each key, "k" and the key that this is the newest of
 -- Returns a letter, the highest number that is stamped, and what comes of each message: its position as "offset epoch", or "" if it
 -- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the
 -- message after the last one that has a position cannot be stored, and why is the last word
@@ -13,8 +12,6 @@ if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('
 if tonumber(ARGV[3]) > stamped then return { 'T', string.format('%.0f', stamped) } end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local keys, bytes = tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local function stamp(i, k)
   local head, name, key = KEYS[k], ARGV[i + 1], ARGV[i + 9]
@@ -29,15 +26,15 @@ local function stamp(i, k)
     redis.call('HSET', head, 'e:' .. name, epoch)
   end
   return store({
-    head = head, stream = KEYS[k + 1], newest = key ~= '' and KEYS[k + 2] or nil, order = KEYS[k + 3], name = name,
+    head = head, stream = KEYS[k + 1], newest = key ~= '' and KEYS[k + 2] or nil, name = name,
     data = ARGV[i + 2], token = ARGV[i + 6], live = ARGV[i + 5], epoch = epoch, offset = offset + 1, ms = ms,
-    size = tonumber(ARGV[i + 3]), age = ARGV[i + 4], key = string.sub(key, 2), keys = keys, bytes = bytes,
+    size = tonumber(ARGV[i + 3]), age = ARGV[i + 4], key = string.sub(key, 2),
   })
 end
 
 local answer, stuck = { 'D', '' }, nil
 local k = 2
-for i = 9, #ARGV, 10 do
+for i = 7, #ARGV, 10 do
   local number = tonumber(ARGV[i])
   if number <= stamped then
     answer[#answer + 1] = ''
@@ -50,7 +47,7 @@ for i = 9, #ARGV, 10 do
     answer[#answer + 1] = position
     stamped = number
   end
-  k = k + (ARGV[i + 9] == '' and 2 or 4)
+  k = k + (ARGV[i + 9] == '' and 2 or 3)
 end
 if stuck then
   answer[1] = 'S'

@@ -1,8 +1,34 @@
 -- Gives one publication its place: position, history, the newest of its key, announcement. It comes before the scripts that do so.
--- c is a table: head, stream, and of a channel that keeps the newest of each key newest and order, its keys; name, data, token, live;
--- epoch, offset and ms, its position and time; size and age in ms of the history; key, keys and bytes: the key that it is the newest
--- of ("" for none), and how many keys and how many bytes of their data are kept
+-- c is a table: head, stream, and newest, where the newest of each key is kept, if its channel does that; name, data, token, live;
+-- epoch, offset and ms, its position and time; size and age in ms of the history; key, the one that it is the newest of ("" for none)
 -- Returns the position as "offset epoch"
+
+-- realtime.MaxSnapshotKeys, and what realtime.MaxSnapshotBytes leaves when each of them has 1 KiB.
+local maxKeys, maxBeyond = 1000, 1073152
+
+local function beyond(bytes) return math.max(bytes - 1024, 0) end
+
+-- trim keeps those of the newest of each key that were published last. It takes more than it must, so that it is rarely needed: it
+-- reads all.
+local function trim(newest)
+  local count, bytes = maxKeys * 0.9, maxBeyond * 0.9
+  local all, entries = redis.call('HGETALL', newest), {}
+  for i = 1, #all, 2 do
+    if all[i] ~= '' then entries[#entries + 1] = { (struct.unpack('>I8', all[i + 1])), all[i], beyond(#all[i + 1]) } end
+  end
+  table.sort(entries, function(a, b) return a[1] > b[1] end)
+  local kept, large = 0, 0
+  for _, entry in ipairs(entries) do
+    if kept == 0 or kept < count and large + entry[3] <= bytes then
+      kept, large = kept + 1, large + entry[3]
+    else
+      redis.call('HDEL', newest, entry[2])
+      count = 0 -- what is older goes as well
+    end
+  end
+  redis.call('HSET', newest, '', large)
+end
+
 local function store(c)
   local place, age, time = string.format('%.0f', c.offset), c.age, string.format('%.0f', c.ms)
   redis.call('HSET', c.head, 'o:' .. c.name, place)
@@ -15,23 +41,17 @@ local function store(c)
     redis.call('PEXPIRE', c.stream, age)
   end
   if c.newest then
-    local newest, order, key = c.newest, c.order, c.key
-    if c.offset == 1 then redis.call('DEL', newest, order) end
+    local newest, key = c.newest, c.key
+    if c.offset == 1 then redis.call('DEL', newest) end
     if key ~= '' then
-      -- Field "" counts the bytes: no key is empty.
       local value = struct.pack('>I8I8I4', c.offset, c.ms, #c.data) .. c.data
-      local bytes = redis.call('HINCRBY', newest, '', #value - redis.call('HSTRLEN', newest, key))
-      redis.call('HSET', newest, key, value)
-      redis.call('ZADD', order, place, key)
-      local surplus = redis.call('ZCARD', order) - c.keys
-      while surplus > 0 or bytes > c.bytes and redis.call('ZCARD', order) > 1 do
-        local oldest = redis.call('ZPOPMIN', order)[1]
-        bytes = redis.call('HINCRBY', newest, '', -redis.call('HSTRLEN', newest, oldest))
-        redis.call('HDEL', newest, oldest)
-        surplus = surplus - 1
+      -- Field "" counts the bytes of each beyond 1 KiB; what is smaller is bounded by the number of keys. No key is empty.
+      local grown = beyond(#value) - beyond(redis.call('HSTRLEN', newest, key))
+      local added = redis.call('HSET', newest, key, value)
+      if added == 1 and redis.call('HLEN', newest) > maxKeys or grown ~= 0 and redis.call('HINCRBY', newest, '', grown) > maxBeyond then
+        trim(newest)
       end
       redis.call('PEXPIRE', newest, age)
-      redis.call('PEXPIRE', order, age)
     end
   end
   redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. c.token
