@@ -17,7 +17,7 @@ const (
 // What the server promises. The rules of the checker and the load of a scene go by it.
 const (
 	// stampsOnce: several nodes on one Redis stamp each plain PUBLISH once.
-	stampsOnce = false
+	stampsOnce = true
 
 	// bareResumes: a bare client that comes back is sent what it missed.
 	bareResumes = true

@@ -79,6 +79,7 @@ type PubSub struct {
 	turns     turns
 	feeds     []*feed
 	owing     string // what turns does, of the goroutine that reports
+	mute      bool   // it has said that the ledger does not answer
 
 	began time.Time
 	due   atomic.Int64 // ns after began: the next batch begins no sooner
@@ -86,12 +87,12 @@ type PubSub struct {
 	stamp  chan struct{} // has something when there may be something to stamp
 	report chan struct{} // has something when a report should not wait for its time
 
-	mu       sync.Mutex // guards what follows
-	node     *stamping.Node
-	broken   error     // why the last connection that ended did
-	answered time.Time // when the ledger last answered
-	refused  error     // why it did not after that; nil: it does
-	placed   bool      // this node has been aligned before
+	mu      sync.Mutex // guards what follows
+	node    *stamping.Node
+	broken  error     // why the last connection that ended did
+	refused error     // why the ledger did not answer the last report; nil: it did
+	heard   time.Time // when somebody last stamped, as far as this node knows
+	placed  bool      // this node has been aligned before
 
 	counts pubSubCounts
 }
@@ -195,20 +196,31 @@ func (p *PubSub) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns nil while what is published is heard and somebody is there to stamp it, else why not.
+// Ready returns nil while somebody stamps what is published, this node or another one, else why not. It overlooks the time that
+// a take-over needs.
 func (p *PubSub) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.node.Status()
 	switch {
+	case p.refused == nil && p.served(&s), time.Since(p.heard) < stamping.LeaseTime:
+		return nil
+	case p.refused != nil:
+		return fmt.Errorf("intake: nobody knows who stamps: %w", p.refused)
 	case s.Joined == 0:
 		return fmt.Errorf("intake: no connection hears PUBLISH: %w", p.broken)
-	case p.refused != nil && time.Since(p.answered) > stamping.Patience:
-		return fmt.Errorf("intake: nobody knows who stamps: %w", p.refused)
-	case !s.Aligned && !s.Apart:
-		return errors.New("intake: this node has not found its place among the others yet")
+	case s.Held:
+		return errors.New("intake: this node has not found its place in what it hears yet")
 	}
-	return nil
+	return errors.New("intake: nobody stamps PUBLISH")
+}
+
+// served reports whether somebody stamps. The lock is held.
+func (p *PubSub) served(s *stamping.Status) bool {
+	if s.Held || s.Holder == p.node.ID() {
+		return s.Held && s.Aligned && s.Joined > 0
+	}
+	return s.Holder != ""
 }
 
 // Role says in words what this node does.

@@ -48,10 +48,6 @@ func (p *PubSub) reports(ctx context.Context) {
 func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mu.Lock()
 	before := p.node.Status()
-	if before.Up == 0 && !before.Held {
-		p.mu.Unlock()
-		return // it could do nothing with the answer
-	}
 	r := p.node.Report(probe)
 	p.mu.Unlock()
 	s, err := p.ledger.Report(ctx, r)
@@ -59,13 +55,20 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mu.Lock()
 	if p.refused = err; err != nil {
 		p.mu.Unlock()
-		return // the next one is due soon, and Ready says why
+		if !p.mute && ctx.Err() == nil {
+			p.opts.Log.Warn("nobody answers who stamps PUBLISH", "node", p.node.ID(), "err", err) // it is asked again soon
+			p.mute = true
+		}
+		return
 	}
-	p.answered = now
+	p.mute = false
 	p.node.Reported(&r, &s, now.UnixNano())
 	p.closeDeaf()
 	after, again := p.node.Status(), p.placed
 	p.placed = p.placed || after.Aligned
+	if p.served(&after) {
+		p.heard = now
+	}
 	p.mu.Unlock()
 	p.changed(&before, &after, &s, again)
 	if after.Held {

@@ -105,7 +105,13 @@ func TestPubSubTellsBreaks(t *testing.T) {
 				}
 				r.set(func() { r.refuse = errCut })
 				r.cut(0)
+				if err := p.Ready(); err != nil {
+					t.Errorf("right after the cut: %v, want nil for the time that a take-over needs", err)
+				}
 				time.Sleep(2 * time.Second)
+				if p.Ready() == nil {
+					t.Error("it is ready though nobody stamps")
+				}
 				r.publish("updates:k1", `"nobody hears it"`)
 				r.set(func() { r.refuse = nil })
 				settle()
@@ -225,8 +231,8 @@ func TestPubSubNodesGoOnForEachOther(t *testing.T) {
 			next, stopNext := r.node(t, PubSubOptions{})
 			publish()
 			settle()
-			if got := next.Role(); !strings.HasSuffix(got, "this one stands by") {
-				t.Errorf("the second node says %q", got)
+			if got := next.Role(); !strings.HasSuffix(got, "this one stands by") || next.Ready() != nil {
+				t.Errorf("the second node says %q, %v", got, next.Ready())
 			}
 			publish()
 			stop() // the first hands over

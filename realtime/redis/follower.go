@@ -294,7 +294,8 @@ func (f *follower) handle(c *stampedCopy) {
 
 // track returns the track of the channel called name, a new one at fresh if there was none.
 func (f *follower) track(name string) (tr *track, known bool) {
-	if tr = f.channels[name]; tr != nil {
+	tr = f.channels[name]
+	if tr != nil {
 		return tr, true
 	}
 	tr = &track{channel: realtime.Channel{Tenant: f.tenant, Name: name}, last: f.fresh}

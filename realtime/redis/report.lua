@@ -64,7 +64,7 @@ local function other()
   return yes
 end
 
-local cause, began, first, since = '', false, false, ''
+local cause, began, first, since, vacant = '', false, false, '', false
 if not mine then
   local why = ''
   if holding == '' then
@@ -82,10 +82,13 @@ if not mine then
         owed = (first and ARGV[10] == '1') and '' or ARGV[7]
         known, stamped, theirs = ARGV[7], 0, globs
         redis.call('DEL', able)
+      else
+        other() -- those that are gone are not needed any more
       end
       if till > 0 then since = string.format('%.0f', now - till + lease) end
       mine, cause, holding, holder, free = true, why, token, node, 0
     end
+    vacant = not mine
   end
 end
 if mine then till = now + lease end
@@ -97,7 +100,7 @@ if mine and ARGV[9] ~= '' then redis.call('PUBLISH', ARGV[16], ARGV[9]) end
 if ARGV[8] == '1' or began then redis.call('PUBLISH', ARGV[16], 'm ' .. ARGV[7]) end
 
 local function flag(b) return b and '1' or '0' end
-local answer = { known, string.format('%.0f', stamped), holding ~= '' and holder or '', flag(mine), cause, flag(began),
+local answer = { known, string.format('%.0f', stamped), (vacant or holding == '') and '' or holder, flag(mine), cause, flag(began),
   flag(first), flag(theirs ~= '' and theirs ~= globs), owed, since }
 for _, f in ipairs(found) do answer[#answer + 1] = f end
 return answer

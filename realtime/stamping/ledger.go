@@ -61,7 +61,7 @@ type Answer struct {
 type State struct {
 	Numbering string // the mark with which it began, which is its number 0; empty: none has begun
 	Stamped   int64  // the highest number stamped
-	Holder    string // node that has the lease; empty: nobody
+	Holder    string // node that has the lease; empty: nobody, or one that is gone
 	Mine      bool   // it is the one that reported
 	Took      Cause  // why it became the holder by this report; empty: it did not
 	Began     bool   // and the numbering began with it

@@ -71,9 +71,11 @@ func (l *Memory) Report(_ context.Context, r stamping.Report) (stamping.State, e
 	} else {
 		delete(l.able, r.Node)
 	}
+	vacant := false
 	if !mine {
 		if cause := l.vacant(now); cause != "" {
 			mine = l.take(&r, &s, cause, alive, fit, now)
+			vacant = !mine
 		}
 	}
 	if mine {
@@ -86,7 +88,7 @@ func (l *Memory) Report(_ context.Context, r stamping.Report) (stamping.State, e
 		l.Publish(r.Mark, nil)
 	}
 	s.Numbering, s.Stamped, s.Mine, s.Owed, s.Apart = l.numbering, l.stamped, mine, l.owed, l.globs != "" && l.globs != r.Globs
-	if l.token != "" {
+	if l.token != "" && !vacant {
 		s.Holder = l.node
 	}
 	return s, nil
