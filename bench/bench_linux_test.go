@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestScenesAgainstItself(t *testing.T) {
 		for _, engine := range s.engines {
 			t.Run(s.name+"/"+engine, func(t *testing.T) {
 				rows, err := l.scene(t.Context(), s, engine, base(t), base(t), "", io.Discard)
-				if err != nil || len(rows) != 2 || failed(rows) {
+				if err != nil || len(rows) != 2 || failed(results{Rows: rows}) {
 					t.Fatalf("%+v, %v", rows, err)
 				}
 				checkRow(t, s, rows[1])
@@ -128,7 +129,7 @@ func TestLossFailsTheRow(t *testing.T) {
 	s := scene{name: "room", kind: fanOut, engines: []string{memory}, tenants: 1, each: 10, rate: 300, bytes: 300, bare: true}
 	l.pace.rounds = 1
 	rows, err := l.scene(t.Context(), s, memory, floor, floor, "", io.Discard)
-	if err != nil || !failed(rows) || rows[0].Median.Delivered != 890 || !strings.Contains(rows[0].Median.Failed, "890 of 900 delivered, 10 missing") {
+	if err != nil || !failed(results{Rows: rows}) || rows[0].Median.Delivered != 890 || !strings.Contains(rows[0].Median.Failed, "890 of 900 delivered, 10 missing") {
 		t.Fatalf("%+v, %v; want 10 of 900 deliveries noticed as missing", rows, err)
 	}
 	var table strings.Builder
@@ -209,7 +210,7 @@ func TestSumAndCompare(t *testing.T) {
 	}
 	broken := rounds(time.Second)
 	broken[0].Failed = "lost"
-	if !failed([]row{floor, sum(s, redis, "kentongan", broken)}) || failed([]row{floor, server}) {
+	if !failed(results{Rows: []row{floor, sum(s, redis, "kentongan", broken)}}) || failed(results{Rows: []row{floor, server}}) {
 		t.Error("failed does not tell rows with a loss from rows without")
 	}
 }
@@ -252,8 +253,17 @@ func TestAdminFigures(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	chosen, err := options{Only: "^spread$", Engine: redis}.choose()
-	if err != nil || len(chosen) != 1 || !reflect.DeepEqual(chosen[0].engines, []string{redis}) || chosen[0].screens() != 10_000 {
+	if err != nil || len(chosen.scenes) != 1 || len(chosen.trials) != 0 || chosen.need(memory) ||
+		!reflect.DeepEqual(chosen.scenes[0].engines, []string{redis}) || chosen.scenes[0].screens() != 10_000 {
 		t.Fatalf("%+v, %v", chosen, err)
+	}
+	// A trial that takes long has to be wished for.
+	for _, o := range []options{{Engine: "both"}, {Engine: "both", Quick: true}, {Engine: "both", All: true}, {Engine: "both", Only: "jitter"}} {
+		chosen, err := o.choose()
+		has := slices.ContainsFunc(chosen.trials, func(t trial) bool { return t.name == "jitter" })
+		if want := o.All || o.Only != ""; err != nil || has != want {
+			t.Errorf("%+v chooses jitter: %v, %v; want %v", o, has, err, want)
+		}
 	}
 	for _, o := range []options{{Only: "nothing"}, {Only: "("}, {Only: "deflate", Engine: redis}} {
 		if _, err := o.choose(); err == nil {
@@ -275,11 +285,17 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	var out bytes.Buffer
 	file := filepath.Join(t.TempDir(), "run.json")
 	rows := []row{{Scene: "room", Kind: fanOut}, {Scene: "still", Kind: idle}, {Scene: "join", Kind: connect}}
-	if err := tell(&out, rows, options{JSON: file, HTTP: true}); err != nil {
+	reports := []report{{Trial: "storming", Engine: memory, Figures: []figure{{Name: "loss", Aim: atMost(0), Value: 1}}, Failed: "1 lost"}}
+	if err := tell(&out, results{rows, reports}, options{JSON: file, HTTP: true}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "POST /api/publish") {
 		t.Errorf("the table does not say how the memory engine was published to:\n%s", out.String())
+	}
+	for _, text := range []string{"storming, memory", "(missed)", "FAILED: 1 lost"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is not in\n%s", text, out.String())
+		}
 	}
 	for _, r := range rows {
 		if !strings.Contains(out.String(), r.Scene) {
@@ -293,11 +309,16 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	var back struct {
 		Machine string
 		Rows    []row
+		Trials  []struct {
+			Trial   string
+			Figures []struct{ Aim string }
+		}
 	}
-	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 || !strings.Contains(back.Machine, "cores, Linux") {
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 ||
+		len(back.Trials) != 1 || back.Trials[0].Figures[0].Aim != "≤ 0" || !strings.Contains(back.Machine, "cores, Linux") {
 		t.Fatalf("%+v, %v", back, err)
 	}
-	if err := tell(io.Discard, rows, options{JSON: t.TempDir()}); err == nil {
+	if err := tell(io.Discard, results{Rows: rows}, options{JSON: t.TempDir()}); err == nil {
 		t.Error("figures were written to a folder")
 	}
 }

@@ -43,6 +43,7 @@ func now() int64 { return mark.Now() }
 // options are the command line.
 type options struct {
 	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
+	All     bool          `help:"Trials of more than a minute too: jitter and restart. --only with their names does the same."`
 	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
 	Rounds  int           `help:"Rounds of each program in each scene; zero: 3, or 2 if quick."`
@@ -90,33 +91,39 @@ func measure(args []string, out, progress io.Writer) int {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	rows, err := all(ctx, o, progress)
-	if len(rows) > 0 { // what was measured before the trouble is still worth reading
-		err = errors.Join(err, tell(out, rows, o))
+	r, err := all(ctx, o, progress)
+	if len(r.Rows)+len(r.Reports) > 0 { // what was measured before the trouble is still worth reading
+		err = errors.Join(err, tell(out, r, o))
 	}
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintln(progress, "bench:", err)
 		return exitTrouble
-	case failed(rows):
+	case failed(r):
 		return exitLost
 	}
 	return 0
 }
 
-// tell writes rows as a table, and to a file if the options name one, with the machine that they come from and the way in
+// results is what was measured.
+type results struct {
+	Rows    []row    `json:"rows"`
+	Reports []report `json:"trials"`
+}
+
+// tell writes results as tables, and to a file if the options name one, with the machine that they come from and the way in
 // of the memory engine's messages: figures of the two ways must not be taken for one another.
-func tell(out io.Writer, rows []row, o options) error {
+func tell(out io.Writer, r results, o options) error {
 	door := "memory engine: published with PUBLISH through its Redis door"
 	if o.HTTP {
 		door = "memory engine: published with POST /api/publish, in lists of what is due"
 	}
 	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
-	err := printTable(out, rows)
+	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
 	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339), "rows": rows}
+	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339), "rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
 		err2 = os.WriteFile(o.JSON, append(text, '\n'), 0o600)
@@ -144,49 +151,63 @@ func machine() string {
 		model, runtime.NumCPU(), release, runtime.Version())
 }
 
-// all measures the chosen scenes. With an error it returns the rows that it has.
-func all(ctx context.Context, o options, progress io.Writer) ([]row, error) {
+// all measures the chosen scenes and plays the chosen trials. With an error it returns what it has.
+func all(ctx context.Context, o options, progress io.Writer) (results, error) {
+	var r results
 	chosen, err := o.choose()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	dir, err := os.MkdirTemp("", "kentongan-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("make folder for this run: %w", err)
+		return r, fmt.Errorf("make folder for this run: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	base, err := o.floor(ctx, dir)
+	path, err := o.server(ctx, dir)
 	if err != nil {
-		return nil, err
-	}
-	server, err := o.server(ctx, dir)
-	if err != nil {
-		return nil, err
+		return r, err
 	}
 	driver, err := driverCommand()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	l := &lab{driver: driver, pace: o.pace()}
-	if slices.ContainsFunc(chosen, func(s scene) bool { return slices.Contains(s.engines, redis) }) {
+	if chosen.need(redis) {
 		child, address, err := startRedis(ctx, dir)
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		defer child.Stop(time.Second)
 		l.redis, l.redisPID = address, child.PID()
 	}
-	var rows []row
-	for _, s := range chosen {
-		for _, engine := range s.engines {
-			more, err := l.scene(ctx, s, engine, base, server, o.Profile, progress)
-			if err != nil {
-				return rows, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
+	serve := func(settings ...string) program {
+		return serverProgram(path, dir, slices.Concat(settings, o.Env), o.HTTP)
+	}
+	if len(chosen.scenes) > 0 {
+		base, err := o.floor(ctx, dir)
+		if err != nil {
+			return r, err
+		}
+		for _, s := range chosen.scenes {
+			for _, engine := range s.engines {
+				more, err := l.scene(ctx, s, engine, base, serve(), o.Profile, progress)
+				if err != nil {
+					return r, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
+				}
+				r.Rows = append(r.Rows, more...)
 			}
-			rows = append(rows, more...)
 		}
 	}
-	return rows, nil
+	for _, t := range chosen.trials {
+		for _, engine := range t.engines {
+			one, err := l.trial(ctx, t, engine, serve, o.Rounds, progress)
+			if err != nil {
+				return r, fmt.Errorf("trial %s, %s engine: %w", t.name, engine, err)
+			}
+			r.Reports = append(r.Reports, one)
+		}
+	}
+	return r, nil
 }
 
 // scene measures floor and server in turn, so that what changes on the machine meanwhile meets both.
@@ -230,27 +251,51 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, base, server pr
 	return rows, nil
 }
 
-// choose returns the scenes and engines that the options name.
-func (o options) choose() ([]scene, error) {
+// chosen is what the options name.
+type chosen struct {
+	scenes []scene
+	trials []trial
+}
+
+// need reports whether something of it needs an engine.
+func (c chosen) need(engine string) bool {
+	return slices.ContainsFunc(c.scenes, func(s scene) bool { return slices.Contains(s.engines, engine) }) ||
+		slices.ContainsFunc(c.trials, func(t trial) bool { return slices.Contains(t.engines, engine) })
+}
+
+// choose returns the scenes, trials and engines that the options name.
+func (o options) choose() (chosen, error) {
+	var c chosen
 	only, err := regexp.Compile(o.Only)
 	if err != nil {
-		return nil, fmt.Errorf("--only: %w", err)
+		return c, fmt.Errorf("--only: %w", err)
 	}
-	var chosen []scene
 	var names []string
+	engines := func(all []string) []string {
+		if o.Engine == "both" {
+			return all
+		}
+		return slices.DeleteFunc(slices.Clone(all), func(e string) bool { return e != o.Engine })
+	}
 	for _, s := range scenes(o.Quick) {
 		names = append(names, s.name)
-		if o.Engine != "both" {
-			s.engines = slices.DeleteFunc(slices.Clone(s.engines), func(e string) bool { return e != o.Engine })
-		}
+		s.engines = engines(s.engines)
 		if only.MatchString(s.name) && len(s.engines) > 0 {
-			chosen = append(chosen, s)
+			c.scenes = append(c.scenes, s)
 		}
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no scene is called %q and has the engine; there are %s", o.Only, strings.Join(names, ", "))
+	for _, t := range trials(o.Quick) {
+		names = append(names, t.name)
+		t.engines = engines(t.engines)
+		wished := o.All || o.Only != "" || !t.long
+		if wished && only.MatchString(t.name) && len(t.engines) > 0 {
+			c.trials = append(c.trials, t)
+		}
 	}
-	return chosen, nil
+	if len(c.scenes)+len(c.trials) == 0 {
+		return c, fmt.Errorf("nothing is called %q and has the engine; there are %s", o.Only, strings.Join(names, ", "))
+	}
+	return c, nil
 }
 
 // pace returns the options' pace.
@@ -292,19 +337,19 @@ func (o options) floor(ctx context.Context, dir string) (program, error) {
 	return p, nil
 }
 
-// server returns the server, built if the options name none.
-func (o options) server(ctx context.Context, dir string) (program, error) {
+// server returns the path of the server, built if the options name none.
+func (o options) server(ctx context.Context, dir string) (string, error) {
 	path, err := filepath.Abs(o.Server)
 	if err != nil {
-		return program{}, fmt.Errorf("find server: %w", err)
+		return "", fmt.Errorf("find server: %w", err)
 	}
 	if o.Server == "" {
 		path = filepath.Join(dir, "kentongan")
 		build := exec.CommandContext(ctx, "go", "build", "-o", path, "kentongan/cmd/kentongan") //nolint:gosec // to our folder
 		said, err := build.CombinedOutput()
 		if err != nil {
-			return program{}, fmt.Errorf("build server: %w\n%s", err, said)
+			return "", fmt.Errorf("build server: %w\n%s", err, said)
 		}
 	}
-	return serverProgram(path, dir, o.Env, o.HTTP), nil
+	return path, nil
 }
