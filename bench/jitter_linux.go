@@ -21,7 +21,7 @@ type jitter struct {
 
 // What the profile says. Its clients have driver processes of a few hundred connections in Node; an epoll loop holds more.
 var (
-	fullJitter = jitter{clients: 10_000, most: 2500, messages: 120, rate: 2,
+	fullJitter = jitter{clients: 10_000, most: mostCautious, messages: 120, rate: 2,
 		life: drive.Life{CutEvery: 15 * time.Second, Offline: 2 * time.Second, Seed: 1}}
 	quickJitter = jitter{clients: 1000, most: 500, messages: 40, rate: 4,
 		life: drive.Life{CutEvery: 5 * time.Second, Offline: time.Second, Seed: 1}}

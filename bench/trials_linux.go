@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"kentongan/bench/drive"
@@ -46,6 +47,9 @@ func trials(quick bool) []trial {
 	}
 	return []trial{
 		{name: "jitter", engines: both, long: true, play: pick(fullJitter, quickJitter)},
+		{name: "restart-drain", engines: []string{redis}, long: true, play: pick(fullRestart, quickRestart)},
+		{name: "restart-kill", engines: []string{redis}, long: true, play: pick(fullRestart.killed(), quickRestart.killed())},
+		{name: "back", engines: both, play: pick(fullBack, quickBack)},
 	}
 }
 
@@ -89,6 +93,11 @@ func (st *stage) add(r *running, err error) (*running, error) {
 		st.nodes = append(st.nodes, r)
 	}
 	return r, err
+}
+
+// drop forgets a node that was ended on purpose.
+func (st *stage) drop(r *running) {
+	st.nodes = slices.DeleteFunc(st.nodes, func(other *running) bool { return other == r })
 }
 
 // ended returns why nodes have ended, if some have.
