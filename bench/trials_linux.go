@@ -50,6 +50,8 @@ func trials(quick bool) []trial {
 		{name: "restart-drain", engines: []string{redis}, long: true, play: pick(fullRestart, quickRestart)},
 		{name: "restart-kill", engines: []string{redis}, long: true, play: pick(fullRestart.killed(), quickRestart.killed())},
 		{name: "back", engines: both, play: pick(fullBack, quickBack)},
+		{name: "crowd", engines: []string{memory}, play: pick(fullCrowd, quickCrowd)},
+		{name: "replay", engines: both, play: pick(fullReplay, quickReplay)},
 	}
 }
 

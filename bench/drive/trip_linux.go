@@ -19,6 +19,9 @@ const (
 
 	// deafBuffer is the receive buffer of those that never read: small, so that what they do not take waits at the server.
 	deafBuffer = 4 << 10
+
+	// segment is what Ethernet has room for.
+	segment = 1448
 )
 
 // trip is what a screen that comes back knows besides.
