@@ -49,6 +49,7 @@ func trials(quick bool) []trial {
 		{name: "jitter", engines: both, long: true, play: pick(fullJitter, quickJitter)},
 		{name: "restart-drain", engines: []string{redis}, long: true, play: pick(fullRestart, quickRestart)},
 		{name: "restart-kill", engines: []string{redis}, long: true, play: pick(fullRestart.killed(), quickRestart.killed())},
+		{name: "stamping", engines: []string{redis}, play: pick(fullStamping, quickStamping)},
 		{name: "back", engines: both, play: pick(fullBack, quickBack)},
 		{name: "crowd", engines: []string{memory}, play: pick(fullCrowd, quickCrowd)},
 		{name: "replay", engines: both, play: pick(fullReplay, quickReplay)},
@@ -87,6 +88,20 @@ func (st *stage) start(ctx context.Context, settings ...string) (*running, error
 		}
 	}
 	return st.add(st.serve(settings...).start(ctx, st.engine, st.redis))
+}
+
+// alone empties Redis and starts the only server that runs now.
+func (st *stage) alone(ctx context.Context, engine string) (*running, error) {
+	if err := publish.Flush(st.redis); err != nil {
+		return nil, err
+	}
+	return st.add(st.serve().start(ctx, engine, st.redis))
+}
+
+// end stops a server before the trial is over.
+func (st *stage) end(r *running) {
+	r.stop()
+	st.drop(r)
 }
 
 // add keeps a node that was started, to be stopped at the end.
