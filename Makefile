@@ -41,6 +41,9 @@ run: ## start a demo with three kitchens; it needs nothing but Go
 bench: ## measure against a floor in the same run; BENCH=--quick takes about two minutes
 	go run ./bench $(BENCH)
 
+.PHONY: peers
+peers: bench/peers/node_modules/.package-lock.json ## install what make bench BENCH=--peers measures beside the server; nothing else needs it
+
 ##@ Prove
 
 .PHONY: test

@@ -68,7 +68,7 @@ func TestScenesAgainstItself(t *testing.T) {
 	for _, s := range small {
 		for _, engine := range s.engines {
 			t.Run(s.name+"/"+engine, func(t *testing.T) {
-				rows, err := l.scene(t.Context(), s, engine, base(t), base(t), "", io.Discard)
+				rows, err := l.scene(t.Context(), s, engine, []program{base(t), base(t)}, "", io.Discard)
 				if err != nil || len(rows) != 2 || failed(results{Rows: rows}) {
 					t.Fatalf("%+v, %v", rows, err)
 				}
@@ -128,7 +128,7 @@ func TestLossFailsTheRow(t *testing.T) {
 	}
 	s := scene{name: "room", kind: fanOut, engines: []string{memory}, tenants: 1, each: 10, rate: 300, bytes: 300, bare: true}
 	l.pace.rounds = 1
-	rows, err := l.scene(t.Context(), s, memory, floor, floor, "", io.Discard)
+	rows, err := l.scene(t.Context(), s, memory, []program{floor, floor}, "", io.Discard)
 	if err != nil || !failed(results{Rows: rows}) || rows[0].Median.Delivered != 890 || !strings.Contains(rows[0].Median.Failed, "890 of 900 delivered, 10 missing") {
 		t.Fatalf("%+v, %v; want 10 of 900 deliveries noticed as missing", rows, err)
 	}

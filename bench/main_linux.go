@@ -43,6 +43,7 @@ func now() int64 { return mark.Now() }
 // options are the command line.
 type options struct {
 	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
+	Peers   bool          `help:"Measure node ws, Socket.IO and Bun too, in big-room, spread and flood with Redis; make peers installs them."`
 	All     bool          `help:"Trials of more than a minute too: jitter and restart. --only with their names does the same."`
 	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
@@ -120,6 +121,9 @@ func tell(out io.Writer, r results, o options) error {
 	}
 	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
 	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
+	if o.Peers {
+		err = errors.Join(err, printPeers(out, r.Rows))
+	}
 	if o.JSON == "" {
 		return err
 	}
@@ -188,9 +192,20 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 		if err != nil {
 			return r, err
 		}
+		programs := []program{base, serve()}
+		var others []program
+		if o.Peers {
+			if others, err = peers(peersFolder); err != nil {
+				return r, err
+			}
+		}
 		for _, s := range chosen.scenes {
 			for _, engine := range s.engines {
-				more, err := l.scene(ctx, s, engine, base, serve(), o.Profile, progress)
+				with := programs
+				if engine == redis && slices.Contains(peered, s.name) {
+					with = slices.Concat(programs, others)
+				}
+				more, err := l.scene(ctx, s, engine, with, o.Profile, progress)
 				if err != nil {
 					return r, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
 				}
@@ -210,9 +225,9 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 	return r, nil
 }
 
-// scene measures floor and server in turn, so that what changes on the machine meanwhile meets both.
-func (l *lab) scene(ctx context.Context, s scene, engine string, base, server program, profiles string, progress io.Writer) ([]row, error) {
-	programs := []program{base, server}
+// scene measures the floor, the server and what else is in programs in turn, so that what changes on the machine meanwhile meets all.
+func (l *lab) scene(ctx context.Context, s scene, engine string, programs []program, profiles string, progress io.Writer) ([]row, error) {
+	server := programs[1]
 	if s.bare {
 		programs = programs[1:]
 	}
@@ -241,12 +256,16 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, base, server pr
 	rows := make([]row, len(programs))
 	for i, p := range programs {
 		rows[i] = sum(s, engine, p.name, rounds[i])
-	}
-	last := &rows[len(rows)-1]
-	if s.bare {
-		last.compare(nil, s.aim)
-	} else {
-		last.compare(&rows[0], s.aim)
+		var promised aim // by nobody but the server
+		if p.name == server.name {
+			promised = s.aim
+		}
+		switch {
+		case s.bare:
+			rows[i].compare(nil, promised)
+		case i > 0:
+			rows[i].compare(&rows[0], promised)
+		}
 	}
 	return rows, nil
 }

@@ -41,6 +41,8 @@ type running struct {
 	http    func() publish.Door                         // POST /api/publish of this very node; nil: there is none
 	again   func(ctx context.Context) (*running, error) // the same once more, at the same addresses; nil: it cannot
 	path    func(tenant int) string                     // of the upgrade request
+	hello   string                                      // what a client says first; empty: nothing
+	settle  time.Duration                               // how long after the upgrades until a message reaches everybody
 	cookie  func(screen, tenant int) (string, error)
 }
 

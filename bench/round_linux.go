@@ -87,6 +87,9 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 	case idle:
 		err = l.rest(ctx, fleet, &out)
 	case fanOut:
+		if err = sleep(ctx, r.settle); err != nil {
+			break
+		}
 		err = l.deliver(ctx, s, engine, r, fleet, &out)
 	}
 	if err != nil {
@@ -114,7 +117,7 @@ func (r *running) ended() error {
 
 // plan returns the connections of s to r.
 func (s scene) plan(r *running) (drive.Plan, error) {
-	plan := drive.Plan{Addresses: []string{r.address}, Origin: r.origin, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
+	plan := drive.Plan{Addresses: []string{r.address}, Origin: r.origin, Hello: r.hello, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
 	if s.kind == connect {
 		plan.Rate = s.rate // zero is as fast as it goes
 	}
