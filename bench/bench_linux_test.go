@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,10 +25,17 @@ import (
 	"kentongan/internal/testenv"
 )
 
-// TestMain makes this binary a driver or the Go floor when a round starts it as one.
+// TestMain makes this binary a driver, the Go floor or the server when a round starts it as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == roleDriver || os.Args[1] == roleTwin) {
 		main()
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == roleServe {
+		if err := serve(); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -11,7 +11,7 @@ import (
 )
 
 // restart ends one of two nodes on one Redis while messages come, and starts it anew: drained, as in an update, or killed. Its clients
-// go to the other node, as behind a balancer. Messages come in at the node that stays.
+// go to the other node, as behind a balancer. Messages come in as plain PUBLISH, which both nodes hear.
 type restart struct {
 	kitchens, each int
 	rate           int           // messages a second, to all kitchens together
@@ -61,7 +61,10 @@ func (s restart) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	door := stayer.http()
+	door, err := stayer.door()
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, door.Close()) }()
 	publisher, err := publish.New(door, publish.Load{Tenants: s.kitchens, Rate: s.rate, Bytes: messageBytes}, now)
 	if err != nil {

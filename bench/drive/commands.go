@@ -60,7 +60,7 @@ type Opened struct {
 	Refused int                `json:"refused"`
 	Why     string             `json:"why,omitempty"` // of the first refusal
 	TookNs  int64              `json:"tookNs"`        // from the first connect to the last answer
-	Latency *latency.Histogram `json:"latency"`       // from connect to the end of the 101
+	Latency *latency.Histogram `json:"latency"`       // from connect to the end of the 101; of V1, to the answer to the subscription
 }
 
 // Counts is what arrived since the last reset.

@@ -155,6 +155,9 @@ func (c *crowd) opened(index int) {
 	s.turn++
 	c.up++
 	c.flying--
+	if c.plan.Manner == Loris || c.plan.Manner == Deaf {
+		c.set(index, toDrip, time.Duration(c.chance(index)*float64(attackEvery)))
+	}
 	if s.known {
 		c.returned(index)
 		return

@@ -28,6 +28,7 @@ type house struct {
 	conns   map[net.Conn]bool
 	queries []string
 
+	refusing  bool // it knows no such channel
 	forgetful bool // it has lost the history: resumes are answered with a gap
 	lossy     bool // a resume leaves its first message out, and does not say so
 }
@@ -70,6 +71,8 @@ func (h *house) upgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	h.send(conn, `{"welcome":{"session":"s"}}`)
 	switch {
+	case h.refusing:
+		h.send(conn, `{"error":{"code":"NO_SUCH_CHANNEL","message":"no such channel","temporary":false}}`)
 	case !resumes || h.forgetful:
 		gap := ""
 		if resumes {
@@ -241,6 +244,16 @@ func TestLosersTryAgain(t *testing.T) {
 	counts := until(t, fleet, func(c drive.Counts) bool { return c.Returned == 1 })
 	if counts.Closed != 1 || counts.Failures != 1 {
 		t.Fatalf("%+v, want one end and one refusal by the other address", counts)
+	}
+}
+
+// TestRefusedSubscriptionIsNoOpenScreen: a screen that has no position could not resume.
+func TestRefusedSubscriptionIsNoOpenScreen(t *testing.T) {
+	h := keepHouse(t)
+	h.refusing = true
+	opened, err := newFleet(t).Open(h.plan(2))
+	if err == nil || opened.Refused != 2 || !strings.Contains(err.Error(), "NO_SUCH_CHANNEL") {
+		t.Fatalf("opened %+v, %v; want 2 refused and why", opened, err)
 	}
 }
 

@@ -18,9 +18,10 @@ import (
 type state uint8
 
 const (
-	closed     state = iota // also before the first connect
-	connecting              // TCP
-	upgrading               // the request is sent
+	closed      state = iota // also before the first connect
+	connecting               // TCP
+	upgrading                // the request is sent
+	subscribing              // V1: the upgrade is answered, the subscription is not
 	open
 )
 
@@ -88,7 +89,6 @@ func (c *crowd) request(index int) error {
 	}
 	if c.plan.Manner == Loris {
 		c.opened(index)
-		c.set(index, toDrip, time.Duration(c.chance(index)*float64(attackEvery)))
 	}
 	return nil
 }
@@ -213,7 +213,11 @@ func (c *crowd) answered(index int, data []byte) ([]byte, bool) {
 		c.refused(index, err.Error())
 		return nil, false
 	}
-	c.opened(index)
+	if c.plan.Manner == V1 {
+		s.state = subscribing // only who has been told a position has one to come back with
+	} else {
+		c.opened(index)
+	}
 	return rest, true
 }
 
@@ -249,7 +253,9 @@ func (c *crowd) frames(index int, data []byte, now int64) (rest []byte, ok bool)
 		data = after
 		switch {
 		case f.op == opText || f.op == opBinary:
-			c.message(index, f, now)
+			if c.message(index, f, now); s.state == closed {
+				return nil, false
+			}
 		case f.op == opPing:
 			c.counts.Pings++
 			c.scratch = maskedFrame(c.scratch[:0], opPong, f.payload)

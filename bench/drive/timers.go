@@ -9,7 +9,7 @@ const (
 	toCut   act = iota // its line is cut
 	toLeave            // it leaves, for the server has said so, and comes back at once
 	toCome             // it comes back
-	toDrip             // an attacker sends the next byte of its request
+	toDrip             // an attacker sends the next bytes
 )
 
 // timer is due at a time of mark.Now, for a screen that has not changed since: turn is that of the screen when the timer was set.

@@ -181,7 +181,7 @@ func (c *crowd) returned(index int) {
 	t := c.screens[index].trip
 	t.leaving = false
 	if c.plan.Manner != V1 {
-		t.failures = 0
+		t.failures = 0 // V1 wants an answer to its subscription before
 	}
 	if c.live {
 		c.set(index, toCut, time.Duration((0.5+c.chance(index))*float64(c.plan.Life.CutEvery)))
@@ -190,7 +190,8 @@ func (c *crowd) returned(index int) {
 
 // heard takes a frame of kentongan.v1.
 func (c *crowd) heard(index int, text []byte) (push, bool) {
-	t := c.screens[index].trip
+	s := &c.screens[index]
+	t := s.trip
 	p, err := readPush(text)
 	if err != nil {
 		c.counts.Broken++
@@ -204,7 +205,14 @@ func (c *crowd) heard(index int, text []byte) (push, bool) {
 	switch p.kind {
 	case gap:
 		c.counts.Gaps++
+	case refusal:
+		if s.state == subscribing {
+			c.refused(index, "the subscription is refused: "+p.cause)
+		}
 	case subscribed:
+		if s.state == subscribing {
+			c.opened(index)
+		}
 		if p.cause != "" {
 			c.counts.Gaps++
 		}
@@ -216,14 +224,18 @@ func (c *crowd) heard(index int, text []byte) (push, bool) {
 	case goaway:
 		t.leaving = true
 		c.set(index, toLeave, p.after)
-	case message, refusal, other:
+	case message, other:
 	}
 	return p, p.kind == message
 }
 
-// drip sends the next byte of a head that never ends.
+// drip sends the next byte of a head that never ends, or a sign of life of one that never reads. To the latter it also shows that the
+// server is gone: the reset is lost where there is no room for what came before it.
 func (c *crowd) drip(index int) {
-	// A server that takes no more has a full buffer or is gone; the latter comes as an event.
-	_, _ = unix.Write(c.screens[index].fd, []byte{'x'})
+	c.scratch = append(c.scratch[:0], 'x')
+	if c.plan.Manner == Deaf {
+		c.scratch = maskedFrame(c.scratch[:0], opPong, nil)
+	}
+	_, _ = unix.Write(c.screens[index].fd, c.scratch) // a server that is gone comes as an event
 	c.set(index, toDrip, attackEvery)
 }
