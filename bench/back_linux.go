@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kentongan/bench/drive"
+	"kentongan/bench/latency"
 	"kentongan/bench/mark"
 	"kentongan/bench/publish"
 )
@@ -30,8 +31,8 @@ var (
 
 func (b back) run(ctx context.Context, st *stage) (err error) {
 	clients := b.kitchens * b.each
-	st.loads("%d clients of kentongan.v1 cut at once and back at once, each resumes %d messages; %d neighbours, %d messages/s", clients, b.missed,
-		b.beside.kitchens*b.beside.each, b.beside.rate)
+	st.loads("%d clients of kentongan.v1 cut at once and back at once, each resumes %d messages; %d neighbours, %d messages/s",
+		clients, b.missed, b.beside.kitchens*b.beside.each, b.beside.rate)
 	r, err := st.start(ctx)
 	if err != nil {
 		return err
@@ -42,8 +43,7 @@ func (b back) run(ctx context.Context, st *stage) (err error) {
 	}
 	const atOnce = 1024 // connects under way in one driver: what a listener's queue holds, not what is kind to the server
 	p.Most, p.Window = b.most, atOnce
-	fleet, _, err := st.open(p)
-	defer fleet.Close()
+	fleet, err := st.open(p)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,12 @@ func (b back) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	expected := b.missed * clients
+	return b.measure(ctx, st, fleet, near, quiet)
+}
+
+// measure lets all come back. Quiet is how the neighbours were served before.
+func (b back) measure(ctx context.Context, st *stage, fleet *drive.Fleet, near *neighbours, quiet *latency.Histogram) error {
+	expected := b.missed * b.kitchens * b.each
 	var counts drive.Counts
 	var begun int64
 	loud, err := near.during(ctx, func(ctx context.Context) error {
@@ -83,12 +88,12 @@ func (b back) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
+	st.delivered(counts, expected)
 	const (
 		soon = 8   // s
 		live = 100 // ms
 	)
-	st.delivered(counts, expected)
-	st.report.add("all caught up after", float64(counts.LastNs-begun)/float64(time.Second), "s", atMost(soon))
+	st.report.add("all caught up after", time.Duration(counts.LastNs-begun).Seconds(), "s", atMost(soon))
 	highest, _ := busiest(returns.Slots)
 	st.report.add("connects in the fullest second", float64(highest), "")
 	st.report.add("connects refused", float64(counts.Failures), "", atMost(0))
@@ -113,33 +118,28 @@ func (st *stage) store(ctx context.Context, r *running, load publish.Load, messa
 	if err := errors.Join(err, door.Close()); err != nil {
 		return err
 	}
-	_, err = st.stamped(ctx, r, before+float64(messages))
-	return err
+	return st.stamped(ctx, r, before+float64(messages))
 }
 
 // published is the server's count of what it has stamped.
 const published = "kentongan_engine_published_total"
 
-// stamped waits until the server has stamped as many publications since its start, and returns how long it has waited.
-func (st *stage) stamped(ctx context.Context, r *running, wanted float64) (time.Duration, error) {
+// stamped waits until the server has stamped as many publications since its start.
+func (st *stage) stamped(ctx context.Context, r *running, wanted float64) error {
 	const (
 		often    = 25 * time.Millisecond // a look costs the server a millisecond or two
 		patience = 30 * time.Second
 	)
 	for started := time.Now(); ; {
 		got, err := metric(ctx, r.admin, published)
-		if err != nil {
-			return 0, err
+		if err != nil || got >= wanted {
+			return err
 		}
-		waited := time.Since(started)
-		if got >= wanted {
-			return waited, nil
-		}
-		if waited > patience {
-			return 0, fmt.Errorf("%.0f of %.0f publications are stamped after %v", got, wanted, patience)
+		if time.Since(started) > patience {
+			return fmt.Errorf("%.0f of %.0f publications are stamped after %v", got, wanted, patience)
 		}
 		if err := sleep(ctx, often); err != nil {
-			return 0, err
+			return err
 		}
 	}
 }

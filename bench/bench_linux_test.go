@@ -229,7 +229,8 @@ func TestAdminFigures(t *testing.T) {
 		case "/debug/pprof/goroutine":
 			_, _ = io.WriteString(w, "goroutine profile: total 42\n1 @ 0x1\n")
 		case "/metrics":
-			_, _ = io.WriteString(w, "# HELP x\ngo_memstats_mallocs_total 1.5e+06\n")
+			_, _ = io.WriteString(w, "# HELP x\ngo_memstats_mallocs_total 1.5e+06\n"+
+				"kentongan_engine_published_total_of_all 8\nkentongan_engine_published_total 7\n")
 		case "/debug/pprof/profile":
 			_, _ = io.WriteString(w, r.URL.RawQuery)
 		default:
@@ -243,6 +244,9 @@ func TestAdminFigures(t *testing.T) {
 	}
 	if n, err := allocations(t.Context(), server.URL); n != 1.5e6 || err != nil {
 		t.Errorf("allocations: %v, %v", n, err)
+	}
+	if n, err := metric(t.Context(), server.URL, "kentongan_engine_published_total"); n != 7 || err != nil {
+		t.Errorf("metric: %v, %v; want 7, and not that of a longer name", n, err)
 	}
 	if _, err := allocations(t.Context(), server.URL+"/debug/pprof/goroutine?"); err == nil {
 		t.Error("a page without the figure is no error")

@@ -33,7 +33,7 @@ type beside struct {
 
 // neighbours connects screens of the existing app and warms them up. They must be closed also with an error.
 func (st *stage) neighbours(ctx context.Context, r *running, b beside) (*neighbours, error) {
-	n := &neighbours{st: st, fleet: drive.NewFleet(st.driver), each: b.each}
+	n := &neighbours{st: st, fleet: st.fleet(), each: b.each}
 	p, err := plan(drive.Bare, firstNeighbour, b.kitchens, b.each, r)
 	if err != nil {
 		return n, err
@@ -52,9 +52,8 @@ func (st *stage) neighbours(ctx context.Context, r *running, b beside) (*neighbo
 	return n, err
 }
 
-// close ends them, and returns an error if something that was published to them was not acknowledged.
+// close ends what is published to them, and returns an error if something of it was not acknowledged.
 func (n *neighbours) close() error {
-	n.fleet.Close()
 	if n.door == nil {
 		return nil
 	}

@@ -49,12 +49,10 @@ func (c crowd) run(ctx context.Context, st *stage) (err error) {
 		return err
 	}
 	lorises, err := st.attackers(r, drive.Loris, c.lorises)
-	defer lorises.Close()
 	if err != nil {
 		return err
 	}
 	deaf, err := st.attackers(r, drive.Deaf, c.deaf)
-	defer deaf.Close()
 	if err != nil {
 		return err
 	}
@@ -84,14 +82,13 @@ func (c crowd) run(ctx context.Context, st *stage) (err error) {
 	return c.tell(st, lorises, deaf)
 }
 
-// attackers connects them, all of one kitchen. They must be closed also with an error.
+// attackers connects them, all of one kitchen.
 func (st *stage) attackers(r *running, manner drive.Manner, count int) (*drive.Fleet, error) {
 	p, err := plan(manner, 0, 1, count, r)
 	if err != nil {
-		return drive.NewFleet(st.driver), err
+		return nil, err
 	}
-	fleet, _, err := st.open(p)
-	return fleet, err
+	return st.open(p)
 }
 
 // tell adds what became of the attackers. If it is nothing, there was no attack.

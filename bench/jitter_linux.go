@@ -39,8 +39,7 @@ func (j jitter) run(ctx context.Context, st *stage) (err error) {
 		return err
 	}
 	p.Most, p.Life = j.most, j.life
-	fleet, _, err := st.open(p)
-	defer fleet.Close()
+	fleet, err := st.open(p)
 	if err != nil {
 		return err
 	}

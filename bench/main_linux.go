@@ -43,7 +43,7 @@ func now() int64 { return mark.Now() }
 // options are the command line.
 type options struct {
 	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
-	Peers   bool          `help:"Measure node ws, Socket.IO and Bun too, in big-room, spread and flood with Redis; make peers installs them."`
+	Peers   bool          `help:"Also node ws, Socket.IO and Bun, in big-room, spread and flood with Redis; see make peers."`
 	All     bool          `help:"Trials of more than a minute too: jitter and restart. --only with their names does the same."`
 	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
@@ -127,7 +127,8 @@ func tell(out io.Writer, r results, o options) error {
 	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339), "rows": r.Rows, "trials": r.Reports}
+	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339),
+		"rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
 		err2 = os.WriteFile(o.JSON, append(text, '\n'), 0o600)
@@ -188,29 +189,8 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 		return serverProgram(path, dir, slices.Concat(settings, o.Env), o.HTTP)
 	}
 	if len(chosen.scenes) > 0 {
-		base, err := o.floor(ctx, dir)
-		if err != nil {
+		if r.Rows, err = l.scenes(ctx, o, chosen.scenes, serve(), dir, progress); err != nil {
 			return r, err
-		}
-		programs := []program{base, serve()}
-		var others []program
-		if o.Peers {
-			if others, err = peers(peersFolder); err != nil {
-				return r, err
-			}
-		}
-		for _, s := range chosen.scenes {
-			for _, engine := range s.engines {
-				with := programs
-				if engine == redis && slices.Contains(peered, s.name) {
-					with = slices.Concat(programs, others)
-				}
-				more, err := l.scene(ctx, s, engine, with, o.Profile, progress)
-				if err != nil {
-					return r, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
-				}
-				r.Rows = append(r.Rows, more...)
-			}
 		}
 	}
 	for _, t := range chosen.trials {
@@ -223,6 +203,36 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 		}
 	}
 	return r, nil
+}
+
+// scenes measures all of them, with the floor and, if the options wish it, with the peers. With an error it returns the rows that it has.
+func (l *lab) scenes(ctx context.Context, o options, list []scene, server program, dir string, progress io.Writer) ([]row, error) {
+	base, err := o.floor(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	programs := []program{base, server}
+	var others []program
+	if o.Peers {
+		if others, err = peers(peersFolder); err != nil {
+			return nil, err
+		}
+	}
+	var rows []row
+	for _, s := range list {
+		for _, engine := range s.engines {
+			with := programs
+			if engine == redis && slices.Contains(peered, s.name) {
+				with = slices.Concat(programs, others)
+			}
+			more, err := l.scene(ctx, s, engine, with, o.Profile, progress)
+			if err != nil {
+				return rows, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
+			}
+			rows = append(rows, more...)
+		}
+	}
+	return rows, nil
 }
 
 // scene measures the floor, the server and what else is in programs in turn, so that what changes on the machine meanwhile meets all.

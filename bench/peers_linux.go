@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -80,19 +81,20 @@ func printPeers(w io.Writer, rows []row) error {
 		}
 	}
 	for _, name := range names {
-		line := name
+		line := strings.Builder{}
+		line.WriteString(name)
 		for _, s := range peered {
 			if r := cells[name+s]; r != nil {
-				line += fmt.Sprintf("\t%.1f µs\t%s", r.PerUnit, millis(r.Median.P99))
+				_, _ = fmt.Fprintf(&line, "\t%.1f µs\t%s", r.PerUnit, millis(r.Median.P99))
 			} else {
-				line += "\t–\t–"
+				line.WriteString("\t–\t–")
 			}
 		}
 		kilobytes := "–"
 		if r := cells[name+"spread"]; r != nil {
 			kilobytes = fmt.Sprintf("%.1f", r.PerConn/1024)
 		}
-		_, _ = fmt.Fprintf(out, "%s\t%s\t\n", line, kilobytes)
+		_, _ = fmt.Fprintf(out, "%s\t%s\t\n", line.String(), kilobytes)
 	}
 	return out.Flush()
 }

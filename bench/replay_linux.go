@@ -62,8 +62,7 @@ func (p replay) run(ctx context.Context, st *stage) (err error) {
 	for i := range clients.Screens {
 		clients.Screens[i].Epoch = epoch
 	}
-	fleet := drive.NewFleet(st.driver)
-	defer fleet.Close()
+	fleet := st.fleet()
 	peak, err := watchMemory(r.child.PID())
 	if err != nil {
 		return err
@@ -94,7 +93,8 @@ func (p replay) run(ctx context.Context, st *stage) (err error) {
 
 // epoch asks the server for the epoch of a channel.
 func (r *running) epoch(ctx context.Context, channel string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/api/history?limit=1&channel="+url.QueryEscape(channel), http.NoBody)
+	where := "http://" + r.address + "/api/history?limit=1&channel=" + url.QueryEscape(channel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, http.NoBody)
 	if err != nil {
 		return "", fmt.Errorf("ask for the epoch: %w", err)
 	}

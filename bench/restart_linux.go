@@ -37,7 +37,8 @@ func (s restart) run(ctx context.Context, st *stage) (err error) {
 		how = "killed (SIGKILL)"
 	}
 	clients := s.kitchens * s.each
-	st.loads("%d clients of kentongan.v1 in %d kitchens on two nodes, %d messages/s, one node %s and started anew", clients, s.kitchens, s.rate, how)
+	st.loads("%d clients of kentongan.v1 in %d kitchens on two nodes, %d messages/s, one node %s and started anew",
+		clients, s.kitchens, s.rate, how)
 	const origin = "https://dapur.example.id" // of one page in front of both nodes
 	settings := []string{"KENTONGAN_ALLOWED_ORIGINS=" + origin}
 	if s.drain > 0 {
@@ -56,8 +57,7 @@ func (s restart) run(ctx context.Context, st *stage) (err error) {
 		return err
 	}
 	p.Origin, p.Most = origin, mostCautious
-	fleet, _, err := st.open(p)
-	defer fleet.Close()
+	fleet, err := st.open(p)
 	if err != nil {
 		return err
 	}

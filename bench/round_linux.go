@@ -117,7 +117,8 @@ func (r *running) ended() error {
 
 // plan returns the connections of s to r.
 func (s scene) plan(r *running) (drive.Plan, error) {
-	plan := drive.Plan{Addresses: []string{r.address}, Origin: r.origin, Hello: r.hello, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
+	plan := drive.Plan{Addresses: []string{r.address}, Origin: r.origin, Hello: r.hello, Deflate: s.deflate}
+	plan.Screens = make([]drive.Screen, s.screens())
 	if s.kind == connect {
 		plan.Rate = s.rate // zero is as fast as it goes
 	}

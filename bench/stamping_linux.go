@@ -27,8 +27,8 @@ var (
 )
 
 func (s stamping) run(ctx context.Context, st *stage) error {
-	st.loads("bursts of %d PUBLISH of %d bytes to %d kitchens without listeners, %d times as many to the memory engine; then %d/s with a listener each",
-		s.messages, messageBytes, s.kitchens, s.faster, s.rate)
+	st.loads("bursts of %d PUBLISH of %d bytes to %d kitchens without listeners, %d times as many to the memory engine; "+
+		"then %d/s with a listener each", s.messages, messageBytes, s.kitchens, s.faster, s.rate)
 	script, err := s.script(ctx, st)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s stamping) burst(ctx context.Context, st *stage, r *running) (time.Durati
 	if err := errors.Join(door.Flush(), door.Close()); err != nil {
 		return 0, err
 	}
-	_, err = st.stamped(ctx, r, before+float64(s.messages))
+	err = st.stamped(ctx, r, before+float64(s.messages))
 	return time.Since(started), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"kentongan/bench/drive"
@@ -26,14 +27,18 @@ type play interface {
 	run(ctx context.Context, st *stage) error
 }
 
+// server makes a program of the server, with settings of a trial.
+type server func(settings ...string) program
+
 // stage is what a play has to work with, in one round. It is for one goroutine.
 type stage struct {
 	*lab
 
-	serve  func(settings ...string) program // the server, with settings of this trial
+	serve  server
 	engine string
 	report *report
-	nodes  []*running // all that were started
+	nodes  []*running     // all that were started
+	fleets []*drive.Fleet // all that were opened
 }
 
 // trials returns what is tried, in the order of the documentation.
@@ -57,7 +62,7 @@ func trials(quick bool) []trial {
 }
 
 // trial measures t in as many rounds as are wished, and returns what all of them have shown together.
-func (l *lab) trial(ctx context.Context, t trial, engine string, serve func(settings ...string) program, rounds int, progress io.Writer) (report, error) {
+func (l *lab) trial(ctx context.Context, t trial, engine string, serve server, rounds int, progress io.Writer) (report, error) {
 	var all []report
 	for n := range max(rounds, 1) {
 		_, _ = fmt.Fprintf(progress, "%s, %s engine: round %d of %d\n", t.name, engine, n+1, max(rounds, 1))
@@ -128,17 +133,21 @@ func (st *stage) ended() error {
 
 // words returns what the nodes have said and counted.
 func (st *stage) words(ctx context.Context) string {
-	text := ""
+	var text strings.Builder
 	for i, r := range st.nodes {
-		text += fmt.Sprintf("node %d:\n%s", i+1, r.child.Log())
+		_, _ = fmt.Fprintf(&text, "node %d:\n%s", i+1, r.child.Log())
 		if r.ended() == nil {
-			text += counters(ctx, r.admin)
+			text.WriteString(counters(ctx, r.admin))
 		}
 	}
-	return text
+	return text.String()
 }
 
+// close ends the clients, so that no server waits for them, and the servers.
 func (st *stage) close() {
+	for _, fleet := range st.fleets {
+		fleet.Close()
+	}
 	for _, r := range st.nodes {
 		r.stop()
 	}
@@ -174,14 +183,20 @@ func plan(manner drive.Manner, first, kitchens, each int, nodes ...*running) (dr
 	return p, nil
 }
 
-// open starts a fleet for p and waits until it is connected. The fleet must be closed also with an error.
-func (st *stage) open(p drive.Plan) (*drive.Fleet, drive.Opened, error) {
+// fleet returns one that is closed at the end of the round.
+func (st *stage) fleet() *drive.Fleet {
 	fleet := drive.NewFleet(st.driver)
-	opened, err := fleet.Open(p)
-	if err != nil {
-		err = fmt.Errorf("open %d connections: %w", len(p.Screens), err)
+	st.fleets = append(st.fleets, fleet)
+	return fleet
+}
+
+// open starts a fleet for p and waits until it is connected.
+func (st *stage) open(p drive.Plan) (*drive.Fleet, error) {
+	fleet := st.fleet()
+	if _, err := fleet.Open(p); err != nil {
+		return nil, fmt.Errorf("open %d connections: %w", len(p.Screens), err)
 	}
-	return fleet, opened, err
+	return fleet, nil
 }
 
 // delivered adds what arrived of what was to arrive, and fails the trial if that is not everything, once. Lines may end: that is what

@@ -39,7 +39,7 @@ func serve() error {
 }
 
 // servers returns what starts servers of a test.
-func servers(t *testing.T) func(settings ...string) program {
+func servers(t *testing.T) server {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {

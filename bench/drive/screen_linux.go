@@ -74,7 +74,7 @@ func (c *crowd) request(index int) error {
 	text := appendRequest(c.scratch[:0], c.plan, s, &c.plan.Screens[index])
 	c.scratch = text
 	if c.plan.Manner == Loris {
-		text = text[:bytes.Index(text, []byte("Sec-WebSocket-Key"))]
+		text, _, _ = bytes.Cut(text, []byte("Sec-WebSocket-Key"))
 	}
 	n, err := unix.Write(s.fd, text)
 	if err == nil && n < len(text) {
@@ -253,7 +253,8 @@ func (c *crowd) frames(index int, data []byte, now int64) (rest []byte, ok bool)
 		data = after
 		switch {
 		case f.op == opText || f.op == opBinary:
-			if c.message(index, f, now); s.state == closed {
+			c.message(index, f, now)
+			if s.state == closed { // it was refused
 				return nil, false
 			}
 		case f.op == opPing:

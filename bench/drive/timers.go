@@ -24,9 +24,9 @@ type timer struct {
 type timers []timer
 
 // Len, Less, Swap, Push and Pop are for package heap.
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].due < t[j].due }
-func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timers) Len() int           { return len(*t) }
+func (t *timers) Less(i, j int) bool { return (*t)[i].due < (*t)[j].due }
+func (t *timers) Swap(i, j int)      { (*t)[i], (*t)[j] = (*t)[j], (*t)[i] }
 
 // Push adds one at the end.
 func (t *timers) Push(x any) {
@@ -57,10 +57,10 @@ func (t *timers) next(now int64) (timer, bool) {
 }
 
 // waitMS returns for how many milliseconds nothing is due, rounded up: -1 for ever.
-func (t timers) waitMS(now int64) int {
-	if len(t) == 0 {
+func (t *timers) waitMS(now int64) int {
+	if len(*t) == 0 {
 		return -1
 	}
 	const ms = 1_000_000
-	return int(max(t[0].due-now+ms-1, 0) / ms)
+	return int(max((*t)[0].due-now+ms-1, 0) / ms)
 }
