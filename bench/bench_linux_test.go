@@ -38,13 +38,16 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// For the children: a program under race detection sleeps a second at its end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
 // quickly is a lab whose rounds take a fraction of a second.
 func quickly(t *testing.T) *lab {
 	t.Helper()
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // for the children: a program under race detection sleeps a second at its end
 	driver, err := driverCommand()
 	if err != nil {
 		t.Fatal(err)

@@ -53,8 +53,6 @@ func servers(t *testing.T) server {
 
 // TestTrialsOfTinySize plays each trial against the real server: nothing may be lost, and each must have told its figures.
 func TestTrialsOfTinySize(t *testing.T) {
-	l := quickly(t)
-	l.redis = testenv.Redis(t)
 	near := beside{kitchens: 4, each: 2, rate: 100, window: 200 * time.Millisecond}
 	around := 300 * time.Millisecond
 	small := []struct {
@@ -82,6 +80,9 @@ func TestTrialsOfTinySize(t *testing.T) {
 	for _, test := range small {
 		for _, engine := range test.engines {
 			t.Run(test.name+"/"+engine, func(t *testing.T) {
+				t.Parallel() // most of the time they wait
+				l := quickly(t)
+				l.redis, l.pace.silence = testenv.StartRedis(t).Addr, 10*time.Second
 				r, err := l.trial(t.Context(), trial{name: test.name, play: test.play}, engine, servers(t), 1, io.Discard)
 				if err != nil || r.Failed != "" {
 					t.Fatalf("%+v\n%v", r, err)
@@ -108,6 +109,7 @@ func find(r report, name string) *figure {
 // TestTrialNoticesALoss loses one message on its way in, which no client can know of.
 func TestTrialNoticesALoss(t *testing.T) {
 	l := quickly(t)
+	l.pace.silence = 3 * time.Second // of which a busy machine must not make a second loss
 	lose := func(settings ...string) program {
 		p := servers(t)(settings...)
 		start := p.start
