@@ -42,12 +42,12 @@ func now() int64 { return mark.Now() }
 
 // options are the command line.
 type options struct {
-	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
+	Quick   bool          `help:"Fewer connections and short windows: about four minutes."`
 	Peers   bool          `help:"Also node ws, Socket.IO and Bun, in big-room, spread and flood with Redis; see make peers."`
-	All     bool          `help:"Trials of more than a minute too: jitter and restart. --only with their names does the same."`
-	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
+	All     bool          `help:"Trials of more than a minute too: jitter."`
+	Only    string        `help:"Scenes and trials whose name matches this regular expression, long ones too." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
-	Rounds  int           `help:"Rounds of each program in each scene; zero: 3, or 2 if quick."`
+	Rounds  int           `help:"Rounds of each program in each scene, and of each trial; zero: 3, or 2 if quick, and 1 of a trial."`
 	Window  time.Duration `help:"Measured time of a round; zero: 10s, or 2s if quick."`
 	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
@@ -79,10 +79,28 @@ func run(args []string, out, progress io.Writer) int {
 	return 0
 }
 
+// description is what --help begins with.
+func description() string {
+	var names []string
+	for _, s := range scenes(false) {
+		names = append(names, s.name)
+	}
+	var short, long []string
+	for _, t := range trials(false) {
+		if t.long {
+			long = append(long, t.name)
+		} else {
+			short = append(short, t.name)
+		}
+	}
+	return "Measure the server against a floor, and try what it stands.\n\nScenes, with the floor: " + strings.Join(names, ", ") +
+		".\n\nTrials: " + strings.Join(short, ", ") + "; of more than a minute, with --all or --only: " + strings.Join(long, ", ") + "."
+}
+
 // measure runs the scenes that args choose and prints the result.
 func measure(args []string, out, progress io.Writer) int {
 	var o options
-	parser, err := kong.New(&o, kong.Name("bench"), kong.Description("Measure the server against a floor."))
+	parser, err := kong.New(&o, kong.Name("bench"), kong.Description(description()))
 	if err == nil {
 		_, err = parser.Parse(args)
 	}

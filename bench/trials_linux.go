@@ -52,8 +52,8 @@ func trials(quick bool) []trial {
 	}
 	return []trial{
 		{name: "jitter", engines: both, long: true, play: pick(fullJitter, quickJitter)},
-		{name: "restart-drain", engines: []string{redis}, long: true, play: pick(fullRestart, quickRestart)},
-		{name: "restart-kill", engines: []string{redis}, long: true, play: pick(fullRestart.killed(), quickRestart.killed())},
+		{name: "restart-drain", engines: []string{redis}, play: pick(fullRestart, quickRestart)},
+		{name: "restart-kill", engines: []string{redis}, play: pick(fullRestart.killed(), quickRestart.killed())},
 		{name: "stamping", engines: []string{redis}, play: pick(fullStamping, quickStamping)},
 		{name: "back", engines: both, play: pick(fullBack, quickBack)},
 		{name: "crowd", engines: []string{memory}, play: pick(fullCrowd, quickCrowd)},
