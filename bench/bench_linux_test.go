@@ -280,6 +280,11 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%+v chooses jitter: %v, %v; want %v", o, has, err, want)
 		}
 	}
+	chosen, err = options{Engine: "both"}.choose()
+	at := slices.IndexFunc(chosen.trials, func(t trial) bool { return t.name == "replay" })
+	if err != nil || at < 0 || !slices.Equal(chosen.trials[at].engines, []string{memory}) {
+		t.Errorf("%+v, %v; want replay with the memory engine alone", chosen.trials, err)
+	}
 	for _, o := range []options{{Only: "nothing"}, {Only: "("}, {Only: "deflate", Engine: redis}} {
 		if _, err := o.choose(); err == nil {
 			t.Errorf("%+v chooses something", o)

@@ -44,7 +44,7 @@ func now() int64 { return mark.Now() }
 type options struct {
 	Quick   bool          `help:"Fewer connections and short windows: about four minutes."`
 	Peers   bool          `help:"Also node ws, Socket.IO and Bun, in big-room, spread and flood with Redis; see make peers."`
-	All     bool          `help:"Trials of more than a minute too: jitter."`
+	All     bool          `help:"What takes more than a minute too."`
 	Only    string        `help:"Scenes and trials whose name matches this regular expression, long ones too." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
 	Rounds  int           `help:"Rounds of each program in each scene, and of each trial; zero: 3, or 2 if quick, and 1 of a trial."`
@@ -85,16 +85,16 @@ func description() string {
 	for _, s := range scenes(false) {
 		names = append(names, s.name)
 	}
-	var short, long []string
+	var all, long []string
 	for _, t := range trials(false) {
-		if t.long {
-			long = append(long, t.name)
-		} else {
-			short = append(short, t.name)
+		all = append(all, t.name)
+		for _, engine := range t.long {
+			long = append(long, t.name+" ("+engine+")")
 		}
 	}
 	return "Measure the server against a floor, and try what it stands.\n\nScenes, with the floor: " + strings.Join(names, ", ") +
-		".\n\nTrials: " + strings.Join(short, ", ") + "; of more than a minute, with --all or --only: " + strings.Join(long, ", ") + "."
+		".\n\nTrials: " + strings.Join(all, ", ") + ". More than a minute take " + strings.Join(long, ", ") +
+		": they are left out without --all, unless --only names them."
 }
 
 // measure runs the scenes that args choose and prints the result.
@@ -334,8 +334,10 @@ func (o options) choose() (chosen, error) {
 	for _, t := range trials(o.Quick) {
 		names = append(names, t.name)
 		t.engines = engines(t.engines)
-		wished := o.All || o.Only != "" || !t.long
-		if wished && only.MatchString(t.name) && len(t.engines) > 0 {
+		if !o.All && o.Only == "" {
+			t.engines = slices.DeleteFunc(slices.Clone(t.engines), func(e string) bool { return slices.Contains(t.long, e) })
+		}
+		if only.MatchString(t.name) && len(t.engines) > 0 {
 			c.trials = append(c.trials, t)
 		}
 	}
