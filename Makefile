@@ -38,7 +38,7 @@ run: ## start a demo with three kitchens; it needs nothing but Go
 	go run ./cmd/kentongan demo
 
 .PHONY: bench
-bench: ## measure against a floor in the same run; BENCH=--quick takes about four minutes, BENCH=--help tells the rest
+bench: ## measure against a floor in the same run; BENCH=--quick takes about five minutes, BENCH=--help tells the rest
 	go run ./bench $(BENCH)
 
 .PHONY: peers

@@ -8,8 +8,8 @@
 // A trial is a scene of another kind: lines are cut, a node is killed, an attack begins. There is no floor in it; it has a list of
 // figures, and nothing may be lost.
 //
-//	go run ./bench --quick           about four minutes
-//	go run ./bench                   about twenty minutes
+//	go run ./bench --quick           about five minutes
+//	go run ./bench                   about twenty-five minutes
 //	go run ./bench --all             and the trials of more than a minute
 //	go run ./bench --only jitter     scenes and trials by name
 //	go run ./bench --peers           with node ws, Socket.IO and Bun beside the server; make peers installs them

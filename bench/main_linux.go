@@ -42,7 +42,7 @@ func now() int64 { return mark.Now() }
 
 // options are the command line.
 type options struct {
-	Quick   bool          `help:"Fewer connections and short windows: about four minutes."`
+	Quick   bool          `help:"Fewer connections and short windows: about five minutes."`
 	Peers   bool          `help:"Also node ws, Socket.IO and Bun, in big-room, spread and flood with Redis; see make peers."`
 	All     bool          `help:"What takes more than a minute too."`
 	Only    string        `help:"Scenes and trials whose name matches this regular expression, long ones too." placeholder:"REGEXP"`

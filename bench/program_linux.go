@@ -38,7 +38,6 @@ type running struct {
 	origin  string // that its clients send; empty: none
 	admin   string // URL of the admin listener; empty: none
 	door    func() (publish.Door, error)
-	http    func() publish.Door                         // POST /api/publish of this very node; nil: there is none
 	again   func(ctx context.Context) (*running, error) // the same once more, at the same addresses; nil: it cannot
 	path    func(tenant int) string                     // of the upgrade request
 	hello   string                                      // what a client says first; empty: nothing
@@ -125,12 +124,11 @@ func (n node) start(ctx context.Context) (*running, error) {
 	}
 	r := &running{child: child, address: n.address, origin: "http://" + n.address, admin: "http://" + n.admin, again: n.start,
 		path: func(int) string { return "/api/ws" }, cookie: session}
-	r.http = func() publish.Door { return publish.HTTP("http://"+n.address+"/api/publish", apiKey) }
 	switch {
 	case n.engine == redis:
 		r.door = func() (publish.Door, error) { return publish.Redis(n.redis, "") }
 	case n.http:
-		r.door = func() (publish.Door, error) { return r.http(), nil }
+		r.door = func() (publish.Door, error) { return publish.HTTP("http://"+n.address+"/api/publish", apiKey), nil }
 	default:
 		r.door = func() (publish.Door, error) { return publish.Redis(n.door, apiKey) }
 	}
