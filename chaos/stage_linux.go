@@ -204,14 +204,15 @@ func (s *stage) enlist(random *rand.Rand) error {
 
 // doors are the ways in that a scene has, in turn over the publishers.
 func (s *stage) doors() []string {
-	switch {
-	case s.engine == memory:
+	switch s.engine {
+	case memory:
 		return []string{"http", "redis", "batch"}
-	case s.engine == sentinel:
+	case sentinel:
 		// A plain PUBLISH to a primary that has been replaced and does not know it yet reaches nobody. No server can know of it.
 		return []string{"http", "redis", "batch", "stream"}
+	default:
+		return []string{"http", "redis", "batch", "stream", "plain"}
 	}
-	return []string{"http", "redis", "batch", "stream", "plain"}
 }
 
 // hire makes the publishers: every door into every channel.
