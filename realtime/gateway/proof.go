@@ -20,7 +20,6 @@ type proof struct {
 	sub        *hub.Subscription // in whose room the positions are looked up
 
 	behind atomic.Int32 // subscriptions that are not live yet
-	sent   atomic.Int32 // messages since the last question
 	booked atomic.Bool  // it is among the gateway's questions
 	left   atomic.Bool  // the page closed the connection
 	at     atomic.Int64 // when the last question was asked, as gateway.clock
@@ -48,11 +47,10 @@ const (
 
 // owe notes that something was sent whose arrival is not proven. It is called for each message, with locks held.
 func (s *session) owe() {
-	p := s.proof
-	if p == nil {
+	if s.proof == nil {
 		return
 	}
-	switch p.sent.Add(1) {
+	switch s.unproven.Add(1) {
 	case 1:
 		s.gw.questions.book(s, proofPause)
 	case proofEvery:
@@ -72,7 +70,7 @@ func (s *session) caughtUp(gapped bool) {
 		s.gw.stats.bareRecovered.Add(1)
 	}
 	if p.behind.Add(-1) == 0 {
-		p.sent.Add(1)
+		s.unproven.Add(1)
 		s.gw.questions.book(s, proofPause)
 	}
 }
@@ -81,10 +79,10 @@ func (s *session) caughtUp(gapped bool) {
 // a ping.
 func (s *session) ask() bool {
 	p := s.proof
-	if p == nil || p.behind.Load() > 0 || p.sent.Load() == 0 || p.waits() {
+	if p == nil || p.behind.Load() > 0 || s.unproven.Load() == 0 || p.waits() {
 		return false
 	}
-	p.sent.Store(0) // before the look: what is sent from now on is asked for next time
+	s.unproven.Store(0) // before the look: what is sent from now on is asked for next time
 	var cursor string
 	s.gw.hub.View(p.sub, func(h hub.Heads) { cursor = h.Cursor() })
 	return s.askFor(cursor)
@@ -138,7 +136,7 @@ func (s *session) onPong(payload []byte) {
 		return
 	}
 	s.save(proofSaveEvery)
-	switch n := p.sent.Load(); {
+	switch n := s.unproven.Load(); {
 	case n >= proofEvery:
 		s.gw.questions.hurry(s)
 	case n > 0:

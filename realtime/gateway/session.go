@@ -22,8 +22,13 @@ type session struct {
 	conn    *socket.Conn
 	dialect protocol.Dialect
 	deflate bool
-	home    tenant.ID     // whose channels an event stream follows
-	came    time.Duration // as gateway.clock
+
+	// unproven counts the messages since a bare client was asked for a proof. It is here and not in proof because each delivery needs it,
+	// and memory that each delivery looks at is what a small room costs beside its writes.
+	unproven atomic.Int32
+
+	home tenant.ID     // whose channels an event stream follows
+	came time.Duration // as gateway.clock
 
 	proof *proof // what a bare client has for certain; nil: nobody wants to know
 

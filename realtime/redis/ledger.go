@@ -26,6 +26,34 @@ type Ledger struct {
 
 	mu    sync.Mutex
 	known positions // acknowledged by Stamp
+
+	words map[realtime.Channel]*channelWords // of the goroutine that stamps
+}
+
+// channelWords is what the script is told of a channel with each message.
+type channelWords struct {
+	head, stream, live, newest string
+	size, age                  string
+}
+
+// maxChannelWords bounds the memory of words; it takes some 500 bytes each.
+const maxChannelWords = 20_000
+
+// wordsOf spells the words of ch once.
+func (l *Ledger) wordsOf(ch realtime.Channel) *channelWords {
+	if w := l.words[ch]; w != nil {
+		return w
+	}
+	k, keep := l.broker.keys, l.broker.opts.Names.Retention(ch)
+	w := &channelWords{
+		head: k.head(ch.Tenant), stream: k.stream(ch), live: k.live(ch.Tenant), newest: k.newest(ch),
+		size: strconv.Itoa(keep.Size), age: strconv.FormatInt(keep.Age.Milliseconds(), 10),
+	}
+	if l.words == nil || len(l.words) >= maxChannelWords {
+		l.words = map[realtime.Channel]*channelWords{}
+	}
+	l.words[ch] = w
+	return w
 }
 
 // Ledger returns the ledger of this Broker's Redis.
@@ -146,13 +174,12 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	tokens := b.pub.tokens(batch.Messages)
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
-		keep, known := b.opts.Names.Retention(m.Channel), l.knows(m.Channel)
-		keys = append(keys, b.keys.head(m.Channel.Tenant), b.keys.stream(m.Channel))
-		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), strconv.Itoa(keep.Size),
-			strconv.FormatInt(keep.Age.Milliseconds(), 10), b.keys.live(m.Channel.Tenant), string(tokens[i][:]),
-			known.Epoch, strconv.FormatUint(known.Offset, 10))
+		w, known := l.wordsOf(m.Channel), l.knows(m.Channel)
+		keys = append(keys, w.head, w.stream)
+		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.live,
+			string(tokens[i][:]), known.Epoch, strconv.FormatUint(known.Offset, 10))
 		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
-			keys = append(keys, b.keys.newest(m.Channel))
+			keys = append(keys, w.newest)
 			args = append(args, "k"+key)
 		} else {
 			args = append(args, "")
