@@ -38,8 +38,11 @@ run: ## start a demo with three kitchens; it needs nothing but Go
 	go run ./cmd/kentongan demo
 
 .PHONY: bench
-bench: ## measure against a floor in the same run; BENCH=--quick takes about two minutes
+bench: ## measure against a floor in the same run; BENCH=--quick takes about five minutes, BENCH=--help tells the rest
 	go run ./bench $(BENCH)
+
+.PHONY: peers
+peers: bench/peers/node_modules/.package-lock.json ## install what make bench BENCH=--peers measures beside the server; nothing else needs it
 
 ##@ Prove
 

@@ -91,7 +91,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
-	if a.engine, err = openEngine(cfg, a.names, a.onRevocation, a.log); err != nil {
+	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.log); err != nil {
 		return nil, err
 	}
 	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log); err != nil {
@@ -112,7 +112,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
-		PingInterval: cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
+		AnnounceExtension: a.announceExtension(),
+		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
 	})
@@ -145,6 +146,21 @@ func (a *App) onRevocation(payload []byte) {
 	}
 	if err != nil {
 		a.log.Error("revocation refused: sessions that should end go on", "err", err)
+	}
+}
+
+// onExtension takes an extension that came over the engine. A credential that was revoked meanwhile extends nothing.
+func (a *App) onExtension(payload []byte) {
+	e, err := auth.ParseExtension(payload, time.Now())
+	if err != nil {
+		a.log.Error("extension refused: sessions end with their old credential", "err", err)
+		return
+	}
+	if a.auth.Revocations().Revoked(e.Identity()) {
+		return
+	}
+	if n := a.gateway.ExtendBy(e); n > 0 {
+		a.log.Debug("sessions extended", "sub", e.Subject, "tenant", e.Tenant, "connections", n)
 	}
 }
 

@@ -105,7 +105,13 @@ func start(t *testing.T, environ ...string) *server {
 
 func (s *server) cookie(user, kitchen, role string) http.Header {
 	s.t.Helper()
-	token, err := auth.MintSession(secret, "authjs.session-token", map[string]any{"sub": user, "sppgId": kitchen, "userRole": role}, time.Hour)
+	return s.cookieFor(user, kitchen, role, time.Hour)
+}
+
+// cookieFor is that of a session which lives so long.
+func (s *server) cookieFor(user, kitchen, role string, life time.Duration) http.Header {
+	s.t.Helper()
+	token, err := auth.MintSession(secret, "authjs.session-token", map[string]any{"sub": user, "sppgId": kitchen, "userRole": role}, life)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,6 +12,51 @@ import (
 )
 
 // TestTwoNodes has two servers on one Redis: what one takes in reaches the screens of the other, and so does a revocation.
+// TestExtensionOnEveryNode renews a session at one server: the connections at the other live as long as the new one, and those of other
+// people, or with other rights, do not.
+func TestExtensionOnEveryNode(t *testing.T) {
+	redis := "REDIS_URL=redis://" + testenv.Redis(t)
+	a, b := start(t, redis), start(t, redis)
+	for _, s := range []*server{a, b} {
+		eventually(t, "readiness", func() bool {
+			status, _ := s.do(http.MethodGet, s.public+"/readyz", "", nil)
+			return status == http.StatusOK
+		})
+	}
+	before := time.Now().Add(2 * time.Minute) // when the first sessions have ended
+	for _, who := range []struct{ sub, role string }{{"u1", "SPPG_KEPALA"}, {"u1", "SPPG_AKUNTAN"}, {"u2", "SPPG_KEPALA"}} {
+		b.dial(b.cookieFor(who.sub, "k1", who.role, time.Minute))
+	}
+	status, body := a.do(http.MethodPost, a.public+"/api/ws/extend", "", a.cookieFor("u1", "k1", "SPPG_KEPALA", time.Hour))
+	if status != http.StatusOK {
+		t.Fatalf("extend is answered with %d %s", status, body)
+	}
+	type connection struct {
+		User, Role string
+		Expires    time.Time
+	}
+	extended := func() (n int, wrong string) {
+		var list struct{ Connections []connection }
+		_, body := b.do(http.MethodGet, b.admin+"/connections", "", nil)
+		if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Connections) != 3 {
+			t.Fatalf("/connections: %s, %v", body, err)
+		}
+		for _, c := range list.Connections {
+			if !c.Expires.After(before) {
+				continue
+			}
+			if n++; c.User != "u1" || c.Role != "SPPG_KEPALA" {
+				wrong = fmt.Sprintf("%s with role %s", c.User, c.Role)
+			}
+		}
+		return n, wrong
+	}
+	eventually(t, "the extension", func() bool { n, _ := extended(); return n > 0 })
+	if n, wrong := extended(); n != 1 || wrong != "" {
+		t.Errorf("%d connections were extended, among them %q; want that of u1 as SPPG_KEPALA", n, wrong)
+	}
+}
+
 func TestTwoNodes(t *testing.T) {
 	redis := "REDIS_URL=redis://" + testenv.Redis(t)
 	a, b := start(t, redis), start(t, redis)

@@ -29,6 +29,9 @@ type engine struct {
 	// announce takes a revocation to all nodes; nil: there is only this one.
 	announce func(ctx context.Context, payload []byte) error
 
+	// extend takes an extension to all nodes; nil: there is only this one.
+	extend func(ctx context.Context, payload []byte) error
+
 	source intake.Source   // where the app publishes; nil with the memory engine
 	ledger stamping.Ledger // who stamps that; nil with the memory engine
 	stream *redis.Stream   // where the app appends; nil with the memory engine
@@ -43,10 +46,13 @@ type engineStats struct {
 	roundTrip                                                                      time.Duration
 }
 
+// engineNews takes what the engine hears beside publications, from other nodes or from the app.
+type engineNews struct{ revocation, extension func(payload []byte) }
+
 // openEngine makes the engine that the configuration asks for. It connects later, by itself.
-func openEngine(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
+func openEngine(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
 	if cfg.Redis.Enabled() {
-		return openRedis(cfg, names, onRevocation, log)
+		return openRedis(cfg, names, news, log)
 	}
 	return openMemory(cfg, names, log)
 }
@@ -71,9 +77,10 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	}, nil
 }
 
-func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byte), log *slog.Logger) (engine, error) {
+func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
 	opts := redisOptions(cfg)
-	opts.Names, opts.MaxDataBytes, opts.OnRevocation, opts.Log = names, cfg.Limits.PublishBytes, onRevocation, log
+	opts.Names, opts.MaxDataBytes, opts.Log = names, cfg.Limits.PublishBytes, log
+	opts.OnRevocation, opts.OnExtension = news.revocation, news.extension
 	var err error
 	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
 		return engine{}, fmt.Errorf("redis engine: %w", err)
@@ -93,7 +100,8 @@ func openRedis(cfg config.Config, names *realtime.Names, onRevocation func([]byt
 	return engine{
 		name: "redis", broker: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
 		devices:  broker.Devices(),
-		announce: broker.AnnounceRevocation, source: source, ledger: broker.Ledger(), weak: broker.Weaknesses,
+		announce: broker.AnnounceRevocation, extend: broker.AnnounceExtension, source: source,
+		ledger: broker.Ledger(), weak: broker.Weaknesses,
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{

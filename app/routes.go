@@ -51,6 +51,20 @@ func (a *App) announceRevocation() func(context.Context, auth.Revocation) error 
 	}
 }
 
+// announceExtension returns how an extension gets to all nodes; nil if this is the only one.
+func (a *App) announceExtension() func(context.Context, auth.Extension) error {
+	if a.engine.extend == nil {
+		return nil
+	}
+	return func(ctx context.Context, e auth.Extension) error {
+		payload, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode extension: %w", err)
+		}
+		return a.engine.extend(ctx, payload)
+	}
+}
+
 // adminRoutes is everything on the admin listener, which must never be public.
 func (a *App) adminRoutes() http.Handler {
 	mux := http.NewServeMux()

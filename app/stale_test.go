@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,8 +74,12 @@ func TestStaleIsTold(t *testing.T) {
 			}
 			harm.end(redis)
 			healed := time.Now()
-			readUntil(t, readScreen, `{"type":"fresh"`)
+			_, before := readUntil(t, readScreen, `{"type":"fresh"`)
 			t.Logf("fresh %v after it was back", time.Since(healed))
+			const gap = `{"type":"gap","channel":"production:updates:k1"` // PUBLISH was not heard for a while
+			if !slices.ContainsFunc(before, func(text string) bool { return strings.HasPrefix(text, gap) }) {
+				readUntil(t, readScreen, gap)
+			}
 			eventually(t, "a publication that is taken", func() bool {
 				server := http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {"application/json"}}
 				status, _ := s.do(http.MethodPost, s.public+"/api/publish", `{"channel":"production:updates:k1","data":"after"}`, server)
@@ -83,5 +88,55 @@ func TestStaleIsTold(t *testing.T) {
 			readUntil(t, readScreen, `"after"`)
 			readUntil(t, func() string { return read(t, late) }, `"after"`)
 		})
+	}
+}
+
+// TestHangingRedisIsAnswered publishes through HTTP and the Redis door while Redis hangs. It goes on only after both were answered, and
+// what they sent again with the same id comes once.
+func TestHangingRedisIsAnswered(t *testing.T) {
+	redis := testenv.StartRedis(t)
+	s := start(t, "REDIS_URL=redis://"+redis.Addr, "KENTONGAN_REDIS_DOOR=127.0.0.1:0")
+	eventually(t, "readiness", func() bool {
+		status, _ := s.do(http.MethodGet, s.public+"/readyz", "", nil)
+		return status == http.StatusOK
+	})
+	screen := s.dial(s.cookie("u1", "k1", "SPPG_KEPALA"))
+	server := http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {"application/json"}}
+	post := func() (int, string) {
+		return s.do(http.MethodPost, s.public+"/api/publish", `{"channel":"updates:k1","data":"by HTTP","id":"once"}`, server)
+	}
+	door := redisClient(t, s.redis, apiKey)
+	publish := door.B().Publish().Channel("updates:k1").Message(`"by the door"`).Build()
+	if err := door.Do(t.Context(), door.B().Ping().Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	redis.Pause()
+	began := time.Now()
+	status, body := post()
+	t.Logf("POST is answered after %v: %d %s", time.Since(began), status, body)
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, `"UNAVAILABLE"`) {
+		t.Errorf("POST while Redis hangs is answered with %d %s, want 503 UNAVAILABLE", status, body)
+	}
+	began = time.Now()
+	err := door.Do(t.Context(), publish).Error()
+	t.Logf("PUBLISH at the door is answered after %v: %v", time.Since(began), err)
+	if err == nil || !strings.Contains(err.Error(), "not ready") {
+		t.Errorf("PUBLISH at the door while Redis hangs is answered with %v, want not ready", err)
+	}
+	redis.Resume()
+	woken := time.Now()
+	eventually(t, "POST to be taken", func() bool { status, _ := post(); return status == http.StatusOK })
+	t.Logf("taken %v after it goes on", time.Since(woken))
+	// PUBLISH was not heard for a while, so every reader is told a gap, which may stand for what came just before it.
+	readScreen := func() string { return read(t, screen) }
+	_, first := readUntil(t, readScreen, `{"type":"gap","channel":"updates:k1"`)
+	s.publish("updates:k1", `"last"`)
+	_, rest := readUntil(t, readScreen, `"last"`)
+	times := map[string]int{}
+	for _, text := range append(first, rest...) {
+		times[text]++
+	}
+	if times[`"by HTTP"`] > 1 || times[`"by the door"`] > 1 {
+		t.Errorf("the screen reads %q and %q, want nothing twice", first, rest)
 	}
 }

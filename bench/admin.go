@@ -57,15 +57,20 @@ func goroutines(ctx context.Context, admin string) (int, error) {
 
 // allocations returns how many objects the server has allocated since its start.
 func allocations(ctx context.Context, admin string) (float64, error) {
-	count, err := 0.0, errNotTold
+	return metric(ctx, admin, "go_memstats_mallocs_total")
+}
+
+// metric returns one of the server's figures that has no labels.
+func metric(ctx context.Context, admin, name string) (float64, error) {
+	value, err := 0.0, errNotTold
 	asked := ask(ctx, admin+"/metrics", func(line string) bool {
-		text, found := strings.CutPrefix(line, "go_memstats_mallocs_total ")
+		text, found := strings.CutPrefix(line, name+" ")
 		if found {
-			count, err = strconv.ParseFloat(text, 64)
+			value, err = strconv.ParseFloat(text, 64)
 		}
 		return !found
 	})
-	return count, errors.Join(asked, err)
+	return value, errors.Join(asked, err)
 }
 
 // counters returns the server's own figures that are not zero, a line each, or why they cannot be had.

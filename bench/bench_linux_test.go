@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +25,22 @@ import (
 	"kentongan/internal/testenv"
 )
 
-// TestMain makes this binary a driver or the Go floor when a round starts it as one.
+// TestMain makes this binary a driver, the Go floor or the server when a round starts it as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == roleDriver || os.Args[1] == roleTwin) {
 		main()
 		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == roleServe {
+		if err := serve(); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	// For the children: a program under race detection sleeps a second at its end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -35,7 +48,6 @@ func TestMain(m *testing.M) {
 // quickly is a lab whose rounds take a fraction of a second.
 func quickly(t *testing.T) *lab {
 	t.Helper()
-	t.Setenv("GORACE", "atexit_sleep_ms=0") // for the children: a program under race detection sleeps a second at its end
 	driver, err := driverCommand()
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +79,8 @@ func TestScenesAgainstItself(t *testing.T) {
 	for _, s := range small {
 		for _, engine := range s.engines {
 			t.Run(s.name+"/"+engine, func(t *testing.T) {
-				rows, err := l.scene(t.Context(), s, engine, base(t), base(t), "", io.Discard)
-				if err != nil || len(rows) != 2 || failed(rows) {
+				rows, err := l.scene(t.Context(), s, engine, []program{base(t), base(t)}, "", io.Discard)
+				if err != nil || len(rows) != 2 || failed(results{Rows: rows}) {
 					t.Fatalf("%+v, %v", rows, err)
 				}
 				checkRow(t, s, rows[1])
@@ -127,8 +139,8 @@ func TestLossFailsTheRow(t *testing.T) {
 	}
 	s := scene{name: "room", kind: fanOut, engines: []string{memory}, tenants: 1, each: 10, rate: 300, bytes: 300, bare: true}
 	l.pace.rounds = 1
-	rows, err := l.scene(t.Context(), s, memory, floor, floor, "", io.Discard)
-	if err != nil || !failed(rows) || rows[0].Median.Delivered != 890 || !strings.Contains(rows[0].Median.Failed, "890 of 900 delivered, 10 missing") {
+	rows, err := l.scene(t.Context(), s, memory, []program{floor, floor}, "", io.Discard)
+	if err != nil || !failed(results{Rows: rows}) || rows[0].Median.Delivered != 890 || !strings.Contains(rows[0].Median.Failed, "890 of 900 delivered, 10 missing") {
 		t.Fatalf("%+v, %v; want 10 of 900 deliveries noticed as missing", rows, err)
 	}
 	var table strings.Builder
@@ -209,7 +221,7 @@ func TestSumAndCompare(t *testing.T) {
 	}
 	broken := rounds(time.Second)
 	broken[0].Failed = "lost"
-	if !failed([]row{floor, sum(s, redis, "kentongan", broken)}) || failed([]row{floor, server}) {
+	if !failed(results{Rows: []row{floor, sum(s, redis, "kentongan", broken)}}) || failed(results{Rows: []row{floor, server}}) {
 		t.Error("failed does not tell rows with a loss from rows without")
 	}
 }
@@ -220,7 +232,8 @@ func TestAdminFigures(t *testing.T) {
 		case "/debug/pprof/goroutine":
 			_, _ = io.WriteString(w, "goroutine profile: total 42\n1 @ 0x1\n")
 		case "/metrics":
-			_, _ = io.WriteString(w, "# HELP x\ngo_memstats_mallocs_total 1.5e+06\n")
+			_, _ = io.WriteString(w, "# HELP x\ngo_memstats_mallocs_total 1.5e+06\n"+
+				"kentongan_engine_published_total_of_all 8\nkentongan_engine_published_total 7\n")
 		case "/debug/pprof/profile":
 			_, _ = io.WriteString(w, r.URL.RawQuery)
 		default:
@@ -234,6 +247,9 @@ func TestAdminFigures(t *testing.T) {
 	}
 	if n, err := allocations(t.Context(), server.URL); n != 1.5e6 || err != nil {
 		t.Errorf("allocations: %v, %v", n, err)
+	}
+	if n, err := metric(t.Context(), server.URL, "kentongan_engine_published_total"); n != 7 || err != nil {
+		t.Errorf("metric: %v, %v; want 7, and not that of a longer name", n, err)
 	}
 	if _, err := allocations(t.Context(), server.URL+"/debug/pprof/goroutine?"); err == nil {
 		t.Error("a page without the figure is no error")
@@ -252,8 +268,22 @@ func TestAdminFigures(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	chosen, err := options{Only: "^spread$", Engine: redis}.choose()
-	if err != nil || len(chosen) != 1 || !reflect.DeepEqual(chosen[0].engines, []string{redis}) || chosen[0].screens() != 10_000 {
+	if err != nil || len(chosen.scenes) != 1 || len(chosen.trials) != 0 || chosen.need(memory) ||
+		!reflect.DeepEqual(chosen.scenes[0].engines, []string{redis}) || chosen.scenes[0].screens() != 10_000 {
 		t.Fatalf("%+v, %v", chosen, err)
+	}
+	// A trial that takes long has to be wished for.
+	for _, o := range []options{{Engine: "both"}, {Engine: "both", Quick: true}, {Engine: "both", All: true}, {Engine: "both", Only: "jitter"}} {
+		chosen, err := o.choose()
+		has := slices.ContainsFunc(chosen.trials, func(t trial) bool { return t.name == "jitter" })
+		if want := o.All || o.Only != ""; err != nil || has != want {
+			t.Errorf("%+v chooses jitter: %v, %v; want %v", o, has, err, want)
+		}
+	}
+	chosen, err = options{Engine: "both"}.choose()
+	at := slices.IndexFunc(chosen.trials, func(t trial) bool { return t.name == "replay" })
+	if err != nil || at < 0 || !slices.Equal(chosen.trials[at].engines, []string{memory}) {
+		t.Errorf("%+v, %v; want replay with the memory engine alone", chosen.trials, err)
 	}
 	for _, o := range []options{{Only: "nothing"}, {Only: "("}, {Only: "deflate", Engine: redis}} {
 		if _, err := o.choose(); err == nil {
@@ -275,11 +305,17 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	var out bytes.Buffer
 	file := filepath.Join(t.TempDir(), "run.json")
 	rows := []row{{Scene: "room", Kind: fanOut}, {Scene: "still", Kind: idle}, {Scene: "join", Kind: connect}}
-	if err := tell(&out, rows, options{JSON: file, HTTP: true}); err != nil {
+	reports := []report{{Trial: "storming", Engine: memory, Figures: []figure{{Name: "loss", Aim: atMost(0), Value: 1}}, Failed: "1 lost"}}
+	if err := tell(&out, results{rows, reports}, options{JSON: file, HTTP: true}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "POST /api/publish") {
 		t.Errorf("the table does not say how the memory engine was published to:\n%s", out.String())
+	}
+	for _, text := range []string{"storming, memory", "(missed)", "FAILED: 1 lost"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is not in\n%s", text, out.String())
+		}
 	}
 	for _, r := range rows {
 		if !strings.Contains(out.String(), r.Scene) {
@@ -293,11 +329,16 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	var back struct {
 		Machine string
 		Rows    []row
+		Trials  []struct {
+			Trial   string
+			Figures []struct{ Aim string }
+		}
 	}
-	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 || !strings.Contains(back.Machine, "cores, Linux") {
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Rows) != 3 ||
+		len(back.Trials) != 1 || back.Trials[0].Figures[0].Aim != "≤ 0" || !strings.Contains(back.Machine, "cores, Linux") {
 		t.Fatalf("%+v, %v", back, err)
 	}
-	if err := tell(io.Discard, rows, options{JSON: t.TempDir()}); err == nil {
+	if err := tell(io.Discard, results{Rows: rows}, options{JSON: t.TempDir()}); err == nil {
 		t.Error("figures were written to a folder")
 	}
 }

@@ -42,10 +42,12 @@ func now() int64 { return mark.Now() }
 
 // options are the command line.
 type options struct {
-	Quick   bool          `help:"Fewer connections and short windows: about two minutes."`
-	Only    string        `help:"Scenes whose name matches this regular expression." placeholder:"REGEXP"`
+	Quick   bool          `help:"Fewer connections and short windows: about five minutes."`
+	Peers   bool          `help:"Also node ws, Socket.IO and Bun, in big-room, spread and flood with Redis; see make peers."`
+	All     bool          `help:"What takes more than a minute too."`
+	Only    string        `help:"Scenes and trials whose name matches this regular expression, long ones too." placeholder:"REGEXP"`
 	Engine  string        `help:"Measure one engine only: memory or redis." enum:"memory,redis,both" default:"both"`
-	Rounds  int           `help:"Rounds of each program in each scene; zero: 3, or 2 if quick."`
+	Rounds  int           `help:"Rounds of each program in each scene, and of each trial; zero: 3, or 2 if quick, and 1 of a trial."`
 	Window  time.Duration `help:"Measured time of a round; zero: 10s, or 2s if quick."`
 	Floor   string        `help:"The floor in C, in Go, or C if there is a compiler." enum:"c,go,auto" default:"auto"`
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
@@ -77,10 +79,28 @@ func run(args []string, out, progress io.Writer) int {
 	return 0
 }
 
+// description is what --help begins with.
+func description() string {
+	var names []string
+	for _, s := range scenes(false) {
+		names = append(names, s.name)
+	}
+	var all, long []string
+	for _, t := range trials(false) {
+		all = append(all, t.name)
+		for _, engine := range t.long {
+			long = append(long, t.name+" ("+engine+")")
+		}
+	}
+	return "Measure the server against a floor, and try what it stands.\n\nScenes, with the floor: " + strings.Join(names, ", ") +
+		".\n\nTrials: " + strings.Join(all, ", ") + ". More than a minute take " + strings.Join(long, ", ") +
+		": they are left out without --all, unless --only names them."
+}
+
 // measure runs the scenes that args choose and prints the result.
 func measure(args []string, out, progress io.Writer) int {
 	var o options
-	parser, err := kong.New(&o, kong.Name("bench"), kong.Description("Measure the server against a floor."))
+	parser, err := kong.New(&o, kong.Name("bench"), kong.Description(description()))
 	if err == nil {
 		_, err = parser.Parse(args)
 	}
@@ -90,33 +110,43 @@ func measure(args []string, out, progress io.Writer) int {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	rows, err := all(ctx, o, progress)
-	if len(rows) > 0 { // what was measured before the trouble is still worth reading
-		err = errors.Join(err, tell(out, rows, o))
+	r, err := all(ctx, o, progress)
+	if len(r.Rows)+len(r.Reports) > 0 { // what was measured before the trouble is still worth reading
+		err = errors.Join(err, tell(out, r, o))
 	}
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintln(progress, "bench:", err)
 		return exitTrouble
-	case failed(rows):
+	case failed(r):
 		return exitLost
 	}
 	return 0
 }
 
-// tell writes rows as a table, and to a file if the options name one, with the machine that they come from and the way in
+// results is what was measured.
+type results struct {
+	Rows    []row    `json:"rows"`
+	Reports []report `json:"trials"`
+}
+
+// tell writes results as tables, and to a file if the options name one, with the machine that they come from and the way in
 // of the memory engine's messages: figures of the two ways must not be taken for one another.
-func tell(out io.Writer, rows []row, o options) error {
+func tell(out io.Writer, r results, o options) error {
 	door := "memory engine: published with PUBLISH through its Redis door"
 	if o.HTTP {
 		door = "memory engine: published with POST /api/publish, in lists of what is due"
 	}
 	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
-	err := printTable(out, rows)
+	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
+	if o.Peers {
+		err = errors.Join(err, printPeers(out, r.Rows))
+	}
 	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339), "rows": rows}
+	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339),
+		"rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
 		err2 = os.WriteFile(o.JSON, append(text, '\n'), 0o600)
@@ -144,42 +174,76 @@ func machine() string {
 		model, runtime.NumCPU(), release, runtime.Version())
 }
 
-// all measures the chosen scenes. With an error it returns the rows that it has.
-func all(ctx context.Context, o options, progress io.Writer) ([]row, error) {
+// all measures the chosen scenes and plays the chosen trials. With an error it returns what it has.
+func all(ctx context.Context, o options, progress io.Writer) (results, error) {
+	var r results
 	chosen, err := o.choose()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	dir, err := os.MkdirTemp("", "kentongan-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("make folder for this run: %w", err)
+		return r, fmt.Errorf("make folder for this run: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	base, err := o.floor(ctx, dir)
+	path, err := o.server(ctx, dir)
 	if err != nil {
-		return nil, err
-	}
-	server, err := o.server(ctx, dir)
-	if err != nil {
-		return nil, err
+		return r, err
 	}
 	driver, err := driverCommand()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	l := &lab{driver: driver, pace: o.pace()}
-	if slices.ContainsFunc(chosen, func(s scene) bool { return slices.Contains(s.engines, redis) }) {
+	if chosen.need(redis) {
 		child, address, err := startRedis(ctx, dir)
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		defer child.Stop(time.Second)
 		l.redis, l.redisPID = address, child.PID()
 	}
+	serve := func(settings ...string) program {
+		return serverProgram(path, dir, slices.Concat(settings, o.Env), o.HTTP)
+	}
+	if len(chosen.scenes) > 0 {
+		if r.Rows, err = l.scenes(ctx, o, chosen.scenes, serve(), dir, progress); err != nil {
+			return r, err
+		}
+	}
+	for _, t := range chosen.trials {
+		for _, engine := range t.engines {
+			one, err := l.trial(ctx, t, engine, serve, o.Rounds, progress)
+			if err != nil {
+				return r, fmt.Errorf("trial %s, %s engine: %w", t.name, engine, err)
+			}
+			r.Reports = append(r.Reports, one)
+		}
+	}
+	return r, nil
+}
+
+// scenes measures all of them, with the floor and, if the options wish it, with the peers. With an error it returns the rows that it has.
+func (l *lab) scenes(ctx context.Context, o options, list []scene, server program, dir string, progress io.Writer) ([]row, error) {
+	base, err := o.floor(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	programs := []program{base, server}
+	var others []program
+	if o.Peers {
+		if others, err = peers(peersFolder); err != nil {
+			return nil, err
+		}
+	}
 	var rows []row
-	for _, s := range chosen {
+	for _, s := range list {
 		for _, engine := range s.engines {
-			more, err := l.scene(ctx, s, engine, base, server, o.Profile, progress)
+			with := programs
+			if engine == redis && slices.Contains(peered, s.name) {
+				with = slices.Concat(programs, others)
+			}
+			more, err := l.scene(ctx, s, engine, with, o.Profile, progress)
 			if err != nil {
 				return rows, fmt.Errorf("scene %s, %s engine: %w", s.name, engine, err)
 			}
@@ -189,9 +253,9 @@ func all(ctx context.Context, o options, progress io.Writer) ([]row, error) {
 	return rows, nil
 }
 
-// scene measures floor and server in turn, so that what changes on the machine meanwhile meets both.
-func (l *lab) scene(ctx context.Context, s scene, engine string, base, server program, profiles string, progress io.Writer) ([]row, error) {
-	programs := []program{base, server}
+// scene measures the floor, the server and what else is in programs in turn, so that what changes on the machine meanwhile meets all.
+func (l *lab) scene(ctx context.Context, s scene, engine string, programs []program, profiles string, progress io.Writer) ([]row, error) {
+	server := programs[1]
 	if s.bare {
 		programs = programs[1:]
 	}
@@ -220,37 +284,67 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, base, server pr
 	rows := make([]row, len(programs))
 	for i, p := range programs {
 		rows[i] = sum(s, engine, p.name, rounds[i])
-	}
-	last := &rows[len(rows)-1]
-	if s.bare {
-		last.compare(nil, s.aim)
-	} else {
-		last.compare(&rows[0], s.aim)
+		var promised aim // by nobody but the server
+		if p.name == server.name {
+			promised = s.aim
+		}
+		switch {
+		case s.bare:
+			rows[i].compare(nil, promised)
+		case i > 0:
+			rows[i].compare(&rows[0], promised)
+		}
 	}
 	return rows, nil
 }
 
-// choose returns the scenes and engines that the options name.
-func (o options) choose() ([]scene, error) {
+// chosen is what the options name.
+type chosen struct {
+	scenes []scene
+	trials []trial
+}
+
+// need reports whether something of it needs an engine.
+func (c chosen) need(engine string) bool {
+	return slices.ContainsFunc(c.scenes, func(s scene) bool { return slices.Contains(s.engines, engine) }) ||
+		slices.ContainsFunc(c.trials, func(t trial) bool { return slices.Contains(t.engines, engine) })
+}
+
+// choose returns the scenes, trials and engines that the options name.
+func (o options) choose() (chosen, error) {
+	var c chosen
 	only, err := regexp.Compile(o.Only)
 	if err != nil {
-		return nil, fmt.Errorf("--only: %w", err)
+		return c, fmt.Errorf("--only: %w", err)
 	}
-	var chosen []scene
 	var names []string
+	engines := func(all []string) []string {
+		if o.Engine == "both" {
+			return all
+		}
+		return slices.DeleteFunc(slices.Clone(all), func(e string) bool { return e != o.Engine })
+	}
 	for _, s := range scenes(o.Quick) {
 		names = append(names, s.name)
-		if o.Engine != "both" {
-			s.engines = slices.DeleteFunc(slices.Clone(s.engines), func(e string) bool { return e != o.Engine })
-		}
+		s.engines = engines(s.engines)
 		if only.MatchString(s.name) && len(s.engines) > 0 {
-			chosen = append(chosen, s)
+			c.scenes = append(c.scenes, s)
 		}
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no scene is called %q and has the engine; there are %s", o.Only, strings.Join(names, ", "))
+	for _, t := range trials(o.Quick) {
+		names = append(names, t.name)
+		t.engines = engines(t.engines)
+		if !o.All && o.Only == "" {
+			t.engines = slices.DeleteFunc(slices.Clone(t.engines), func(e string) bool { return slices.Contains(t.long, e) })
+		}
+		if only.MatchString(t.name) && len(t.engines) > 0 {
+			c.trials = append(c.trials, t)
+		}
 	}
-	return chosen, nil
+	if len(c.scenes)+len(c.trials) == 0 {
+		return c, fmt.Errorf("nothing is called %q and has the engine; there are %s", o.Only, strings.Join(names, ", "))
+	}
+	return c, nil
 }
 
 // pace returns the options' pace.
@@ -292,19 +386,19 @@ func (o options) floor(ctx context.Context, dir string) (program, error) {
 	return p, nil
 }
 
-// server returns the server, built if the options name none.
-func (o options) server(ctx context.Context, dir string) (program, error) {
+// server returns the path of the server, built if the options name none.
+func (o options) server(ctx context.Context, dir string) (string, error) {
 	path, err := filepath.Abs(o.Server)
 	if err != nil {
-		return program{}, fmt.Errorf("find server: %w", err)
+		return "", fmt.Errorf("find server: %w", err)
 	}
 	if o.Server == "" {
 		path = filepath.Join(dir, "kentongan")
 		build := exec.CommandContext(ctx, "go", "build", "-o", path, "kentongan/cmd/kentongan") //nolint:gosec // to our folder
 		said, err := build.CombinedOutput()
 		if err != nil {
-			return program{}, fmt.Errorf("build server: %w\n%s", err, said)
+			return "", fmt.Errorf("build server: %w\n%s", err, said)
 		}
 	}
-	return serverProgram(path, dir, o.Env, o.HTTP), nil
+	return path, nil
 }

@@ -38,7 +38,10 @@ type running struct {
 	origin  string // that its clients send; empty: none
 	admin   string // URL of the admin listener; empty: none
 	door    func() (publish.Door, error)
-	path    func(tenant int) string // of the upgrade request
+	again   func(ctx context.Context) (*running, error) // the same once more, at the same addresses; nil: it cannot
+	path    func(tenant int) string                     // of the upgrade request
+	hello   string                                      // what a client says first; empty: nothing
+	settle  time.Duration                               // how long after the upgrades until a message reaches everybody
 	cookie  func(screen, tenant int) (string, error)
 }
 
@@ -87,37 +90,53 @@ func floorProgram(command func(args ...string) *exec.Cmd) program {
 func serverProgram(path, dir string, settings []string, http bool) program {
 	return program{name: "kentongan", start: func(ctx context.Context, engine, redisAddress string) (*running, error) {
 		free := process.FreeAddresses(3)
-		address, admin, door := free[0], free[1], free[2]
-		cmd := exec.Command(path, "serve") //nolint:noctx // the server that we have built; running.stop ends it
-		cmd.Dir = dir
-		// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
-			"KENTONGAN_LISTEN=" + address, "KENTONGAN_ADMIN_LISTEN=" + admin, "KENTONGAN_LOG_LEVEL=warn",
-			"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey}, settings...)
-		if engine == redis {
-			cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+redisAddress)
-		} else {
-			cmd.Env = append(cmd.Env, "KENTONGAN_REDIS_DOOR="+door)
-		}
-		child, err := process.Start(cmd)
-		if err != nil {
-			return nil, err
-		}
-		r := &running{child: child, address: address, origin: "http://" + address, admin: "http://" + admin,
-			path: func(int) string { return "/api/ws" }, cookie: session}
-		r.door = func() (publish.Door, error) { return publish.Redis(redisAddress, "") }
-		if engine == memory {
-			r.door = func() (publish.Door, error) { return publish.Redis(door, apiKey) }
-			if http {
-				r.door = func() (publish.Door, error) { return publish.HTTP("http://"+address+"/api/publish", apiKey), nil }
-			}
-		}
-		if err := r.ready(ctx); err != nil {
-			r.stop()
-			return nil, err
-		}
-		return r, nil
+		n := node{path: path, dir: dir, settings: settings, http: http, engine: engine, redis: redisAddress,
+			address: free[0], admin: free[1], door: free[2]}
+		return n.start(ctx)
 	}}
+}
+
+// node is one server of a round.
+type node struct {
+	path, dir            string
+	settings             []string
+	http                 bool
+	engine, redis        string
+	address, admin, door string
+}
+
+// start runs n until it is ready.
+func (n node) start(ctx context.Context) (*running, error) {
+	cmd := exec.Command(n.path, "serve") //nolint:gosec,noctx // the server that we have built; running.stop ends it
+	cmd.Dir = n.dir
+	// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.dir,
+		"KENTONGAN_LISTEN=" + n.address, "KENTONGAN_ADMIN_LISTEN=" + n.admin, "KENTONGAN_LOG_LEVEL=warn",
+		"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey}, n.settings...)
+	if n.engine == redis {
+		cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+n.redis)
+	} else {
+		cmd.Env = append(cmd.Env, "KENTONGAN_REDIS_DOOR="+n.door)
+	}
+	child, err := process.Start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	r := &running{child: child, address: n.address, origin: "http://" + n.address, admin: "http://" + n.admin, again: n.start,
+		path: func(int) string { return "/api/ws" }, cookie: session}
+	switch {
+	case n.engine == redis:
+		r.door = func() (publish.Door, error) { return publish.Redis(n.redis, "") }
+	case n.http:
+		r.door = func() (publish.Door, error) { return publish.HTTP("http://"+n.address+"/api/publish", apiKey), nil }
+	default:
+		r.door = func() (publish.Door, error) { return publish.Redis(n.door, apiKey) }
+	}
+	if err := r.ready(ctx); err != nil {
+		r.stop()
+		return nil, err
+	}
+	return r, nil
 }
 
 // session returns the Cookie header of a screen: each has a user and a token of its own, as in life.

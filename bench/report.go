@@ -88,9 +88,10 @@ func (r *row) compare(floor *row, a aim) {
 	}
 }
 
-// failed reports whether something was lost in any row.
-func failed(rows []row) bool {
-	return slices.ContainsFunc(rows, func(r row) bool { return r.Median.Failed != "" })
+// failed reports whether something was lost in any row or trial.
+func failed(r results) bool {
+	return slices.ContainsFunc(r.Rows, func(r row) bool { return r.Median.Failed != "" }) ||
+		slices.ContainsFunc(r.Reports, func(r report) bool { return r.Failed != "" })
 }
 
 // median returns the middle figure of rounds, or the mean of the two in the middle.
@@ -99,11 +100,16 @@ func median[N int | int64 | float64 | time.Duration](rounds []outcome, figure fu
 	for _, o := range rounds {
 		figures = append(figures, figure(o))
 	}
-	if len(figures) == 0 {
+	return middle(figures)
+}
+
+// middle returns the middle one of values, or the mean of the two in the middle; zero of none.
+func middle[N int | int64 | float64 | time.Duration](values []N) N {
+	if len(values) == 0 {
 		return 0
 	}
-	slices.Sort(figures)
-	return (figures[(len(figures)-1)/2] + figures[len(figures)/2]) / 2
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // over divides, and makes zero of a division by zero.

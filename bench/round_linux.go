@@ -87,6 +87,9 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 	case idle:
 		err = l.rest(ctx, fleet, &out)
 	case fanOut:
+		if err = sleep(ctx, r.settle); err != nil {
+			break
+		}
 		err = l.deliver(ctx, s, engine, r, fleet, &out)
 	}
 	if err != nil {
@@ -114,7 +117,8 @@ func (r *running) ended() error {
 
 // plan returns the connections of s to r.
 func (s scene) plan(r *running) (drive.Plan, error) {
-	plan := drive.Plan{Address: r.address, Origin: r.origin, Deflate: s.deflate, Screens: make([]drive.Screen, s.screens())}
+	plan := drive.Plan{Addresses: []string{r.address}, Origin: r.origin, Hello: r.hello, Deflate: s.deflate}
+	plan.Screens = make([]drive.Screen, s.screens())
 	if s.kind == connect {
 		plan.Rate = s.rate // zero is as fast as it goes
 	}
@@ -196,14 +200,15 @@ func (l *lab) deliver(ctx context.Context, s scene, engine string, r *running, f
 // await waits until the fleet has received what is expected, or something that is not expected, or until nothing has come
 // for a while.
 func (l *lab) await(ctx context.Context, fleet *drive.Fleet, expected int) (drive.Counts, error) {
-	var last drive.Counts
+	last := 0
 	for changed := time.Now(); ; {
 		counts, err := fleet.Counts()
 		if err != nil || counts.Delivered >= expected {
 			return counts, err
 		}
-		if counts != last {
-			last, changed = counts, time.Now()
+		// Not all that is counted: lines that are cut and clients that come back would go on for ever.
+		if arrived := counts.Delivered + counts.Twice + counts.Foreign + counts.Unmarked; arrived != last {
+			last, changed = arrived, time.Now()
 		}
 		if time.Since(changed) > l.pace.silence {
 			return counts, nil

@@ -72,6 +72,7 @@ func scenes(quick bool) []scene {
 		{name: "storm", kind: connect, engines: both, tenants: 500, each: pick(20, 4), aim: aim{cpu: 80 * time.Microsecond}},
 		{name: "big-room", kind: fanOut, engines: both, tenants: 1, each: 1000, rate: 120, bytes: 300, aim: aim{ratio: 1.6}},
 		{name: "spread", kind: fanOut, engines: both, tenants: pick(2000, 500), each: 5, rate: 4000, bytes: 300, aim: aim{ratio: 1.6}},
+		{name: "flood", kind: fanOut, engines: both, tenants: 1, each: 1000, rate: 220, bytes: 300},
 		{name: "plain-1k", kind: fanOut, engines: []string{memory}, tenants: 1, each: 500, rate: 60, bytes: 1000, bare: true},
 		{
 			name: "deflate-1k", kind: fanOut, engines: []string{memory},

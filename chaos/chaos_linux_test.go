@@ -129,6 +129,7 @@ func TestPlans(t *testing.T) {
 		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10 F18/sentinel×2:7"},
 		{options{Mix: "small", Engine: "redis", Nodes: 3, Faults: "f1,F3"}, "F1/redis×3:5 F3/redis×3:10"},
 		{options{Mix: "ci", Engine: "memory", Nodes: 2}, "F1/memory×1:50 F2/memory×1:20 F11/memory×1:3 F12/memory×1:10 F13/memory×1:20 F18/memory×1:30"},
+		{options{Mix: "ci", Engine: "redis", Nodes: 2, Faults: "F18"}, "F18/redis×2:30 F18/redis×3:30"},
 		{options{Mix: "ci", Engine: "sentinel", Nodes: 2, Faults: "all"}, "F7/sentinel×2:3 F8/sentinel×2:2"},
 		{options{Mix: "release", Engine: "memory", Faults: "F2"}, strings.Repeat(" F2/memory×1:100", 2)[1:]},
 		{options{Mix: "ci", Engine: "redis", Nodes: 2, Faults: "F2", Count: 7}, "F2/redis×2:7"},

@@ -138,7 +138,7 @@ func server(ctx context.Context, o *options, dir string) (string, error) {
 func add(rows []row, r *row) []row {
 	if len(rows) > 0 {
 		last := &rows[len(rows)-1]
-		if last.scene.name == r.scene.name && last.scene.engine == r.scene.engine {
+		if last.scene.name == r.scene.name && last.scene.engine == r.scene.engine && last.scene.nodes == r.scene.nodes {
 			last.join(r)
 			return rows
 		}

@@ -109,7 +109,10 @@ func (o *options) scenes(e engine, names string) ([]scene, error) {
 		if err != nil {
 			return nil, err
 		}
-		scenes = append(scenes, o.mixed(e, all)...)
+		scenes = append(scenes, o.mixed(e, all, o.base(e).nodes)...)
+		if e == redis && o.Mix != "small" && o.Nodes < moreNodes {
+			scenes = append(scenes, o.mixed(e, all, moreNodes)...)
+		}
 	}
 	return scenes, nil
 }
@@ -160,10 +163,13 @@ func (o *options) alone(e engine, f fault) []scene {
 	return inRounds(s)
 }
 
+// moreNodes is how many share one Redis in a second mixture, where one that is hurt leaves two.
+const moreNodes = 3
+
 // mixed returns the scenes of all faults at once.
-func (o *options) mixed(e engine, all []fault) []scene {
+func (o *options) mixed(e engine, all []fault, nodes int) []scene {
 	s := o.base(e)
-	s.name, s.faults, s.overlap = mixture, all, 3
+	s.name, s.faults, s.overlap, s.nodes = mixture, all, 3, nodes
 	switch {
 	case o.Count > 0:
 		s.count = o.Count

@@ -14,18 +14,6 @@ const (
 	sentinel engine = "sentinel" // the redis engine, with a primary, a replica and three Sentinels
 )
 
-// What the server promises. The rules of the checker and the load of a scene go by it.
-const (
-	// stampsOnce: several nodes on one Redis stamp each plain PUBLISH once.
-	stampsOnce = true
-
-	// bareResumes: a bare client that comes back is sent what it missed.
-	bareResumes = true
-
-	// wholeStreamsResume: an event stream of a whole kitchen is told of channels whose history was lost and is empty.
-	wholeStreamsResume = true
-)
-
 // scene is one run: a stand, a load, and faults.
 type scene struct {
 	name    string // of the faults, for the table

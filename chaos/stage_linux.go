@@ -56,6 +56,9 @@ type stage struct {
 	spans  []check.Span
 	logged []string
 	ends   map[int]time.Duration // when the right of a client ended
+
+	hurt    int           // gateways that a fault has in hand
+	allHurt time.Duration // since when that is so for all
 }
 
 // clock is the time of the run, which all histories share.
@@ -68,7 +71,7 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 	for i := range s.key {
 		s.key[i] = byte(random.IntN(256)) //nolint:gosec // a byte
 	}
-	s.world = &check.World{Retention: retention, Rules: check.Rules{NoBareResume: !bareResumes}}
+	s.world = &check.World{Retention: retention}
 	for _, t := range tenants {
 		s.world.Channels = append(s.world.Channels,
 			check.Channel{Name: "production:updates:" + t, Tenant: t}, check.Channel{Name: "production:alerts:" + t, Tenant: t})
@@ -188,7 +191,7 @@ func (s *stage) enlist(random *rand.Rand) error {
 			Tenant: tenants[tenant],
 			Cookie: auth.SessionCookie + "=" + token, Origin: origin, World: s.world, Nosy: -1, Key: s.key,
 			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
-			Narrow:   kind%2 == 1 || i%3 == int(check.SSE) && !wholeStreamsResume,
+			Narrow:   kind%2 == 1,
 			Channels: []int{2 * tenant, 2*tenant + 1, global},
 		}
 		if kind%3 == 1 {
@@ -201,16 +204,15 @@ func (s *stage) enlist(random *rand.Rand) error {
 
 // doors are the ways in that a scene has, in turn over the publishers.
 func (s *stage) doors() []string {
-	switch {
-	case s.engine == memory:
+	switch s.engine {
+	case memory:
 		return []string{"http", "redis", "batch"}
-	case s.engine == sentinel:
+	case sentinel:
 		// A plain PUBLISH to a primary that has been replaced and does not know it yet reaches nobody. No server can know of it.
 		return []string{"http", "redis", "batch", "stream"}
-	case s.nodes > 1 && !stampsOnce:
-		return []string{"http", "redis", "batch", "stream"}
+	default:
+		return []string{"http", "redis", "batch", "stream", "plain"}
 	}
-	return []string{"http", "redis", "batch", "stream", "plain"}
 }
 
 // hire makes the publishers: every door into every channel.
@@ -262,15 +264,20 @@ func (s *stage) primary(ctx context.Context) (string, error) {
 
 // note notes a fault that has healed.
 func (s *stage) note(f *fault, span check.Span) {
-	// Gaps are spread over the clients, and those that were away hear of them when they are back.
-	const spread = 15 * time.Second
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spans = append(s.spans, span)
 	s.logged = append(s.logged, fmt.Sprintf("%12v %12v  %s", span.From.Round(time.Millisecond), span.Until.Round(time.Millisecond), f.name))
 	if f.gaps(s) {
-		s.world.Excuses = append(s.world.Excuses, check.Excuse{From: span.From, Until: span.Until + spread})
+		s.excuse(span.From)
 	}
+}
+
+// excuse notes that something may have been missed from a time until now. The lock is held.
+func (s *stage) excuse(from time.Duration) {
+	// Gaps are spread over the clients, and those that were away hear of them when they are back.
+	const spread = 15 * time.Second
+	s.world.Excuses = append(s.world.Excuses, check.Excuse{From: from, Until: s.clock() + spread})
 }
 
 // close ends everything that was started.

@@ -16,6 +16,10 @@ type PublishOptions struct {
 
 	// Arrived is handed through to Publication.Arrived on the node that publishes, where possible.
 	Arrived time.Time
+
+	// Within is how long whoever calls PublishAsync waits for done: it is called by then, with ErrUnavailable if nothing is known yet.
+	// Zero waits for as long as the broker tries, which is right where nobody could send it again.
+	Within time.Duration
 }
 
 // IdempotencyWindow is how long a broker remembers keys. Five minutes is what Centrifugo uses, and longer than any

@@ -27,6 +27,10 @@ var (
 	// ErrOverloaded says that a bounded queue is full and the publication was not taken. It is an ErrUnavailable too.
 	ErrOverloaded = fmt.Errorf("%w: too much at once", ErrUnavailable)
 
+	// ErrNotStored says that a publication was not stored and never will be by this call: it never went out. It is an
+	// ErrUnavailable too.
+	ErrNotStored = fmt.Errorf("%w: not stored", ErrUnavailable)
+
 	// ErrKeyReused says that an idempotency key has come before with other data.
 	ErrKeyReused = errors.New("idempotency key used before with other data")
 )

@@ -1,6 +1,8 @@
 package drive
 
 import (
+	"time"
+
 	"kentongan/bench/latency"
 )
 
@@ -10,22 +12,46 @@ const MaxScreens = 18_000
 // screensPerSource is how many connections start from one source address. Linux has about 28,000 ports for an address.
 const screensPerSource = 10_000
 
+// Manner is how the screens of a plan behave.
+type Manner string
+
+// The manners.
+const (
+	Bare  Manner = ""      // a page of the existing app: it listens, and does not come back
+	V1    Manner = "v1"    // a client of kentongan.v1: whenever its line ends it comes back, and resumes
+	Loris Manner = "loris" // an attacker: heads of requests that never end, a few bytes a second; it comes back
+	Deaf  Manner = "deaf"  // an attacker: it connects, and never reads; it comes back
+)
+
 // Plan says which connections to open.
 type Plan struct {
-	Address string   `json:"address"`          // "127.0.0.1:port"
-	Origin  string   `json:"origin,omitempty"` // Origin header; empty: none
-	Deflate bool     `json:"deflate,omitempty"`
-	Rate    int      `json:"rate,omitempty"`   // connects a second; zero: as fast as the window allows
-	Window  int      `json:"window,omitempty"` // connects under way at once; zero: 128
-	Source  int      `json:"source,omitempty"` // the first screen's number in the whole crowd; chooses the source address
-	Screens []Screen `json:"screens"`
+	Addresses []string `json:"addresses"`        // "127.0.0.1:port"; screens are spread over them, and come back to the next one
+	Origin    string   `json:"origin,omitempty"` // Origin header; empty: none
+	Manner    Manner   `json:"manner,omitempty"`
+	Deflate   bool     `json:"deflate,omitempty"`
+	Hello     string   `json:"hello,omitempty"`  // text that a screen sends first; empty: none
+	Rate      int      `json:"rate,omitempty"`   // connects a second; zero: as fast as the window allows
+	Window    int      `json:"window,omitempty"` // connects under way at once, in one driver; zero: 128
+	Most      int      `json:"most,omitempty"`   // screens in one driver; zero: MaxScreens
+	Source    int      `json:"source,omitempty"` // the first screen's number in the whole crowd; chooses source and target address
+	Life      Life     `json:"life,omitzero"`
+	Screens   []Screen `json:"screens"`
+}
+
+// Life is what happens to screens of V1 from [Fleet.Live] on: the line of each is cut, again and again, and stays down for a while.
+type Life struct {
+	CutEvery time.Duration `json:"cutEveryNs"` // in the mean; each time from half to one and a half of it
+	Offline  time.Duration `json:"offlineNs"`  // in the mean; each time from three to five quarters of it
+	Seed     uint64        `json:"seed"`       // the same seed, the same times
 }
 
 // Screen is one connection.
 type Screen struct {
-	Tenant int    `json:"tenant"`           // whose marks must arrive here
-	Path   string `json:"path"`             // of the upgrade request
-	Cookie string `json:"cookie,omitempty"` // Cookie header; empty: none
+	Tenant  int    `json:"tenant"`            // whose marks must arrive here
+	Path    string `json:"path"`              // of the upgrade request; of V1 without the query
+	Cookie  string `json:"cookie,omitempty"`  // Cookie header; empty: none
+	Channel string `json:"channel,omitempty"` // V1: the one that is followed
+	Epoch   string `json:"epoch,omitempty"`   // V1: resume from the begin of this epoch at the first connect; empty: do not
 }
 
 // Opened is the end of a Plan.
@@ -34,7 +60,7 @@ type Opened struct {
 	Refused int                `json:"refused"`
 	Why     string             `json:"why,omitempty"` // of the first refusal
 	TookNs  int64              `json:"tookNs"`        // from the first connect to the last answer
-	Latency *latency.Histogram `json:"latency"`       // from connect to the end of the 101
+	Latency *latency.Histogram `json:"latency"`       // from connect to the end of the 101; of V1, to the answer to the subscription
 }
 
 // Counts is what arrived since the last reset.
@@ -46,9 +72,18 @@ type Counts struct {
 	Unmarked  int    `json:"unmarked"`  // data frames without a mark
 	Broken    int    `json:"broken"`    // frames that no server may send
 	Pings     int    `json:"pings"`
-	Closed    int    `json:"closed"` // connections that ended
+	Closed    int    `json:"closed"` // connections that ended, unless it was we who ended them
 	Bytes     int    `json:"bytes"`  // read from sockets
 	Why       string `json:"why,omitempty"`
+
+	// Of V1 alone, but for Returned.
+	Gaps     int   `json:"gaps"`     // that were told
+	Skipped  int   `json:"skipped"`  // messages that were passed over behind such a gap; they are not Missing
+	Cuts     int   `json:"cuts"`     // lines that we have cut
+	Returned int   `json:"returned"` // connections after the first of a screen
+	Failures int   `json:"failures"` // attempts to return that were refused
+	Down     int   `json:"down"`     // screens that are not connected now
+	LastNs   int64 `json:"lastNs"`   // when the last message arrived, as mark.Now
 }
 
 // add sums up two drivers' counts.
@@ -62,8 +97,35 @@ func (c *Counts) add(o Counts) {
 	c.Pings += o.Pings
 	c.Closed += o.Closed
 	c.Bytes += o.Bytes
+	c.Gaps += o.Gaps
+	c.Skipped += o.Skipped
+	c.Cuts += o.Cuts
+	c.Returned += o.Returned
+	c.Failures += o.Failures
+	c.Down += o.Down
+	c.LastNs = max(c.LastNs, o.LastNs)
 	if c.Why == "" {
 		c.Why = o.Why
+	}
+}
+
+// ReturnSlot is how finely the times of returns are kept.
+const ReturnSlot = 100 * time.Millisecond
+
+// Returns is how screens of V1 came back since the last reset.
+type Returns struct {
+	Away  *latency.Histogram `json:"away"`  // from the end of a line until the subscription is answered on the next one
+	Slots []int              `json:"slots"` // connects in each ReturnSlot since the reset
+}
+
+// add puts two drivers' returns together.
+func (r *Returns) add(o *Returns) {
+	r.Away.Add(o.Away)
+	if more := len(o.Slots) - len(r.Slots); more > 0 {
+		r.Slots = append(r.Slots, make([]int, more)...)
+	}
+	for i, n := range o.Slots {
+		r.Slots[i] += n
 	}
 }
 
@@ -73,12 +135,17 @@ const (
 	actReset   = "reset"   // forgets counts and latencies, but not which message each screen had last
 	actCount   = "count"   // answers Counts
 	actLatency = "latency" // answers the histogram
+	actReturns = "returns" // answers Returns
+	actLive    = "live"    // begins to cut lines as the plan's Life says
+	actCut     = "cut"     // cuts all lines at once; nobody comes back before actBack
+	actBack    = "back"    // lets all come back
 )
 
 // command is one line to a driver, answer one line from it.
 type command struct {
-	Act  string `json:"act"`
-	Plan *Plan  `json:"plan,omitempty"`
+	Act   string `json:"act"`
+	Plan  *Plan  `json:"plan,omitempty"`
+	Since int64  `json:"since,omitempty"` // reset: when the slots of returns begin, as mark.Now, the same for all drivers
 }
 
 type answer struct {
@@ -86,4 +153,5 @@ type answer struct {
 	Opened  *Opened            `json:"opened,omitempty"`
 	Counts  *Counts            `json:"counts,omitempty"`
 	Latency *latency.Histogram `json:"latency,omitempty"`
+	Returns *Returns           `json:"returns,omitempty"`
 }

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"runtime"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,13 +25,23 @@ const (
 // commands.
 type crowd struct {
 	epoll, wake int
+	plan        *Plan                // nil before it has come
+	to          []unix.SockaddrInet4 // the plan's addresses
 	screens     []screen
 	buffer      []byte
 	scratch     []byte
 	inflater    inflater
 	counts      Counts
+	up          int // screens that are connected
 	latency     *latency.Histogram
-	opening     *opening // nil when no plan is under way
+	returns     Returns
+	since       int64    // when the slots of returns begin
+	opening     *opening // nil when none is under way
+	flying      int      // connects that are begun, neither up nor refused
+	coming      []int    // screens that come back as soon as the window lets them
+	timers      timers
+	live        bool // lines are cut now and then
+	held        bool // nobody comes back
 	out         *json.Encoder
 
 	mu    sync.Mutex
@@ -57,7 +65,8 @@ func Run(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("create eventfd: %w", err)
 	}
 	defer func() { _ = unix.Close(wake) }()
-	c := &crowd{epoll: epoll, wake: wake, buffer: make([]byte, readBytes), latency: new(latency.Histogram), out: json.NewEncoder(out)}
+	c := &crowd{epoll: epoll, wake: wake, buffer: make([]byte, readBytes), out: json.NewEncoder(out)}
+	c.reset(mark.Now())
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeIndex}); err != nil {
 		return fmt.Errorf("watch commands: %w", err)
 	}
@@ -98,7 +107,7 @@ func (c *crowd) read(in io.Reader) {
 func (c *crowd) loop() error {
 	events := make([]unix.EpollEvent, 1024)
 	for {
-		n, err := unix.EpollWait(c.epoll, events, c.opening.waitMS())
+		n, err := unix.EpollWait(c.epoll, events, c.waitMS())
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("wait for sockets: %w", err)
 		}
@@ -126,21 +135,7 @@ func (c *crowd) obey() (more bool, err error) {
 	c.lines = nil
 	c.mu.Unlock()
 	for _, line := range lines {
-		reply := &answer{}
-		switch line.Act {
-		case actOpen:
-			reply = c.begin(line.Plan)
-		case actReset:
-			c.counts = Counts{}
-			c.latency = new(latency.Histogram)
-			reply.Counts = &c.counts
-		case actCount:
-			reply.Counts = &c.counts
-		case actLatency:
-			reply.Latency = c.latency
-		default:
-			reply.Err = fmt.Sprintf("unknown act %q", line.Act)
-		}
+		reply := c.do(line)
 		if reply == nil {
 			continue // it comes when the plan is done
 		}
@@ -151,125 +146,40 @@ func (c *crowd) obey() (more bool, err error) {
 	return !ended, nil
 }
 
-// opening is a plan under way.
-type opening struct {
-	plan    *Plan
-	to      unix.SockaddrInet4
-	first   int // index in crowd.screens of the plan's first screen
-	begun   int
-	flying  int // begun, neither up nor refused
-	started time.Time
-	result  Opened
+// do does one command. A nil answer means that it comes later.
+func (c *crowd) do(line command) *answer {
+	switch line.Act {
+	case actOpen:
+		return c.begin(line.Plan)
+	case actReset:
+		c.reset(line.Since)
+		return &answer{}
+	case actCount:
+		c.counts.Down = len(c.screens) - c.up
+		return &answer{Counts: &c.counts}
+	case actLatency:
+		return &answer{Latency: c.latency}
+	case actReturns:
+		return &answer{Returns: &c.returns}
+	}
+	if c.plan == nil || c.plan.Manner == Bare {
+		return &answer{Err: fmt.Sprintf("unknown act %q, or one for screens that come back", line.Act)}
+	}
+	switch line.Act {
+	case actLive:
+		c.beginLife()
+	case actCut:
+		c.cutAll()
+	case actBack:
+		c.backAll()
+	default:
+		return &answer{Err: fmt.Sprintf("unknown act %q", line.Act)}
+	}
+	return &answer{}
 }
 
-// begin starts a plan. A nil answer means that it comes later.
-func (c *crowd) begin(plan *Plan) *answer {
-	switch {
-	case plan == nil:
-		return &answer{Err: "open without a plan"}
-	case c.opening != nil:
-		return &answer{Err: "the plan before is still under way"}
-	case len(c.screens)+len(plan.Screens) > MaxScreens:
-		return &answer{Err: fmt.Sprintf("more than %d screens in one driver", MaxScreens)}
-	}
-	to, err := netip.ParseAddrPort(plan.Address)
-	if err != nil || !to.Addr().Is4() {
-		return &answer{Err: fmt.Sprintf("address %q is not IPv4:port", plan.Address)}
-	}
-	if plan.Window == 0 {
-		plan.Window = defaultWindow
-	}
-	c.opening = &opening{plan: plan, to: unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()},
-		first: len(c.screens), started: time.Now(), result: Opened{Latency: new(latency.Histogram)}}
-	c.screens = append(c.screens, make([]screen, len(plan.Screens))...)
-	for i := range plan.Screens {
-		c.screens[c.opening.first+i] = screen{fd: -1, tenant: plan.Screens[i].Tenant}
-	}
-	return nil
-}
-
-// waitMS returns how long the loop may wait for sockets: while connects are to be begun by the clock, no more than a
-// millisecond.
-func (o *opening) waitMS() int {
-	if o == nil || o.begun == len(o.plan.Screens) || o.flying >= o.plan.Window {
-		return -1
-	}
-	return 1
-}
-
-// goOn begins the connects that are due, and answers when the plan is done.
-func (c *crowd) goOn() error {
-	o := c.opening
-	if o == nil {
-		return nil
-	}
-	due := len(o.plan.Screens)
-	if o.plan.Rate > 0 {
-		due = min(due, int(time.Since(o.started).Seconds()*float64(o.plan.Rate))+1)
-	}
-	for o.begun < due && o.flying < o.plan.Window {
-		index := o.first + o.begun
-		o.begun++
-		o.flying++
-		if err := c.connect(index); err != nil {
-			c.refused(index, err.Error())
-		}
-	}
-	if o.begun < len(o.plan.Screens) || o.flying > 0 {
-		return nil
-	}
-	o.result.TookNs = int64(time.Since(o.started))
-	c.opening = nil
-	if err := c.out.Encode(answer{Opened: &o.result}); err != nil {
-		return fmt.Errorf("answer: %w", err)
-	}
-	return nil
-}
-
-// connect begins the connection of one screen.
-func (c *crowd) connect(index int) error {
-	o, s := c.opening, &c.screens[index]
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("create socket: %w", err)
-	}
-	s.fd, s.begun = fd, mark.Now()
-	// The port is chosen at connect, when the whole address pair is known; at bind it would be taken from all pairs.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	// Closing resets, so that no port rests for a minute in TIME_WAIT and is missing in the next round.
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	from := 1 + (o.plan.Source+index-o.first)/screensPerSource
-	source := &unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(from >> 8), byte(from)}} //nolint:gosec // as meant
-	if err := unix.Bind(fd, source); err != nil {
-		return fmt.Errorf("bind: %w", err)
-	}
-	if err := unix.Connect(fd, &o.to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		return fmt.Errorf("connect: %w", err)
-	}
-	event := &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(index)} //nolint:gosec // below MaxScreens
-	if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, fd, event); err != nil {
-		return fmt.Errorf("watch socket: %w", err)
-	}
-	return nil
-}
-
-// up counts a screen whose upgrade was answered with 101.
-func (c *crowd) up(s *screen) {
-	o := c.opening
-	s.state = open
-	o.flying--
-	o.result.Up++
-	o.result.Latency.Record(time.Duration(mark.Now() - s.begun))
-}
-
-// refused counts a screen that will not come up.
-func (c *crowd) refused(index int, why string) {
-	o := c.opening
-	c.screens[index].close()
-	o.flying--
-	o.result.Refused++
-	if o.result.Why == "" {
-		o.result.Why = why
-	}
+// reset forgets what was counted.
+func (c *crowd) reset(since int64) {
+	c.counts, c.latency, c.since = Counts{}, new(latency.Histogram), since
+	c.returns = Returns{Away: new(latency.Histogram)}
 }

@@ -113,7 +113,7 @@ func (s *server) write(tenant, screen int, data []byte) {
 }
 
 func (s *server) plan(tenants, each int) drive.Plan {
-	plan := drive.Plan{Address: s.Listener.Addr().String()}
+	plan := drive.Plan{Addresses: []string{s.Listener.Addr().String()}}
 	for i := range tenants * each {
 		plan.Screens = append(plan.Screens, drive.Screen{Tenant: i % tenants, Path: fmt.Sprintf("/%d", i%tenants)})
 	}
@@ -153,7 +153,7 @@ func await(t *testing.T, fleet *drive.Fleet, want drive.Counts) {
 		if got, err = fleet.Counts(); err != nil {
 			t.Fatal(err)
 		}
-		got.Bytes, got.Why = want.Bytes, ""
+		got.Bytes, got.Why, got.LastNs, got.Down = want.Bytes, "", 0, want.Down
 		if got == want {
 			return
 		}

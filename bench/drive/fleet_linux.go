@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kentongan/bench/latency"
+	"kentongan/bench/mark"
 	"kentongan/internal/process"
 )
 
@@ -38,7 +39,11 @@ func (f *Fleet) Open(plan Plan) (Opened, error) {
 		return Opened{}, errors.New("drive: this fleet has opened already")
 	}
 	total := Opened{Latency: new(latency.Histogram)}
-	count := max((len(plan.Screens)+MaxScreens-1)/MaxScreens, 1)
+	most := plan.Most
+	if most == 0 {
+		most = MaxScreens
+	}
+	count := max((len(plan.Screens)+most-1)/most, 1)
 	for range count {
 		d, err := launch(f.start())
 		if err != nil {
@@ -69,8 +74,28 @@ func (f *Fleet) Open(plan Plan) (Opened, error) {
 }
 
 // Reset forgets what was counted so far.
-func (f *Fleet) Reset() error {
-	return f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actReset}) }, func(answer) {})
+func (f *Fleet) Reset() error { return f.tell(command{Act: actReset, Since: mark.Now()}) }
+
+// Live begins to cut the lines of V1 screens, as the plan's Life says.
+func (f *Fleet) Live() error { return f.tell(command{Act: actLive}) }
+
+// Cut cuts all lines of V1 screens at once. Nobody comes back before Back.
+func (f *Fleet) Cut() error { return f.tell(command{Act: actCut}) }
+
+// Back lets all screens come back that are down, at once.
+func (f *Fleet) Back() error { return f.tell(command{Act: actBack}) }
+
+// tell has all drivers do something that has no answer.
+func (f *Fleet) tell(c command) error {
+	return f.each(func(_ int, d *driver) (answer, error) { return d.ask(c) }, func(answer) {})
+}
+
+// Returns tells how V1 screens came back since the last Reset.
+func (f *Fleet) Returns() (*Returns, error) {
+	total := &Returns{Away: new(latency.Histogram)}
+	err := f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actReturns}) },
+		func(a answer) { total.add(a.Returns) })
+	return total, err
 }
 
 // Counts returns what arrived since the last Reset.

@@ -18,10 +18,11 @@ import (
 type state uint8
 
 const (
-	connecting state = iota // TCP
-	upgrading               // the request is sent
+	closed      state = iota // also before the first connect
+	connecting               // TCP
+	upgrading                // the request is sent
+	subscribing              // V1: the upgrade is answered, the subscription is not
 	open
-	closed
 )
 
 // screen is one connection.
@@ -31,7 +32,11 @@ type screen struct {
 	last    int    // number of the last message
 	begun   int64  // mark.Now at connect
 	partial []byte // what was read of a frame or an answer that is not whole yet; nil for nearly all
+	trip    *trip  // nil: it does not come back
+	to      int    // which of the addresses
+	turn    uint32 // how often it has come and gone
 	state   state
+	known   bool // it was connected once
 }
 
 // close ends the connection, if there is one.
@@ -56,9 +61,9 @@ func (c *crowd) ready(index int) {
 	}
 }
 
-// request sends the upgrade request on a connection that came up.
+// request sends the upgrade request on a connection that came up, or what an attacker sends in its place.
 func (c *crowd) request(index int) error {
-	s, o := &c.screens[index], c.opening
+	s := &c.screens[index]
 	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = unix.Errno(code)
@@ -66,8 +71,11 @@ func (c *crowd) request(index int) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	text := appendRequest(c.scratch[:0], o.plan, &o.plan.Screens[index-o.first])
+	text := appendRequest(c.scratch[:0], c.plan, s, &c.plan.Screens[index])
 	c.scratch = text
+	if c.plan.Manner == Loris {
+		text, _, _ = bytes.Cut(text, []byte("Sec-WebSocket-Key"))
+	}
 	n, err := unix.Write(s.fd, text)
 	if err == nil && n < len(text) {
 		err = io.ErrShortWrite
@@ -76,19 +84,24 @@ func (c *crowd) request(index int) error {
 		return fmt.Errorf("send upgrade: %w", err)
 	}
 	s.state = upgrading
-	event := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(index)} //nolint:gosec // below MaxScreens
-	if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_MOD, s.fd, event); err != nil {
-		return fmt.Errorf("watch socket: %w", err)
+	if err := c.watch(index, unix.EPOLLIN); err != nil {
+		return err
+	}
+	if c.plan.Manner == Loris {
+		c.opened(index)
 	}
 	return nil
 }
 
 // appendRequest appends the upgrade request of a browser, shortened to the headers that servers look at.
-func appendRequest(dst []byte, plan *Plan, s *Screen) []byte {
+func appendRequest(dst []byte, plan *Plan, at *screen, s *Screen) []byte {
 	dst = append(dst, "GET "...)
 	dst = append(dst, s.Path...)
+	if plan.Manner == V1 {
+		dst = at.trip.resume(dst, s.Channel)
+	}
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, plan.Address...)
+	dst = append(dst, plan.Addresses[at.to]...)
 	dst = append(dst, "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: a2VudG9uZ2FuLWJlbmNoLg==\r\nUser-Agent: kentongan-bench\r\n"...)
 	header := func(name, value string) {
@@ -100,15 +113,25 @@ func appendRequest(dst []byte, plan *Plan, s *Screen) []byte {
 	}
 	header("Origin: ", plan.Origin)
 	header("Cookie: ", s.Cookie)
+	if plan.Manner == V1 {
+		header("Sec-WebSocket-Protocol: ", subprotocol)
+	}
 	if plan.Deflate {
 		header("Sec-WebSocket-Extensions: ", "permessage-deflate; client_max_window_bits")
 	}
 	return append(dst, "\r\n"...)
 }
 
+// subprotocol of V1.
+const subprotocol = "kentongan.v1"
+
 // receive reads what is there, once: epoll names the socket again if there is more, and others have their turn before.
 func (c *crowd) receive(index int) {
 	s := &c.screens[index]
+	if c.plan.Manner == Deaf && s.state == open {
+		c.lost(index, "connection ended by the server") // nothing else wakes it
+		return
+	}
 	n, err := unix.Read(s.fd, c.buffer)
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
@@ -123,6 +146,9 @@ func (c *crowd) receive(index int) {
 	}
 	now := mark.Now()
 	c.counts.Bytes += n
+	if c.plan.Manner == Loris {
+		return // whatever it is, the end comes behind it
+	}
 	data := c.buffer[:n]
 	if len(s.partial) > 0 {
 		s.partial = append(s.partial, data...)
@@ -151,9 +177,9 @@ func (c *crowd) lost(index int, why string) {
 		c.refused(index, why)
 		return
 	}
-	c.screens[index].close()
 	c.counts.Closed++
 	c.note(why)
+	c.left(index)
 }
 
 // note keeps the first reason for trouble.
@@ -175,12 +201,39 @@ func (c *crowd) answered(index int, data []byte) ([]byte, bool) {
 		c.refused(index, strings.ReplaceAll(string(data[:min(len(data), 300)]), "\r\n", " | "))
 		return nil, false
 	}
-	if c.opening.plan.Deflate && !bytes.Contains(head, []byte("permessage-deflate")) {
+	if c.plan.Deflate && !bytes.Contains(head, []byte("permessage-deflate")) {
 		c.refused(index, "the server does not deflate")
 		return nil, false
 	}
-	c.up(s)
+	if c.plan.Manner == V1 && !bytes.Contains(head, []byte(subprotocol)) {
+		c.refused(index, "the server does not speak "+subprotocol)
+		return nil, false
+	}
+	if err := c.greet(index); err != nil {
+		c.refused(index, err.Error())
+		return nil, false
+	}
+	if c.plan.Manner == V1 {
+		s.state = subscribing // only who has been told a position has one to come back with
+	} else {
+		c.opened(index)
+	}
 	return rest, true
+}
+
+// greet does what comes before the first message.
+func (c *crowd) greet(index int) error {
+	if c.plan.Manner == Deaf {
+		return c.watch(index, unix.EPOLLRDHUP)
+	}
+	if c.plan.Hello == "" {
+		return nil
+	}
+	c.scratch = maskedFrame(c.scratch[:0], opText, []byte(c.plan.Hello))
+	if _, err := unix.Write(c.screens[index].fd, c.scratch); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	return nil
 }
 
 // frames takes all whole frames out of data, which was read at now, and returns the rest. It returns false if the screen
@@ -200,7 +253,10 @@ func (c *crowd) frames(index int, data []byte, now int64) (rest []byte, ok bool)
 		data = after
 		switch {
 		case f.op == opText || f.op == opBinary:
-			c.message(s, f, now)
+			c.message(index, f, now)
+			if s.state == closed { // it was refused
+				return nil, false
+			}
 		case f.op == opPing:
 			c.counts.Pings++
 			c.scratch = maskedFrame(c.scratch[:0], opPong, f.payload)
@@ -217,8 +273,8 @@ func (c *crowd) frames(index int, data []byte, now int64) (rest []byte, ok bool)
 }
 
 // message counts one data frame.
-func (c *crowd) message(s *screen, f frame, now int64) {
-	text := f.payload
+func (c *crowd) message(index int, f frame, now int64) {
+	s, text := &c.screens[index], f.payload
 	if !f.final {
 		c.counts.Broken++
 		c.note("a message in several frames")
@@ -232,6 +288,13 @@ func (c *crowd) message(s *screen, f frame, now int64) {
 			return
 		}
 	}
+	told := false
+	if c.plan.Manner == V1 {
+		if _, ok := c.heard(index, text); !ok {
+			return
+		}
+		told, s.trip.told = s.trip.told, false
+	}
 	m, ok := mark.Find(text)
 	switch {
 	case !ok:
@@ -239,14 +302,12 @@ func (c *crowd) message(s *screen, f frame, now int64) {
 	case m.Tenant != s.tenant:
 		c.counts.Foreign++
 		c.note(fmt.Sprintf("a message of tenant %d on a screen of tenant %d", m.Tenant, s.tenant))
-	case m.Seq <= s.last:
-		c.counts.Twice++
-		c.note(fmt.Sprintf("message %d after %d", m.Seq, s.last))
 	default:
-		c.counts.Missing += m.Seq - s.last - 1
-		c.counts.Delivered++
-		c.latency.Record(time.Duration(now - m.Sent))
-		s.last = m.Seq
+		var fresh bool
+		if s.last, fresh = c.counts.judge(s.last, m.Seq, told); fresh {
+			c.counts.LastNs = now
+			c.latency.Record(time.Duration(now - m.Sent))
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func start(t *testing.T, cmd *exec.Cmd) []string {
 // crowd connects screens, each to its tenant.
 func crowd(t *testing.T, port string, tenants, each int) *drive.Fleet {
 	t.Helper()
-	plan := drive.Plan{Address: "127.0.0.1:" + port}
+	plan := drive.Plan{Addresses: []string{"127.0.0.1:" + port}}
 	for i := range tenants * each {
 		plan.Screens = append(plan.Screens, drive.Screen{Tenant: i % tenants, Path: "/api/ws/" + publish.Tenant(i%tenants)})
 	}
@@ -102,7 +102,7 @@ func await(t *testing.T, fleet *drive.Fleet, want drive.Counts) {
 		if counts, err = fleet.Counts(); err != nil {
 			t.Fatal(err)
 		}
-		counts.Bytes, counts.Why = 0, ""
+		counts.Bytes, counts.Why, counts.LastNs = 0, "", 0
 		if counts == want {
 			return
 		}

@@ -65,6 +65,25 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	panic("latency: counts and total of a histogram disagree")
 }
 
+// Within returns the share of the samples, 0 to 1, whose bucket lies wholly at or below d: never too large a share. It returns zero
+// if nothing was recorded.
+func (h *Histogram) Within(d time.Duration) float64 {
+	if h.total == 0 || d < 0 {
+		return 0
+	}
+	if int64(d) >= h.max {
+		return 1
+	}
+	var seen uint64
+	for i, n := range &h.counts {
+		if upperEnd(i) > int64(d) {
+			break
+		}
+		seen += n
+	}
+	return float64(seen) / float64(h.total)
+}
+
 // bucketOf returns the index for v >= 0. Values below 1<<(subBits+1) have a bucket each; above, the leading subBits+1
 // bits of the value choose it.
 func bucketOf(v int64) int {

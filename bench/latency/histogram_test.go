@@ -93,3 +93,28 @@ func TestEmptyAndNegative(t *testing.T) {
 		t.Fatalf("after a negative sample: count %d max %v, want 1 and 0", h.Count(), h.Max())
 	}
 }
+
+// TestWithin compares with a count of the samples: never more than there are, and no more than a bucket less.
+func TestWithin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		samples := durations(t, "samples")
+		h := record(samples)
+		limit := time.Duration(rapid.Int64Range(-1, int64(h.Max())).Draw(t, "limit"))
+		if all := h.Within(h.Max()); all != 1 {
+			t.Fatalf("%v of the samples are no longer than the longest", all)
+		}
+		most, least := 0, 0
+		for _, d := range samples {
+			if d = max(d, 0); d <= limit {
+				most++
+			}
+			if limit >= 0 && d < limit-limit/32 {
+				least++
+			}
+		}
+		n := float64(max(len(samples), 1))
+		if got := h.Within(limit); got > float64(most)/n+1e-9 || got < float64(least)/n-1e-9 {
+			t.Fatalf("%v of the samples lie within %v, counted %d to %d of %d", got, limit, least, most, len(samples))
+		}
+	})
+}

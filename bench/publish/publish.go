@@ -27,8 +27,9 @@ func Tenant(i int) string { return fmt.Sprintf("bench_%06d", i) }
 // Channel returns the Redis name of the channel that tenant number i's messages go to.
 func Channel(i int) string { return "production:updates:" + Tenant(i) }
 
-// Load is a steady stream to tenants 0 to Tenants-1 in turn.
+// Load is a steady stream to Tenants tenants in turn, from number First on.
 type Load struct {
+	First   int
 	Tenants int
 	Rate    int // messages a second, to all tenants together
 	Bytes   int // of a message
@@ -85,7 +86,7 @@ func (p *Publisher) Run(ctx context.Context, duration time.Duration) (Sent, erro
 		}
 		result.Late = max(result.Late, elapsed-time.Duration(result.Messages)*interval)
 		for ; result.Messages < due; result.Messages++ {
-			tenant, seq := p.sent%p.load.Tenants, p.sent/p.load.Tenants+1
+			tenant, seq := p.load.First+p.sent%p.load.Tenants, p.sent/p.load.Tenants+1
 			p.door.Add(tenant, p.msg.Stamp(mark.Mark{Sent: p.now(), Tenant: tenant, Seq: seq}))
 			p.sent++
 		}

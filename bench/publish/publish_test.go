@@ -57,7 +57,7 @@ func (n *notebook) Close() error { return nil }
 
 func TestRunSendsAllInOrder(t *testing.T) {
 	for _, load := range []publish.Load{
-		{Tenants: 1, Rate: 120, Bytes: 300}, {Tenants: 2000, Rate: 4000, Bytes: 300}, {Tenants: 7, Rate: 3, Bytes: 1000},
+		{Tenants: 1, Rate: 120, Bytes: 300}, {Tenants: 2000, Rate: 4000, Bytes: 300}, {First: 500_000, Tenants: 7, Rate: 3, Bytes: 1000},
 	} {
 		t.Run(fmt.Sprint(load), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,6 +73,11 @@ func TestRunSendsAllInOrder(t *testing.T) {
 					}
 					if sent.Took > 2*time.Second || sent.Late > 2*time.Millisecond {
 						t.Fatalf("took %v, late %v on a clock that knows no delay", sent.Took, sent.Late)
+					}
+					for tenant := range door.last {
+						if tenant < load.First || tenant >= load.First+load.Tenants {
+							t.Fatalf("a message to tenant %d, who is none of %+v", tenant, load)
+						}
 					}
 				}
 			})

@@ -311,6 +311,19 @@ func TestStampedTwice(t *testing.T) {
 	}
 }
 
+// TestBareKnowsNoPositions: what its publisher repeated after the history was lost has another position than when it came.
+func TestBareKnowsNoPositions(t *testing.T) {
+	p, q := sent(1), sent(1)
+	q.Name = "p1"
+	p.Publications[0].At, q.Publications[0].At = at(2), at(1)
+	other := later(got(1), 2*sec)
+	other.Publisher = 1
+	s := bare(got(1), other)
+	want(t, check.Judge(world(), []check.Publisher{p, q}, []check.Subscriber{s}), counts{check.Order: 1})
+	p.Publications[0].Attempts, q.Publications[0].Attempts = 2, 2
+	want(t, check.Judge(world(), []check.Publisher{p, q}, []check.Subscriber{s}), counts{})
+}
+
 // TestStaleRight: after a revocation there is a time to close, and then nothing.
 func TestStaleRight(t *testing.T) {
 	s := v1(got(1), got(2), got(3), got(4), got(5), got(6), got(7), got(8), closed(9*sec))

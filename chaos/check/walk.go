@@ -289,8 +289,8 @@ func (r *reader) move(w *walk, e *Event, again bool) {
 // what is old, but within one connection the order is that of the channel.
 func (r *reader) moveBare(w *walk, e *Event, again bool) {
 	at := r.ledger.at[e.Publisher][e.Seq-1]
-	if at.Epoch == "" || r.ledger.renewed[e.Publisher][e.Seq] {
-		return
+	if at.Epoch == "" || r.pubs[e.Publisher].Publications[e.Seq-1].Attempts > 1 {
+		return // what was repeated may have had another position when it came
 	}
 	if at.Epoch == w.at.Epoch && at.Offset <= w.at.Offset && !again {
 		r.verdict.find(Order, "%s at %v: %s goes back from %v to %v", r.sub.Name, e.At, r.world.Channels[w.channel].Name, w.at, at)
@@ -322,6 +322,10 @@ func (r *reader) finish() {
 	}
 }
 
+// onItsWay is how long before the end of a right a publication may be acknowledged and need not have arrived when the connection is
+// closed: nobody waits for it.
+const onItsWay = 5 * time.Second
+
 // missing finds what a publisher has sent and the subscriber does not have. It reports whether the last one is among that.
 func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 	p, t := &r.pubs[publisher], w.tracks[publisher]
@@ -330,7 +334,7 @@ func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 		n := uint32(i + 1)
 		one := &p.Publications[i]
 		switch {
-		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends,
+		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends-onItsWay,
 			w.left > 0 && one.End >= w.left, w.follows && one.Begin < w.since:
 			continue
 		case t.declared.has(n), !p.Ordered && w.spans(r, publisher, n):

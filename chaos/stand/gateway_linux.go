@@ -119,6 +119,11 @@ func (g *Gateway) Drain(patience time.Duration) error {
 		}
 		return nil
 	case <-time.After(patience):
+		child.Signal(syscall.SIGQUIT) // its log then says what all goroutines wait for
+		select {
+		case <-child.Done():
+		case <-time.After(time.Second):
+		}
 		child.Kill()
 		return fmt.Errorf("gateway %s did not end in %s after SIGTERM", g.log.Name(), patience)
 	}

@@ -63,6 +63,9 @@ type Options struct {
 	// MaxConnections is how many connections are held at once; zero means no bound but that of the process.
 	MaxConnections int
 
+	// AnnounceExtension, if set, tells the other nodes that somebody has renewed a credential.
+	AnnounceExtension func(ctx context.Context, e auth.Extension) error
+
 	// Fault, if set, is asked four times a second whether clients may be seeing what is old; they are then told. It must not block.
 	Fault Fault
 
@@ -223,19 +226,6 @@ func (g *Gateway) Revoke(revoked func(*auth.Identity) bool) int {
 	for _, s := range g.list() {
 		if revoked(s.who.Load()) {
 			s.close(protocol.CloseRevoked, "")
-			n++
-		}
-	}
-	return n
-}
-
-// Extend gives the live sessions of the same user a new identity, so that they end with the new credential and not with the old
-// one. It returns how many were extended. mayReplace compares the identity of a session with the new one.
-func (g *Gateway) Extend(who *auth.Identity, mayReplace func(old *auth.Identity) bool) int {
-	n := 0
-	for _, s := range g.list() {
-		old := s.who.Load()
-		if mayReplace(old) && s.who.CompareAndSwap(old, who) {
 			n++
 		}
 	}

@@ -20,7 +20,7 @@ type proof struct {
 	sub        *hub.Subscription // in whose room the positions are looked up
 
 	behind atomic.Int32 // subscriptions that are not live yet
-	owed   atomic.Bool  // something was sent since the last question
+	sent   atomic.Int32 // messages since the last question
 	booked atomic.Bool  // it is among the gateway's questions
 	left   atomic.Bool  // the page closed the connection
 	at     atomic.Int64 // when the last question was asked, as gateway.clock
@@ -35,9 +35,12 @@ type proof struct {
 
 const (
 	// proofDelay is how long messages wait for more before their arrival is asked for, and proofPause how long the next
-	// question waits at least. What comes twice after a lost line is what was sent since the last answer.
+	// question waits, unless proofEvery messages were sent since the last one. What comes twice after a lost line is what was
+	// sent since the last answer: it must stay far below what a channel's history holds (500 by default), and a question
+	// with its answer costs as much as two deliveries.
 	proofDelay = time.Second
-	proofPause = 5 * time.Second
+	proofPause = 12 * time.Second
+	proofEvery = 50
 
 	// proofSaveEvery is how often the progress of one connection is noted. The end of its line is noted at once.
 	proofSaveEvery = 10 * time.Second
@@ -45,8 +48,15 @@ const (
 
 // owe notes that something was sent whose arrival is not proven. It is called for each message, with locks held.
 func (s *session) owe() {
-	if p := s.proof; p != nil && !p.owed.Load() && p.owed.CompareAndSwap(false, true) {
-		s.gw.questions.book(s)
+	p := s.proof
+	if p == nil {
+		return
+	}
+	switch p.sent.Add(1) {
+	case 1:
+		s.gw.questions.book(s, proofPause)
+	case proofEvery:
+		s.gw.questions.hurry(s)
 	}
 }
 
@@ -62,8 +72,8 @@ func (s *session) caughtUp(gapped bool) {
 		s.gw.stats.bareRecovered.Add(1)
 	}
 	if p.behind.Add(-1) == 0 {
-		p.owed.Store(true)
-		s.gw.questions.book(s)
+		p.sent.Add(1)
+		s.gw.questions.book(s, proofPause)
 	}
 }
 
@@ -71,10 +81,10 @@ func (s *session) caughtUp(gapped bool) {
 // a ping.
 func (s *session) ask() bool {
 	p := s.proof
-	if p == nil || p.behind.Load() > 0 || !p.owed.Load() || p.waits() {
+	if p == nil || p.behind.Load() > 0 || p.sent.Load() == 0 || p.waits() {
 		return false
 	}
-	p.owed.Store(false) // before the look: what is sent from now on is asked for next time
+	p.sent.Store(0) // before the look: what is sent from now on is asked for next time
 	var cursor string
 	s.gw.hub.View(p.sub, func(h hub.Heads) { cursor = h.Cursor() })
 	return s.askFor(cursor)
@@ -128,8 +138,11 @@ func (s *session) onPong(payload []byte) {
 		return
 	}
 	s.save(proofSaveEvery)
-	if p.owed.Load() {
-		s.gw.questions.book(s)
+	switch n := p.sent.Load(); {
+	case n >= proofEvery:
+		s.gw.questions.hurry(s)
+	case n > 0:
+		s.gw.questions.book(s, proofPause)
 	}
 }
 
@@ -198,16 +211,25 @@ func (s *session) leftByPage(code protocol.Code) {
 // questions are the sessions that are to be asked soon. One list a second and one entry a session replace a timer each.
 type questions struct {
 	mu    sync.Mutex
-	slots [8][]*session // by second; a power of two, and more than proofPause
-	now   int           // the slot that fires next
+	slots [16][]*session // by second; more than proofPause
+	now   int            // the slot that fires next
 }
 
-// book has s asked after proofDelay, and not before proofPause has passed since it was asked last.
-func (q *questions) book(s *session) {
-	if !s.proof.booked.CompareAndSwap(false, true) {
-		return
+// book has s asked after proofDelay, and not before pause has passed since it was asked last. Who is booked stays as it is.
+func (q *questions) book(s *session, pause time.Duration) {
+	if s.proof.booked.CompareAndSwap(false, true) {
+		q.put(s, pause)
 	}
-	delay := max(proofDelay, time.Duration(s.proof.at.Load())+proofPause-s.gw.clock())
+}
+
+// hurry has s asked as soon as may be, even if it is booked: the later time finds nothing to ask, or asks once more.
+func (q *questions) hurry(s *session) {
+	s.proof.booked.Store(true)
+	q.put(s, proofDelay)
+}
+
+func (q *questions) put(s *session, pause time.Duration) {
+	delay := max(proofDelay, time.Duration(s.proof.at.Load())+pause-s.gw.clock())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	slots := min(int(delay/tick), len(q.slots)-1)

@@ -451,6 +451,27 @@ func TestProofPings(t *testing.T) {
 			p.close(1001)
 		})
 	})
+	t.Run("AlsoAfterAGroup", func(t *testing.T) {
+		resuming(t, func(t *testing.T, n *clocked) {
+			var pages []*page // more than are served one message at a time
+			for range 40 {
+				pages = append(pages, n.open(""))
+			}
+			for range 20 {
+				n.publish("a", "production:updates", `1`)
+			}
+			time.Sleep(interval + proofTime) // what was not asked for by then never is
+			for i, p := range pages {
+				if got := len(p.proofs()); got == 0 {
+					t.Fatalf("page %d of a large room is never asked", i)
+				}
+				p.cut()
+			}
+			again := n.open(pages[0].cookie)
+			again.want(t) // all was proven
+			again.close(1001)
+		})
+	})
 	t.Run("NotOftenWhileMuchComes", func(t *testing.T) {
 		resuming(t, func(t *testing.T, n *clocked) {
 			p := n.open("")

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"kentongan/auth"
 	"kentongan/internal/answer"
 	"kentongan/realtime"
 	"kentongan/realtime/protocol"
@@ -210,26 +209,6 @@ func (g *Gateway) servePresence(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.answer(w, protocol.Presence{Channel: wire, Members: members}.AppendJSON(nil))
-}
-
-// serveExtend gives the caller's live sessions on this node the life of the credential that it sends now.
-func (g *Gateway) serveExtend(w http.ResponseWriter, r *http.Request) {
-	who, ok := g.identify(w, r)
-	if !ok {
-		return
-	}
-	n := g.Extend(who, func(old *auth.Identity) bool { return old.MayReplace(who) })
-	data := struct {
-		Extended int        `json:"extended"`
-		Expires  *time.Time `json:"expires,omitempty"`
-	}{Extended: n}
-	if !who.Expires.IsZero() {
-		data.Expires = &who.Expires
-	}
-	answer.JSON(w, http.StatusOK, struct {
-		Success bool `json:"success"`
-		Data    any  `json:"data"`
-	}{true, data})
 }
 
 // named returns the channel that the query names, for those who may see it; it answers the refusal itself.

@@ -92,9 +92,9 @@ func (s *session) Offer(m *hub.Message) {
 	s.gw.stats.messagesOut[s.dialect].Add(1)
 	if m.More {
 		s.sent(frame, s.conn.Hold(frame))
-		return
+	} else {
+		s.send(frame)
 	}
-	s.send(frame)
 	s.owe()
 }
 

@@ -12,6 +12,9 @@ import (
 // errRESPChannel is one answer for all that is no channel for this key: unknown, outside of the grammar, or another kitchen's.
 const errRESPChannel = "ERR bad channel: no such channel for this key; channel patterns are set in the configuration"
 
+// respWithin is how long a client waits for its answer at most, while the engine is out. The app's own client gives a command 5 s.
+const respWithin = 2 * time.Second
+
 // publish is PUBLISH and SPUBLISH. The next command is read meanwhile; its answer waits for this one.
 func (c *respConn) publish(args [][]byte) {
 	ch, refusal := c.mayPublish(args[0], args[1])
@@ -22,7 +25,7 @@ func (c *respConn) publish(args [][]byte) {
 	}
 	r := &respReply{to: ch, cost: len(args[1]), ask: true}
 	c.add(r)
-	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now()},
+	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now(), Within: respWithin},
 		func(_ realtime.Published, err error) {
 			if err == nil {
 				c.door.counts.stamped.Add(1)
@@ -59,6 +62,9 @@ func (d *RESP) whyNot(ch realtime.Channel, err error) string {
 	case errors.Is(err, realtime.ErrOverloaded):
 		d.counts.failed.Add(1)
 		return "ERR not ready: too much at once; it was not stored, send it again"
+	case errors.Is(err, realtime.ErrNotStored):
+		d.counts.failed.Add(1)
+		return "ERR not ready: the engine cannot be reached; it was not stored, send it again"
 	case errors.Is(err, realtime.ErrUnavailable):
 		d.counts.failed.Add(1)
 		return "ERR not ready: the engine cannot be reached; it may or may not have been stored"

@@ -24,6 +24,7 @@ type Broker struct {
 	ask  *client // history, heads, presence, tickets
 	pub  *publisher
 	sub  *subscriber
+	acks *acknowledged
 	here *Presence
 	seen *Devices
 
@@ -66,6 +67,7 @@ func New(opts Options) (*Broker, error) {
 		return nil, err
 	}
 	b.pub = newPublisher(b, publish)
+	b.acks = newAcknowledged(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
 	b.ledger = &Ledger{broker: b, known: positions{}}
@@ -90,6 +92,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	wg.Go(func() { b.opts.Primary.follow(ctx) })
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
+	wg.Go(func() { b.acks.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
 	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })
@@ -132,10 +135,11 @@ func (b *Broker) Presence() *Presence { return b.here }
 // Devices returns the Devices of this Broker's nodes. What is noted is written while the Broker runs.
 func (b *Broker) Devices() *Devices { return b.seen }
 
-// probe asks for a sign of life, so that Ready is honest on a quiet day. The publishing connection is asked only while
-// something is wrong with it: publishing says the rest.
+// probe asks for a sign of life, so that Ready is honest on a quiet day, and a connection that is broken is replaced before somebody needs
+// it. That the publishing connection answers does not say that Redis takes publications; but if it is known to be broken, it is
+// all that can be asked.
 func (b *Broker) probe(ctx context.Context) {
-	ping := func(p part, c *client) {
+	ping := func(p part, c *client) error {
 		ctx, cancel := context.WithTimeout(ctx, b.opts.SilenceLimit)
 		defer cancel()
 		err := c.Do(ctx, c.B().Ping().Build()).Error()
@@ -143,14 +147,24 @@ func (b *Broker) probe(ctx context.Context) {
 			err = fmt.Errorf("no answer within %s", b.opts.SilenceLimit)
 		}
 		b.health.set(p, err)
+		return err
 	}
-	for {
-		ping(partAsk, b.ask)
-		if b.health.of(partPublish) != nil {
-			ping(partPublish, b.pub.client)
-		}
-		if !pause(ctx, b.opts.SilenceLimit/2) {
-			return
+	watch := func(p part, c *client) {
+		for fails := 0; ; {
+			wait := b.opts.SilenceLimit / 3
+			if ping(p, c) != nil { // then the connection has ended, and the next ping makes another
+				wait = min(wait, backoff(fails))
+				fails++
+			} else {
+				fails = 0
+			}
+			if !b.opts.Primary.pause(ctx, wait) {
+				return
+			}
 		}
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() { watch(partAsk, b.ask) })
+	watch(partPublish, b.pub.client)
+	wg.Wait()
 }

@@ -25,6 +25,7 @@ type trackedConn struct {
 	run     string // which process answers; empty: it does not say
 	lineage string // run, and which history of data it is in; empty: it does not say
 	id      string // of this connection, there
+	ready   bool   // it was handed out
 
 	once sync.Once
 	why  atomic.Pointer[error] // set when we ended it
@@ -36,9 +37,12 @@ type trackedConn struct {
 	timer   *time.Timer
 }
 
-// grace is how long a connection is looked at once more after its time is over. This process may have stood still itself: what
+// grace is how long a connection is looked at once more when its time is over. This process may have stood still itself: what
 // came meanwhile is there, and not read yet.
 const grace = 200 * time.Millisecond
+
+// firstLook is when to look first at a connection that may be silent for limit in all.
+func firstLook(limit time.Duration) time.Duration { return limit - min(grace, limit/2) }
 
 // newTracked returns raw as a connection of d that nobody watches yet.
 func newTracked(raw net.Conn, d *dialer, address string) *trackedConn {
@@ -56,13 +60,13 @@ func (c *trackedConn) look() {
 		c.suspect.Store(false)
 		return
 	}
-	left := c.limit - time.Duration(time.Now().UnixNano()-since)
+	left := firstLook(c.limit) - time.Duration(time.Now().UnixNano()-since)
 	if left <= 0 {
 		if c.suspect.Swap(true) {
 			c.end(fmt.Errorf("no answer within %s", c.limit))
 			return
 		}
-		left = grace
+		left = c.limit - firstLook(c.limit)
 	}
 	c.arm(left)
 }
@@ -76,7 +80,7 @@ func (c *trackedConn) arm(d time.Duration) {
 // Write implements net.Conn.
 func (c *trackedConn) Write(b []byte) (int, error) {
 	if c.limit > 0 && c.waiting.Load() == 0 && c.waiting.CompareAndSwap(0, time.Now().UnixNano()) {
-		c.arm(c.limit)
+		c.arm(firstLook(c.limit))
 	}
 	n, err := c.Conn.Write(b)
 	return n, c.reason(err)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -57,6 +58,7 @@ type dialer struct {
 	failed  <-chan struct{} // closed once the primary has moved since the last failure
 	lastErr error
 	opened  uint64 // connections so far
+	lineage string // of the data behind the last one, or a word of its own if Redis does not say
 }
 
 // deadConn is a connection that we have given up, as Redis knows it.
@@ -94,11 +96,13 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 		return nil, d.lastErr
 	}
 	if d.closed {
-		_ = c.Close()
-		return nil, errStopped
+		return nil, errStopped // closeAll ends it, for it is in the list
 	}
-	d.fails, d.next = 0, time.Time{}
+	d.fails, d.next, c.ready = 0, time.Time{}, true
 	d.opened++
+	if d.lineage = c.lineage; d.lineage == "" {
+		d.lineage = "connection " + strconv.FormatUint(d.opened, 10)
+	}
 	return c, nil
 }
 
@@ -231,6 +235,25 @@ func (d *dialer) drop(why error) {
 	for _, c := range conns {
 		c.end(why)
 	}
+}
+
+// connected reports whether there is a connection that can be used.
+func (d *dialer) connected() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.ready {
+			return true
+		}
+	}
+	return false
+}
+
+// origin names the data behind the last connection: while it stays the same, what was stored is.
+func (d *dialer) origin() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lineage
 }
 
 func (d *dialer) closeAll() {

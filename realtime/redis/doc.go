@@ -18,6 +18,7 @@
 //	kentongan:intake:able         hash   nodes that could go on: numbering, lowest number, feeds
 //	kentongan:intake:marks        Pub/Sub channel of marks and their numbers, see the package stamping
 //	kentongan:intake:feed:WORD    Pub/Sub channel to which an open feed subscribes
+//	kentongan:extend              Pub/Sub channel of extensions of sessions
 //	kentongan:revoke              Pub/Sub channel of revocations, also for the app; kentongan:revoked remembers them
 //
 // # Connections

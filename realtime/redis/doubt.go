@@ -3,6 +3,7 @@ package redis
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
 
@@ -22,7 +23,7 @@ type written struct {
 }
 
 // doubts returns what to ask of the channels that may be other ones now, as parts of KEYS and ARGV. The lock is held.
-func (f *follower) doubts() (names, keys, offsets []string) {
+func (f *follower) doubts() (names, keys []string, offsets []uint64) {
 	if !f.doubt {
 		return nil, nil, nil
 	}
@@ -30,26 +31,31 @@ func (f *follower) doubts() (names, keys, offsets []string) {
 		if tr.last.Offset > 0 {
 			names = append(names, name)
 			keys = append(keys, f.broker.keys.stream(tr.channel))
-			offsets = append(offsets, strconv.FormatUint(tr.last.Offset, 10))
+			offsets = append(offsets, tr.last.Offset)
 		}
 	}
 	return names, keys, offsets
 }
 
-// belied reports whether the entry at the track's position is another one than it was. now is when the entry that is there was written;
-// empty: none is held.
+// entry is one that is in history: when it was stamped, in ms, and who published it.
+type entry struct {
+	held  bool
+	ms    int64
+	token token
+}
+
+// belied reports whether the entry at the track's position is another one than it was.
 //
 // The clocks of the old and the new primary may differ. That an entry which was delivered here shows the same millisecond as the one
 // that took its place would need them to differ by just the time that the failover took.
-func (tr *track) belied(now string) bool {
-	ms, err := strconv.ParseInt(now, 10, 64)
+func (tr *track) belied(now entry) bool {
 	switch {
-	case err != nil:
+	case !now.held:
 		return false // it has left the history, or there is none; what came first leaves first, so nothing was put in its place
 	case tr.written.bound:
-		return ms > tr.written.ms
+		return now.ms > tr.written.ms
 	}
-	return ms != tr.written.ms
+	return now.ms != tr.written.ms
 }
 
 // forgotten ends the epoch of a channel whose offsets were given out a second time.
@@ -66,8 +72,8 @@ func epochOf(p realtime.Position) realtime.Position {
 // headsAnswer is what the script of the same name answers.
 type headsAnswer struct {
 	realtime.Heads
-	ms      int64             // when it was read
-	written map[string]string // of the entries that were asked for, by name
+	ms      int64            // when it was read
+	entries map[string]entry // that were asked for, by name of the channel
 }
 
 func readHeads(r rueidis.RedisResult, names []string) (headsAnswer, error) {
@@ -86,10 +92,30 @@ func readHeads(r rueidis.RedisResult, names []string) (headsAnswer, error) {
 	if len(times) != len(names) {
 		return headsAnswer{}, errAnswer(nil)
 	}
-	answer := headsAnswer{ms: ms, written: make(map[string]string, len(names))}
+	answer := headsAnswer{ms: ms, entries: make(map[string]entry, len(names))}
 	for i, name := range names {
-		answer.written[name] = times[i]
+		answer.entries[name] = parseEntry(times[i])
 	}
 	answer.Heads, err = parseHeads(fields)
 	return answer, err
+}
+
+// headsOf is a call of the script of the same name, which asks of each stream for the entry at the offset.
+func headsOf(head string, streams []string, offsets []uint64) rueidis.LuaExec {
+	args := make([]string, 0, 1+len(offsets))
+	args = append(args, realtime.NewEpoch())
+	for _, o := range offsets {
+		args = append(args, strconv.FormatUint(o, 10))
+	}
+	return rueidis.LuaExec{Keys: append([]string{head}, streams...), Args: args}
+}
+
+// parseEntry reads "MS TOKEN"; empty: no entry is held. One that is none of ours was stamped by nobody, at no time.
+func parseEntry(s string) entry {
+	e := entry{held: s != ""}
+	digits, by, _ := strings.Cut(s, " ")
+	if ms, err := strconv.ParseInt(digits, 10, 64); err == nil && len(by) == tokenBytes {
+		e.ms, e.token = ms, token([]byte(by))
+	}
+	return e
 }

@@ -363,6 +363,162 @@ func TestPaused(t *testing.T) {
 	}
 }
 
+// TestPausedAnswers publishes in all ways while Redis hangs. None of them waits for Redis: it goes on only when all have been answered.
+// What became of a publication may be unknown; then it comes once at most.
+func TestPausedAnswers(t *testing.T) {
+	server := testenv.StartRedis(t)
+	opts := redis.Options{
+		Address: server.Addr, Names: bigHistory(t), AnswerLimit: 500 * time.Millisecond, SilenceLimit: 500 * time.Millisecond,
+		CommandTimeout: 30 * time.Second,
+	}
+	b, w := follow(t, opts)
+	for round := range 5 {
+		settle(t, b, w)
+		server.Pause()
+		type answer struct {
+			data string
+			err  error
+		}
+		answers := make(chan answer, 100)
+		for i := range 20 {
+			data := fmt.Sprintf(`{"round":%d,"async":%d}`, round, i)
+			b.PublishAsync(channelA, []byte(data), realtime.PublishOptions{Within: 500 * time.Millisecond}, func(_ realtime.Published, err error) {
+				answers <- answer{data, err}
+			})
+			go func() {
+				data := fmt.Sprintf(`{"round":%d,"sync":%d}`, round, i)
+				_, err := b.Publish(context.Background(), channelA, []byte(data), realtime.PublishOptions{})
+				answers <- answer{data, err}
+			}()
+		}
+		never := map[string]bool{}
+		for range 40 {
+			a := <-answers
+			if !errors.Is(a.err, realtime.ErrUnavailable) {
+				t.Errorf("%s is answered with %v, want ErrUnavailable", a.data, a.err)
+			}
+			if errors.Is(a.err, realtime.ErrNotStored) {
+				never[a.data] = true
+			}
+		}
+		// Once the connection is given up nothing goes out any more, and that is known.
+		eventually(t, "a publication that is not stored for certain", func() bool {
+			data := fmt.Sprintf(`{"round":%d,"late":%d}`, round, rand.Int64())
+			_, err := b.Publish(context.Background(), channelA, []byte(data), realtime.PublishOptions{})
+			if errors.Is(err, realtime.ErrNotStored) {
+				never[data] = true
+			}
+			return never[data]
+		})
+		// What nobody can send again waits for Redis, however long that takes.
+		kept := make(chan error, 1)
+		data := fmt.Sprintf(`{"round":%d,"kept":true}`, round)
+		b.PublishAsync(channelA, []byte(data), realtime.PublishOptions{}, func(_ realtime.Published, err error) { kept <- err })
+		eventually(t, "Ready to say so", func() bool { return b.Ready() != nil })
+		server.Resume()
+		if err := <-kept; err != nil {
+			t.Errorf("what was kept: %v", err)
+		}
+		settle(t, b, w)
+		eventually(t, "what was kept", func() bool { return w.has(channelA, data) })
+		for data := range never {
+			if w.has(channelA, data) {
+				t.Errorf("%s is delivered, and its publisher was told that it is not stored", data)
+			}
+		}
+	}
+	exactlyOnce(t, w, nil)
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none: nothing was lost", n)
+	}
+}
+
+// TestSentToAHangingRedis sends publications into the socket of a Redis that hangs, gives the connection up, and sends them again when it
+// goes on, which then finds both. They are carried out once.
+func TestSentToAHangingRedis(t *testing.T) {
+	server := testenv.StartRedis(t)
+	b, w := follow(t, redis.Options{
+		Address: server.Addr, Names: bigHistory(t), AnswerLimit: 100 * time.Millisecond, CommandTimeout: 30 * time.Second,
+		SilenceLimit: 10 * time.Second, Retries: 100, GatherFor: 100 * time.Millisecond,
+	})
+	for round := range 3 {
+		settle(t, b, w)
+		stored := make(chan error, 300) // gathered after settle's, to be sent when Redis hangs
+		for i := range 300 {
+			data := fmt.Sprintf(`{"round":%d,"i":%d,"x":%q}`, round, i, strings.Repeat("x", 2000)) // more than Redis reads at once
+			b.PublishAsync(channelA, []byte(data), realtime.PublishOptions{}, func(_ realtime.Published, err error) { stored <- err })
+		}
+		server.Pause()
+		retried := b.Stats().Retried
+		eventually(t, "a connection that is given up", func() bool { return b.Stats().Retried > retried })
+		server.Resume()
+		for range 300 {
+			if err := <-stored; err != nil {
+				t.Errorf("published to a Redis that hung: %v", err)
+			}
+		}
+	}
+	settle(t, b, w)
+	exactlyOnce(t, w, nil)
+}
+
+// TestLateBytes has the network deliver what was sent long after its connection was given up and it was sent again.
+func TestLateBytes(t *testing.T) {
+	proxy := newProxy(t, testenv.Redis(t))
+	b, w := follow(t, redis.Options{Address: proxy.addr, Names: bigHistory(t), AnswerLimit: 200 * time.Millisecond, CommandTimeout: 30 * time.Second})
+	settle(t, b, w)
+	proxy.hold()
+	stored := make(chan error, 1)
+	b.PublishAsync(channelA, []byte(`"late"`), realtime.PublishOptions{}, func(_ realtime.Published, err error) { stored <- err })
+	if err := <-stored; err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its delivery", func() bool { return w.has(channelA, `"late"`) })
+	proxy.release()
+	for range 10 {
+		settle(t, b, w) // time for the late bytes to arrive
+	}
+	exactlyOnce(t, w, nil)
+	if b.Stats().Retried == 0 {
+		t.Error("nothing was sent again: nothing is proved")
+	}
+}
+
+// TestRestartEmptyKeepsTheQueue kills a Redis that comes back with nothing while publications wait: they are stamped in the new epoch,
+// and the rest is told as a gap.
+func TestRestartEmptyKeepsTheQueue(t *testing.T) {
+	server := testenv.StartRedis(t)
+	b, w := follow(t, redis.Options{Address: server.Addr, Names: bigHistory(t)})
+	settle(t, b, w)
+	w.mu.Lock()
+	old := w.at[channelA].Epoch
+	w.mu.Unlock()
+	server.Kill()
+	stored := make(chan realtime.Published, 100)
+	for i := range 100 {
+		b.PublishAsync(channelA, fmt.Appendf(nil, `{"waits":%d}`, i), realtime.PublishOptions{}, func(p realtime.Published, err error) {
+			if err != nil {
+				t.Errorf("published while Redis was away: %v", err)
+			}
+			stored <- p
+		})
+	}
+	eventually(t, "Ready to say so", func() bool { return b.Ready() != nil })
+	server.Restart()
+	for i := range 100 {
+		if p := <-stored; p.Position.Epoch == old || p.Position.Offset != uint64(i+1) {
+			t.Errorf("publication %d is at %v, want offset %d of another epoch than %s", i, p.Position, i+1, old)
+		}
+	}
+	eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+	settle(t, b, w)
+	exactlyOnce(t, w, nil)
+	page, err := b.History(t.Context(), channelA, realtime.Position{}, 1000)
+	if err != nil || len(page.Publications) < 100 {
+		t.Errorf("history has %d publications, %v; want all 100", len(page.Publications), err)
+	}
+}
+
 // TestHalfOpen swallows what Redis sends on open connections, as a broken middlebox does: Redis counts the message as
 // delivered, the kernel sees nothing wrong. New connections work.
 func TestHalfOpen(t *testing.T) {
@@ -376,6 +532,52 @@ func TestHalfOpen(t *testing.T) {
 	}
 	if b.Stats().Reconnects < 2 {
 		t.Error("the dead connection was not replaced")
+	}
+}
+
+// TestHalfOpenEach breaks one direction of one connection at a time, on a quiet day: nothing is published that could show it. Each is
+// noticed by itself and replaced, and nothing is lost, nor told to be.
+func TestHalfOpenEach(t *testing.T) {
+	addr := testenv.Redis(t)
+	for direction, harm := range map[string]int32{"FromRedis": harmSwallow, "ToRedis": harmMute} {
+		for _, name := range []string{"ask", "publish", "subscribe"} {
+			t.Run(direction+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				proxy := newProxy(t, addr)
+				b, w := follow(t, redis.Options{Address: proxy.addr, Prefix: newPrefix(), Names: bigHistory(t)})
+				settle(t, b, w)
+				before := proxy.of(name)
+				for _, c := range before {
+					c.harm.Store(harm)
+				}
+				began := time.Now()
+				eventually(t, "another connection", func() bool { return len(proxy.of(name)) > len(before) })
+				t.Logf("replaced after %v", time.Since(began))
+				settle(t, b, w)
+				exactlyOnce(t, w, nil)
+				if n := w.gapCount(channelA); n != 0 {
+					t.Errorf("%d gaps were told, want none: history holds everything", n)
+				}
+			})
+		}
+		t.Run(direction+"/intake", func(t *testing.T) {
+			t.Parallel()
+			proxy := newProxy(t, addr)
+			s, err := redis.NewSource(redis.Options{Address: proxy.addr}, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, ended := newHearer(), make(chan error, 1)
+			go func() { ended <- s.Receive(context.Background(), []string{"quiet:*"}, h) }()
+			<-h.ready
+			proxy.harm(harm)
+			began := time.Now()
+			err = <-ended
+			t.Logf("noticed after %v: %v", time.Since(began), err)
+			if err == nil || !strings.Contains(err.Error(), "no sign of life") {
+				t.Errorf("Receive ends with %v, want that there was no sign of life", err)
+			}
+		})
 	}
 }
 

@@ -406,7 +406,7 @@ func (f *follower) compare(h *headsAnswer) {
 		tr, _ := f.track(name)
 		head := h.At(name)
 		switch {
-		case tr.last.Epoch == head.Epoch && (tr.forgotten || tr.belied(h.written[name])):
+		case tr.last.Epoch == head.Epoch && (tr.forgotten || tr.belied(h.entries[name])):
 			f.forgotten(tr)
 		case tr.last == head:
 		case tr.last.Epoch != head.Epoch:

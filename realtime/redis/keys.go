@@ -40,6 +40,7 @@ func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) 
 func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) revoke() string                       { return string(k) + "revoke" }
+func (k keys) extend() string                       { return string(k) + "extend" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }
 
 func (k keys) intake() string     { return string(k) + "intake" }       // what nodes agree on about plain PUBLISH

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type link struct {
 
 	deadline time.Time // of reading, as it was last set
 	scratch  []byte    // of what is not a payload
+
+	unanswered atomic.Int32 // pings since the last pong
 
 	mu  sync.Mutex // guards w
 	w   *bufio.Writer
@@ -71,6 +74,15 @@ func newLink(conn net.Conn, limit time.Duration, maxBytes int) *link {
 
 func (l *link) close() { _ = l.conn.Close() } // it is given up
 
+// end closes the link; the reader is told why.
+func (l *link) end(why error) {
+	if c, ok := l.conn.(*trackedConn); ok {
+		c.end(why)
+		return
+	}
+	l.close()
+}
+
 // send writes one command and flushes it.
 func (l *link) send(args ...string) error {
 	l.mu.Lock()
@@ -98,12 +110,22 @@ func (l *link) send(args ...string) error {
 // ping asks for a pong that brings back when it was asked for. It may only be sent once something is subscribed to, for
 // before that Redis answers it differently.
 func (l *link) ping() error {
+	l.unanswered.Add(1)
 	return l.send("PING", strconv.FormatInt(time.Now().UnixNano(), 10))
 }
 
-// keepAlive pings until ctx ends or the link breaks.
+// maxUnanswered is how many pings may go unanswered while messages come. It is twice what the silence limit allows, for a pong waits behind
+// the messages of a busy moment; and it counts pings and no time, for a process that stands still sends none.
+const maxUnanswered = 6
+
+// keepAlive pings until ctx ends or the link breaks. If pings are not answered though messages come, only the direction to Redis is broken:
+// what is subscribed to from here on would never be.
 func (l *link) keepAlive(ctx context.Context) {
 	for pause(ctx, l.limit/3) {
+		if l.unanswered.Load() >= maxUnanswered {
+			l.end(fmt.Errorf("%d pings are not answered", maxUnanswered))
+			return
+		}
 		if l.ping() != nil {
 			l.close() // the reader learns of it
 			return
@@ -185,6 +207,7 @@ func (l *link) read() (event, error) {
 	case string(word) == "pmessage" && count == 4:
 		return l.message(eventPMessage)
 	case string(word) == "pong" && count == 2:
+		l.unanswered.Store(0)
 		e := event{kind: eventPong}
 		e.payload, err = l.short()
 		return e, err

@@ -3,12 +3,14 @@ package redis
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +144,37 @@ func TestLinkIsSilent(t *testing.T) {
 		_, err := l.next()
 		if took := time.Since(heard); err == nil || took > l.limit || took < l.limit*8/10 {
 			t.Errorf("silence was %v after %v, want an error within %v", err, took, l.limit)
+		}
+	})
+}
+
+// TestLinkThatOnlyHears has messages come all the time, and no pong: what is written goes nowhere.
+func TestLinkThatOnlyHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		l := linkOver(near, 100)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		defer far.Close()
+		wg.Go(func() { _, _ = io.Copy(io.Discard, far) })
+		wg.Go(func() {
+			for pause(ctx, 100*time.Millisecond) {
+				if _, err := far.Write([]byte(array("message", "a", "b"))); err != nil {
+					return
+				}
+			}
+		})
+		wg.Go(func() { l.keepAlive(ctx) })
+		began := time.Now()
+		for {
+			if _, err := l.next(); err != nil {
+				break
+			}
+		}
+		if took := time.Since(began); took < 2*l.limit || took > 3*l.limit {
+			t.Errorf("it is ended after %v, want more than twice the silence limit of %v, and less than thrice", took, l.limit)
 		}
 	})
 }

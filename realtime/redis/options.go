@@ -40,7 +40,7 @@ type Options struct {
 	Names *realtime.Names // says what each channel keeps; nil: the default patterns
 
 	// SilenceLimit is after how long without a sign of life the subscribing connection is given up; it is pinged three times as
-	// often. Zero means 3 s: a half-open link loses messages that Redis counts as delivered.
+	// often. Zero means 2.8 s, which makes 3 s with the last look at it: a half-open link loses messages that Redis counts as delivered.
 	SilenceLimit time.Duration
 
 	// AnswerLimit is after how long without an answer a connection that asks or publishes is given up, and who publishes gets an error
@@ -55,6 +55,9 @@ type Options struct {
 	MaxQueue      int          // publications that wait to be sent; zero means 65,536 (16 s of 4,000/s)
 	MaxQueueBytes int          // their data; zero means 64 MiB
 	Log           *slog.Logger // nil discards
+
+	// OnExtension is called with each extension that is announced anywhere. It must not block; nil ignores them.
+	OnExtension func(payload []byte)
 
 	// OnRevocation is called with each revocation: when it is announced anywhere, and with all that are remembered after
 	// each connect. It must not block; nil ignores them.
@@ -81,7 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	setDefault(&o.ConnectTimeout, 10*time.Second)
 	setDefault(&o.CommandTimeout, 5*time.Second)
-	setDefault(&o.SilenceLimit, 3*time.Second)
+	setDefault(&o.SilenceLimit, 2800*time.Millisecond)
 	setDefault(&o.AnswerLimit, 2*time.Second)
 	setDefault(&o.MaxDataBytes, realtime.DefaultMaxDataBytes)
 	setDefault(&o.MaxQueue, 65_536)

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -21,13 +22,15 @@ type proxy struct {
 type proxied struct {
 	client, server net.Conn
 	harm           atomic.Int32
-	asked          atomic.Pointer[[]byte] // the first bytes that the client sent, by which its job is known
+	first          atomic.Pointer[[]byte] // what the client sent first; its name is in it
+	released       chan struct{}          // closed when what is held goes on
 }
 
 const (
 	harmSwallow = 1 // read what Redis sends, and do not pass it on
 	harmCut     = 2 // close when Redis sends the next bytes
 	harmMute    = 3 // read what the client sends, and do not pass it on
+	harmHold    = 4 // keep what the client sends, and pass it on when released, though the client may be gone by then
 )
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -55,13 +58,13 @@ func newProxy(t *testing.T, to string) *proxy {
 				_ = client.Close()
 				continue
 			}
-			c := &proxied{client: client, server: server}
+			c := &proxied{client: client, server: server, released: make(chan struct{})}
 			p.mu.Lock()
 			p.conns = append(p.conns, c)
 			p.mu.Unlock()
 			context.AfterFunc(ctx, c.close)
-			wg.Go(func() { c.pass(server, client, harmMute) })
-			wg.Go(func() { c.pass(client, server, harmSwallow) })
+			wg.Go(func() { c.up(ctx) })
+			wg.Go(c.down)
 		}
 	})
 	return p
@@ -69,21 +72,57 @@ func newProxy(t *testing.T, to string) *proxy {
 
 func (c *proxied) close() { _, _ = c.client.Close(), c.server.Close() }
 
-// pass copies what comes from one side to the other; while the harm is silent it reads and forgets.
-func (c *proxied) pass(to, from net.Conn, silent int32) {
+// up passes on what the client sends.
+func (c *proxied) up(ctx context.Context) {
 	defer c.close()
 	buf := make([]byte, 64<<10)
+	var held []byte
 	for {
-		n, err := from.Read(buf)
-		if from == c.client && c.asked.Load() == nil {
+		n, err := c.client.Read(buf)
+		if c.first.Load() == nil {
 			first := append([]byte(nil), buf[:n]...)
-			c.asked.Store(&first)
+			c.first.Store(&first)
 		}
-		if from == c.server && c.harm.Load() == harmCut {
+		switch c.harm.Load() {
+		case harmMute:
+		case harmHold:
+			held = append(held, buf[:n]...)
+		default:
+			if _, err := c.server.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if len(held) > 0 {
+		select {
+		case <-c.released:
+			_, _ = c.server.Write(held) // Redis may have ended the connection: then they are lost, as they should be
+		case <-ctx.Done():
+		}
+	}
+}
+
+// down passes on what Redis sends.
+func (c *proxied) down() {
+	defer func() {
+		if c.harm.Load() == harmHold {
+			_ = c.client.Close()
+			return // what is held still needs the other side
+		}
+		c.close()
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := c.server.Read(buf)
+		switch c.harm.Load() {
+		case harmCut:
 			return
-		}
-		if c.harm.Load() != silent {
-			if _, err := to.Write(buf[:n]); err != nil {
+		case harmSwallow, harmHold:
+		default:
+			if _, err := c.client.Write(buf[:n]); err != nil {
 				return
 			}
 		}
@@ -95,6 +134,30 @@ func (c *proxied) pass(to, from net.Conn, silent int32) {
 
 func (p *proxy) swallow() { p.harm(harmSwallow) }
 func (p *proxy) cut()     { p.harm(harmCut) }
+func (p *proxy) hold()    { p.harm(harmHold) }
+
+// of returns the connections of one job, by the name that it gives itself.
+func (p *proxy) of(name string) (conns []*proxied) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if first := c.first.Load(); first != nil && bytes.Contains(*first, []byte("kentongan-"+name+"\r\n")) {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// release passes on what is held.
+func (p *proxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if c.harm.Load() == harmHold {
+			close(c.released)
+		}
+	}
+}
 
 func (p *proxy) harm(kind int32) {
 	p.mu.Lock()

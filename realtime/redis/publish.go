@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -14,7 +15,7 @@ import (
 	"kentongan/realtime"
 )
 
-// Publish implements realtime.Broker. It lasts no longer than Options.CommandTimeout.
+// Publish implements realtime.Broker. It lasts no longer than Options.AnswerLimit: what has not gone out by then never will.
 func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, opts realtime.PublishOptions) (realtime.Published, error) {
 	if err := b.check(ctx, "publish"); err != nil {
 		return realtime.Published{}, err
@@ -27,18 +28,28 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 		err error
 	}
 	answers := make(chan answer, 1)
+	opts.Within = min(b.opts.AnswerLimit, b.opts.CommandTimeout)
 	o := &outgoing{ch: ch, data: data, opts: opts, urgent: true, done: func(p realtime.Published, err error) { answers <- answer{p, err} }}
 	if err := b.pub.add(o); err != nil { //nolint:contextcheck // the sender outlives this call
 		return realtime.Published{}, fmt.Errorf("publish: %w", err)
 	}
-	ctx, cancel := b.within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, opts.Within)
 	defer cancel()
 	select {
 	case a := <-answers:
 		return a.p, a.err
+	case <-b.life.Done():
 	case <-ctx.Done():
-		return realtime.Published{}, unavailable("publish", b.tooLate(ctx.Err()))
 	}
+	return realtime.Published{}, b.giveUp(o)
+}
+
+// giveUp takes o back if it has not gone out, and returns the error that says whether it had.
+func (b *Broker) giveUp(o *outgoing) error {
+	if o.state.CompareAndSwap(outgoingWaits, outgoingGone) {
+		return fmt.Errorf("publish: %w: %w", realtime.ErrNotStored, b.tooLate(context.DeadlineExceeded))
+	}
+	return unavailable("publish", b.tooLate(context.DeadlineExceeded))
 }
 
 // tooLate is why a publication was not answered in time: what is wrong with the connection, if that is known.
@@ -58,10 +69,33 @@ func (b *Broker) PublishAsync(ch realtime.Channel, data []byte, opts realtime.Pu
 		done(realtime.Published{}, fmt.Errorf("publish: %w", err))
 		return
 	}
-	if err := b.pub.add(&outgoing{ch: ch, data: data, opts: opts, done: done}); err != nil {
-		done(realtime.Published{}, fmt.Errorf("publish: %w", err))
+	o := &outgoing{ch: ch, data: data, opts: opts, done: done}
+	if opts.Within > 0 {
+		var answered atomic.Bool
+		o.done = func(p realtime.Published, err error) {
+			if !answered.Swap(true) {
+				o.timer.Stop()
+				done(p, err)
+			}
+		}
+		o.timer = time.AfterFunc(opts.Within, func() {
+			err := b.giveUp(o)
+			if !answered.Swap(true) {
+				done(realtime.Published{}, err)
+			}
+		})
+	}
+	if err := b.pub.add(o); err != nil {
+		o.done(realtime.Published{}, fmt.Errorf("publish: %w", err))
 	}
 }
+
+// What can be with an outgoing: it waits for its turn, it was sent or may have been, or its caller has given it up before that.
+const (
+	outgoingWaits = iota
+	outgoingSent
+	outgoingGone
+)
 
 // outgoing is one publication on its way to Redis.
 type outgoing struct {
@@ -71,9 +105,20 @@ type outgoing struct {
 	done  func(realtime.Published, error)
 	token token
 
+	state atomic.Int32
+	timer *time.Timer // answers if nobody else does; nil: nobody waits for that
+
 	urgent bool      // a caller waits for it
 	until  time.Time // no try begins after it
 	tries  int       // that were sent without an answer
+}
+
+// before is the state to go back to when a try did not go out.
+func (o *outgoing) before() int32 {
+	if o.tries > 0 {
+		return outgoingSent // an earlier one did
+	}
+	return outgoingWaits
 }
 
 // command is the call of the script that stamps o.
@@ -136,6 +181,9 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 		said, ok := rueidis.IsRedisErr(err)
 		switch {
 		case errors.Is(err, errNoConnection):
+			if o.tries == 0 {
+				err = fmt.Errorf("%w: %w", realtime.ErrNotStored, err)
+			}
 			return none, outcomeUnsent, unavailable("publish", err)
 		case !ok || said.IsLoading():
 			return none, outcomeLost, unavailable("publish", err)
@@ -157,10 +205,11 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 		return none, outcomeSettled, unavailable("publish", err)
 	}
 	p.remember(o.ch, position)
-	if answer[0] == 'D' {
+	if answer[0] == 'D' { // the entry bears the token of who published it first
 		p.broker.counts.duplicates.Add(1)
 		return realtime.Published{Position: position, Duplicate: true}, outcomeSettled, nil
 	}
+	p.broker.acks.note(o.ch, position, o.token)
 	p.broker.counts.published.Add(1)
 	return realtime.Published{Position: position}, outcomeSettled, nil
 }

@@ -65,6 +65,9 @@ func newPublisher(b *Broker, c *client) *publisher {
 // add takes o over or returns why not.
 func (p *publisher) add(o *outgoing) error {
 	o.until = time.Now().Add(p.broker.opts.CommandTimeout)
+	if o.opts.Within > 0 {
+		o.until = time.Now().Add(o.opts.Within)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -177,51 +180,69 @@ func (p *publisher) gather() {
 	p.began = time.Now()
 }
 
-// inTime answers those for which it is too late and returns the others.
+// connect makes a connection if there is none. What waits for it has not gone out, and can still be taken back.
+func (p *publisher) connect() error {
+	if p.client.dialer.connected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(p.broker.life, p.broker.opts.AnswerLimit)
+	defer cancel()
+	err := p.client.Do(ctx, p.client.B().Ping().Build()).Error()
+	if _, answers := rueidis.IsRedisErr(err); answers {
+		return nil // busy with loading, perhaps: what is sent is answered in the same way
+	}
+	return unavailable("publish", err)
+}
+
+// inTime answers those for which it is too late, leaves out those that were given up, and returns the others.
 func (p *publisher) inTime(batch []*outgoing) []*outgoing {
 	live := batch[:0]
 	for _, o := range batch {
 		if p.broker.life.Err() != nil || time.Now().After(o.until) {
-			o.done(realtime.Published{}, unavailable("publish", p.broker.tooLate(context.DeadlineExceeded)))
+			o.done(realtime.Published{}, p.broker.giveUp(o))
 			continue
+		}
+		if o.state.Load() == outgoingGone {
+			continue // its caller knows
 		}
 		live = append(live, o)
 	}
 	return live
 }
 
+// goOut leaves out those that were given up; from here on the others cannot be.
+func goOut(live []*outgoing) []*outgoing {
+	out := live[:0]
+	for _, o := range live {
+		o.state.CompareAndSwap(outgoingWaits, outgoingSent)
+		if o.state.Load() == outgoingSent {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // sendBatch returns what is to be sent again first, and the error for which.
 func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure error) {
 	life, live := p.broker.life, p.inTime(batch)
-	if len(live) == 0 {
+	if len(live) > 0 {
+		if err := p.connect(); err != nil {
+			return live, err
+		}
+	}
+	if live = goOut(live); len(live) == 0 {
 		return nil, nil
 	}
-	if generation := p.client.dialer.generation(); generation != p.generation {
-		p.loaded, p.generation = false, generation
-	}
-	p.commands = p.commands[:0]
-	extra := 0
-	if !p.loaded {
-		p.commands = append(p.commands, p.client.B().ScriptLoad().Script(publishSource).Build())
-		extra = 1
-	}
-	for _, o := range live {
-		p.commands = append(p.commands, p.command(o))
-	}
-	ctx, cancel := context.WithDeadline(life, live[len(live)-1].until)
-	results := p.client.DoMulti(ctx, p.commands...)
-	cancel()
-	if extra == 1 {
-		p.loaded = results[0].Error() == nil
-	}
+	results, extra := p.call(live)
 	for i, o := range live {
 		published, outcome, err := p.settle(o, results[i+extra])
-		if outcome == outcomeLost || outcome == outcomeRefused || outcome == outcomeUnsent {
+		if outcome != outcomeSettled && outcome != outcomeUnloaded {
 			failure = err
 		}
 		switch {
 		case outcome == outcomeUnsent && time.Now().Before(o.until) && life.Err() == nil:
-			again = append(again, o) // as if it had waited all the time
+			o.state.Store(o.before()) // as if it had waited all the time
+			again = append(again, o)
 		case outcome == outcomeUnloaded && life.Err() == nil:
 			p.loaded = false
 			again = append(again, o)
@@ -240,6 +261,29 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 	}
 	p.commands, p.loaded = nil, false // the client may hold on to the commands of a batch that it gave up
 	return again, failure
+}
+
+// call sends the script for each, and before them the script itself if Redis may not have it; extra is how many answers are about that.
+func (p *publisher) call(live []*outgoing) (results []rueidis.RedisResult, extra int) {
+	if generation := p.client.dialer.generation(); generation != p.generation {
+		p.loaded, p.generation = false, generation
+	}
+	p.commands = p.commands[:0]
+	if !p.loaded {
+		p.commands = append(p.commands, p.client.B().ScriptLoad().Script(publishSource).Build())
+		extra = 1
+	}
+	for _, o := range live {
+		p.commands = append(p.commands, p.command(o))
+	}
+	ctx, cancel := context.WithDeadline(p.broker.life, live[len(live)-1].until)
+	results = p.client.DoMulti(ctx, p.commands...)
+	cancel()
+	p.broker.acks.batch(p.client.dialer.origin())
+	if extra == 1 {
+		p.loaded = results[0].Error() == nil
+	}
+	return results, extra
 }
 
 // remember keeps the newest acknowledged position of ch, and makes a new epoch for scripts if the last one was used.

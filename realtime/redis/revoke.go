@@ -118,3 +118,28 @@ func (b *Broker) allRevocations(ctx context.Context) ([]string, error) {
 	oldest := strconv.FormatInt(time.Now().Add(-RevocationAge).UnixMilli(), 10)
 	return b.ask.Do(ctx, b.ask.B().Zrangebyscore().Key(b.keys.revoked()).Min(oldest).Max("+inf").Build()).AsStrSlice()
 }
+
+// Extensions go to every node over a Pub/Sub channel. They are not remembered: a session that was not extended ends with its old
+// credential, and its client comes back with the new one.
+
+// AnnounceExtension tells payload to every node, this one included.
+func (b *Broker) AnnounceExtension(ctx context.Context, payload []byte) error {
+	doing := "announce extension"
+	if err := b.check(ctx, doing); err != nil {
+		return err
+	}
+	if len(payload) == 0 || len(payload) > maxRevocationBytes {
+		return fmt.Errorf("%s: %w: %d bytes", doing, realtime.ErrInvalid, len(payload))
+	}
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	cmd := b.ask.B().Publish().Channel(b.keys.extend()).Message(rueidis.BinaryString(payload)).Build()
+	return unavailable(doing, b.ask.Do(ctx, cmd).Error())
+}
+
+// heardExtension is called by the reader.
+func (b *Broker) heardExtension(payload []byte) {
+	if b.opts.OnExtension != nil && len(payload) <= maxRevocationBytes {
+		b.opts.OnExtension(payload)
+	}
+}

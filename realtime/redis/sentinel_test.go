@@ -20,27 +20,11 @@ func optionsOf(r *testenv.Replicated) redis.Options {
 	return redis.Options{Sentinels: r.Sentinels, SentinelName: r.Name}
 }
 
-// histories compares what is known of one channel by different nodes and publishers: one position has one data, for ever.
-type histories struct {
-	t  *testing.T
-	mu sync.Mutex
-	at map[realtime.Position]string
-}
-
-func (h *histories) saw(who string, p realtime.Position, data string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if other, ok := h.at[p]; ok && other != data {
-		h.t.Errorf("%s has %s at %v, where another has %s", who, data, p, other)
-	}
-	h.at[p] = data
-}
-
-// reader is a watcher that tells histories, and when something came last.
+// reader is a watcher for which one position has one data, for ever. It also knows when something came last.
 type reader struct {
 	*watcher
 	name  string
-	all   *histories
+	seen  map[realtime.Position]string
 	clock struct {
 		sync.Mutex
 		last    time.Time
@@ -51,7 +35,10 @@ type reader struct {
 
 func (r *reader) Deliver(p *realtime.Publication) {
 	if p.Channel == channelA {
-		r.all.saw(r.name, p.Position, string(p.Data))
+		if other, ok := r.seen[p.Position]; ok && other != string(p.Data) {
+			r.t.Errorf("%s is given %s at %v, where it had %s", r.name, p.Data, p.Position, other)
+		}
+		r.seen[p.Position] = string(p.Data)
 		r.clock.Lock()
 		now := time.Now()
 		if silent := now.Sub(r.clock.last); !r.clock.last.IsZero() && silent > r.clock.longest {
@@ -64,10 +51,10 @@ func (r *reader) Deliver(p *realtime.Publication) {
 }
 
 // node is a running broker that follows k1.
-func node(t *testing.T, name string, all *histories, opts redis.Options) (*redis.Broker, *reader) {
+func node(t *testing.T, name string, opts redis.Options) (*redis.Broker, *reader) {
 	t.Helper()
 	b := open(t, opts)
-	r := &reader{watcher: newWatcher(t), name: name, all: all}
+	r := &reader{watcher: newWatcher(t), name: name, seen: map[realtime.Position]string{}}
 	run(t, b, r)
 	h, err := b.Follow(t.Context(), "k1")
 	if err != nil {
@@ -93,11 +80,10 @@ func TestFailover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := testenv.StartReplicated(t, time.Second)
-			all := &histories{t: t, at: map[realtime.Position]string{}}
 			opts := optionsOf(r)
 			opts.Names = bigHistory(t)
-			one, readOne := node(t, "one", all, opts)
-			two, readTwo := node(t, "two", all, opts)
+			one, readOne := node(t, "one", opts)
+			two, readTwo := node(t, "two", opts)
 			stop := make(chan struct{})
 			waits := []func() map[string]realtime.Position{publishFrom(t, "one", one, stop), publishFrom(t, "two", two, stop)}
 			published := func() uint64 { return one.Stats().Published + two.Stats().Published }
@@ -122,8 +108,7 @@ func TestFailover(t *testing.T) {
 			eventually(t, "more publications", func() bool { return published() > before+200 })
 			close(stop)
 			for _, wait := range waits {
-				for data, p := range wait() {
-					all.saw("a publisher", p, data)
+				for data := range wait() {
 					for _, reader := range []*reader{readOne, readTwo} {
 						eventually(t, "what was acknowledged, or a gap", func() bool {
 							return reader.has(channelA, data) || reader.gapCount(channelA) > 0
@@ -221,6 +206,61 @@ func TestSocket(t *testing.T) {
 	settle(t, b, w)
 }
 
+// TestAcknowledgedAndForgotten has a publisher whose last acknowledged publication was forgotten before anybody heard of it, and whose place
+// another has taken. Nobody but its own node can know.
+func TestAcknowledgedAndForgotten(t *testing.T) {
+	server := testenv.StartRedis(t)
+	proxy := newProxy(t, server.Addr)
+	publisher := open(t, redis.Options{Address: proxy.addr})
+	run(t, publisher, nothing{})
+	publish := func(b *redis.Broker, data string) realtime.Position {
+		t.Helper()
+		p, err := b.Publish(t.Context(), channelA, []byte(data), realtime.PublishOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Position
+	}
+	publish(publisher, `"kept"`)
+	do(t, admin(t, server.Addr), "SAVE")
+	forgotten := publish(publisher, `"forgotten"`)
+	proxy.refuse()
+	server.Restart()
+	other, w := follow(t, redis.Options{Address: server.Addr})
+	if took := publish(other, `"new"`); took != forgotten {
+		t.Fatalf("the new publication is at %v, want %v: nothing is proved", took, forgotten)
+	}
+	eventually(t, "its delivery", func() bool { return w.has(channelA, `"new"`) })
+	proxy.accept()
+	eventually(t, "the gap", func() bool { return w.gapCount(channelA) > 0 })
+	settle(t, other, w)
+	settle(t, publisher, w)
+	if n := w.gapCount(channelA); n != 1 {
+		t.Errorf("%d gaps were told, want one", n)
+	}
+}
+
+// TestDuplicateIsNotForgotten has a node acknowledge what another one had stored: that the entry is the other's is no loss.
+func TestDuplicateIsNotForgotten(t *testing.T) {
+	addr := testenv.Redis(t)
+	b, w := follow(t, redis.Options{Address: addr})
+	other := open(t, redis.Options{Address: addr})
+	for i, publisher := range []*redis.Broker{b, other} {
+		p, err := publisher.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{Key: "once"})
+		if err != nil || p.Duplicate != (i == 1) {
+			t.Fatalf("publish %d: %+v, %v", i, p, err)
+		}
+	}
+	run(t, other, nothing{}) // it looks after what it has acknowledged now
+	eventually(t, "its connection", func() bool { return other.Stats().Inspections == 1 })
+	for range 5 {
+		settle(t, b, w)
+	}
+	if n := w.gapCount(channelA); n != 0 {
+		t.Errorf("%d gaps were told, want none", n)
+	}
+}
+
 // nothingTwice checks that no data was delivered a second time, under whatever position.
 func nothingTwice(t *testing.T, who string, r *reader) {
 	t.Helper()
@@ -289,9 +329,7 @@ func TestRolledBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := testenv.StartRedis(t)
 			proxy := newProxy(t, server.Addr)
-			// One for each: two nodes cannot be told apart from two moments, a reader can.
-			alone := func() *histories { return &histories{t: t, at: map[realtime.Position]string{}} }
-			here, w := node(t, "here", alone(), redis.Options{Address: proxy.addr})
+			here, w := node(t, "here", redis.Options{Address: proxy.addr})
 			publish := func(b *redis.Broker, data string) realtime.Position {
 				t.Helper()
 				p, err := b.Publish(t.Context(), channelA, []byte(data), realtime.PublishOptions{})
@@ -312,7 +350,7 @@ func TestRolledBack(t *testing.T) {
 			}
 			eventually(t, "deliveries", func() bool { return w.has(channelA, `"forgotten 2"`) && w.has(quiet, `"kept"`) })
 			// Who follows only now has delivered nothing, and knows the heads.
-			late, lateRead := node(t, "late", alone(), redis.Options{Address: proxy.addr})
+			late, lateRead := node(t, "late", redis.Options{Address: proxy.addr})
 			proxy.refuse()
 			server.Restart()
 			there := open(t, redis.Options{Address: server.Addr})

@@ -70,7 +70,7 @@ func (s *subscriber) serve(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	if err := l.send("SUBSCRIBE", b.keys.revoke()); err != nil {
+	if err := l.send("SUBSCRIBE", b.keys.revoke(), b.keys.extend()); err != nil {
 		return err
 	}
 	linkCtx, cancel := context.WithCancel(ctx)
@@ -95,6 +95,7 @@ func (s *subscriber) serve(ctx context.Context) error {
 				up = true
 				s.reset(l.lineage == "" || l.lineage != s.lineage)
 				s.lineage = l.lineage
+				b.acks.connected(l.lineage)
 				wg.Go(func() { l.keepAlive(linkCtx) })
 				wg.Go(func() { s.write(linkCtx, l) })
 				wg.Go(func() { b.readRevocations(linkCtx) })
@@ -120,8 +121,12 @@ func (s *subscriber) message(e *event) {
 	b := s.broker
 	f := s.byChannel(e.channel)
 	if f == nil {
-		if string(e.channel) == b.keys.revoke() && e.payload != nil {
+		switch {
+		case e.payload == nil:
+		case string(e.channel) == b.keys.revoke():
 			b.heardRevocation(e.payload)
+		case string(e.channel) == b.keys.extend():
+			b.heardExtension(e.payload)
 		}
 		return
 	}

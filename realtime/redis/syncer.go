@@ -29,7 +29,8 @@ type job struct {
 	since      realtime.Position // of the track when the read began
 	forgotten  bool              // as that of the track
 
-	names, keys, offsets []string // of the heads: what is doubted
+	names, keys []string // of the heads: what is doubted
+	offsets     []uint64
 }
 
 const maxJobs = 128
@@ -136,9 +137,7 @@ func (s *syncer) read(ctx context.Context, jobs []job) []rueidis.RedisResult {
 	var heads, pages []rueidis.LuaExec
 	for _, j := range jobs {
 		if j.track == nil {
-			heads = append(heads, rueidis.LuaExec{
-				Keys: append([]string{b.keys.head(j.f.tenant)}, j.keys...), Args: append([]string{realtime.NewEpoch()}, j.offsets...),
-			})
+			heads = append(heads, headsOf(b.keys.head(j.f.tenant), j.keys, j.offsets))
 		} else {
 			keys, args := b.readArgs(j.track.channel, j.since, maxPage)
 			pages = append(pages, rueidis.LuaExec{Keys: keys, Args: args})

@@ -33,8 +33,8 @@ func weaknessesOf(settings map[string]string, replication reply) []Weakness {
 	}
 	hard, soft, ok := pubsubLimits(settings["client-output-buffer-limit"])
 	if ok && (small(hard, pubsubHardBytes) || small(soft, pubsubSoftBytes)) {
-		add("client-output-buffer-limit", "pubsub has %d bytes at once and %d for longer: a server that is slow for a moment is cut off, and "+
-			"everybody is told a gap; give it at least %d and %d", hard, soft, pubsubHardBytes, pubsubSoftBytes)
+		add("client-output-buffer-limit", "pubsub has %d bytes at once and %d for longer: a server that is slow for a moment is "+
+			"cut off, and everybody is told a gap; give it at least %d and %d", hard, soft, pubsubHardBytes, pubsubSoftBytes)
 	}
 	if limit, policy := settings["maxmemory"], settings["maxmemory-policy"]; limit != "" && limit != "0" &&
 		(strings.HasPrefix(policy, "allkeys-") || strings.HasPrefix(policy, "volatile-")) {

@@ -160,6 +160,12 @@ func (c *Conn) left() int {
 	return c.backlog.bytes
 }
 
+// forget drops the queue, also what is held: the Flush that follows finds nothing. The lock is held.
+func (c *Conn) forget() {
+	c.backlog = nil
+	c.state &^= held
+}
+
 func (b *backlog) add(p []byte) {
 	b.frames = append(b.frames, p)
 	b.bytes += len(p)
@@ -170,7 +176,7 @@ func (c *Conn) fail() {
 	c.state |= sealed
 	if c.backlog != nil {
 		c.state |= reset
-		c.backlog = nil
+		c.forget()
 	}
 	c.driver.shut(c)
 }
@@ -374,7 +380,7 @@ func (c *Conn) end() (h Handler, unsent, first bool) {
 	}
 	unsent = c.is(reset)
 	c.state |= sealed | over
-	c.backlog = nil
+	c.forget()
 	if c.timer != nil {
 		c.timer.Stop()
 	}

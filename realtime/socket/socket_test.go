@@ -274,6 +274,21 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// TestHoldUntilTheEnd ends a connection between Hold and Flush.
+func TestHoldUntilTheEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		client, c := s.connect()
+		c.conn.Hold([]byte("too late"))
+		_ = client.Close()
+		receive(t, c.end, "the end")
+		c.conn.Flush()
+		if queued := c.conn.Hold([]byte("later still")); queued != 0 {
+			t.Errorf("after the end %d bytes are held", queued)
+		}
+		c.conn.Flush()
+	})
+}
+
 // TestManySenders checks that frames of concurrent senders are not mixed, and keep the order of each.
 func TestManySenders(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
