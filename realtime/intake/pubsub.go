@@ -147,7 +147,7 @@ func NewPubSub(source Source, ledger stamping.Ledger, turner realtime.EpochTurne
 		refused: errors.New("not asked yet"), began: time.Now(),
 	}
 	p.complain.log = opts.Log
-	p.turns.init(turner, opts.Log, p.paid)
+	p.turns.init(turner, ledger, opts.Log, p.paid)
 	ignore := append([]string{"__key"}, opts.Ignore...)
 	for _, pattern := range opts.Names.Patterns() {
 		for _, prefix := range ignore {

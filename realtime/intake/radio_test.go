@@ -40,6 +40,7 @@ func newRadio() *radio {
 	r := &radio{conns: map[string]*radioConn{}}
 	r.ledger = ledgertest.Memory{
 		Now: time.Now, Open: func(feed string) bool { return r.conns[feed] != nil }, Publish: r.tell, Store: r.store,
+		Tell: func(realtime.Channel) {},
 	}
 	return r
 }
@@ -180,6 +181,8 @@ func (r *radio) Stamp(ctx context.Context, b stamping.Batch) (stamping.Receipt, 
 	}
 	return r.ledger.Stamp(ctx, b)
 }
+
+func (r *radio) Turn(context.Context, string) error { return r.turn("all intake") }
 
 func (r *radio) store(m *stamping.Numbered) error {
 	if r.stuck != nil {

@@ -15,6 +15,7 @@ import (
 // not told shows old data as fresh.
 type turns struct {
 	turner realtime.EpochTurner // nil: nobody is told
+	ledger stamping.Ledger
 	log    *slog.Logger
 	wake   chan struct{}
 
@@ -28,8 +29,8 @@ type turns struct {
 // maxTurns bounds what waits; past it, all are turned.
 const maxTurns = 10_000
 
-func (t *turns) init(turner realtime.EpochTurner, log *slog.Logger, pay func(owed string)) {
-	t.turner, t.pay = turner, pay
+func (t *turns) init(turner realtime.EpochTurner, ledger stamping.Ledger, log *slog.Logger, pay func(owed string)) {
+	t.turner, t.ledger, t.pay = turner, ledger, pay
 	t.log, t.wake, t.channels = log, make(chan struct{}, 1), map[realtime.Channel]realtime.GapCause{}
 }
 
@@ -94,7 +95,7 @@ func (t *turns) run(ctx context.Context) {
 func (t *turns) turn(ctx context.Context, everyone bool, owed string, channels map[realtime.Channel]realtime.GapCause) bool {
 	if everyone {
 		began := time.Now()
-		if err := t.turnAll(ctx); err != nil {
+		if err := t.turnAll(ctx, owed); err != nil {
 			t.log.Warn("turn all epochs", "err", err) // it is repeated
 			t.all(owed)
 			return false
@@ -116,8 +117,12 @@ func (t *turns) turn(ctx context.Context, everyone bool, owed string, channels m
 	return ok
 }
 
-func (t *turns) turnAll(ctx context.Context) error {
-	if t.turner == nil {
+// turnAll turns all, or those that were not turned yet for what is owed.
+func (t *turns) turnAll(ctx context.Context, owed string) error {
+	switch {
+	case owed != "":
+		return t.ledger.Turn(ctx, owed) //nolint:wrapcheck // it says what it was doing
+	case t.turner == nil:
 		return nil
 	}
 	return t.turner.TurnAll(ctx, realtime.GapIntake) //nolint:wrapcheck // it says what it was doing
@@ -146,7 +151,7 @@ func (t *turns) fill(ctx context.Context, hole *stamping.Hole) bool {
 
 func (t *turns) tryFill(ctx context.Context, hole *stamping.Hole) error {
 	if hole.All {
-		return t.turnAll(ctx)
+		return t.turnAll(ctx, "")
 	}
 	for ch := range hole.Channels {
 		if err := t.turnOne(ctx, ch, realtime.GapOverloaded); err != nil {

@@ -5,14 +5,16 @@
 // T is the tenant id and is a hash tag, so that all keys of one tenant are in one slot; tenant.Global is "*", which no
 // id can spell.
 //
-//	kentongan:{T}:head            hash   epoch: of the tenant; o:NAME: newest offset; e:NAME: epoch of a channel that was turned
+//	kentongan:{T}:head            hash   epoch: of the tenant; o:NAME: newest offset; e:NAME: epoch of a channel that was turned;
+//	                                     turned: the last debt of a break that was paid, see kentongan:intake
 //	kentongan:{T}:h:NAME          stream entries OFFSET-0 with d (data), t (ms), i (who published it, see token)
 //	kentongan:{T}:k:LEN:NAME:KEY  string idempotency record: digest, token, position
 //	kentongan:{T}:live            Pub/Sub channel of the stamped copies, see wire.go
 //	kentongan:{T}:present:NODE    hash   who is at that node; expires
 //	kentongan:{T}:present         set    of nodes
 //	kentongan:ticket:ID           string one-use ticket
-//	kentongan:intake              hash   of plain PUBLISH: who stamps (node, token, until, feeds), numbering, highest number stamped
+//	kentongan:intake              hash   of plain PUBLISH: who stamps (node, token, until, feeds), numbering, highest number
+//	                                     stamped, and, while it is owed, the turn of all epochs
 //	kentongan:intake:able         hash   nodes that could go on: numbering, lowest number, feeds
 //	kentongan:intake:marks        Pub/Sub channel of marks and their numbers, see the package stamping
 //	kentongan:intake:feed:WORD    Pub/Sub channel to which an open feed subscribes

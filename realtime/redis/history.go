@@ -173,7 +173,7 @@ func (b *Broker) turn(
 	}
 	ctx, cancel := b.within(ctx)
 	defer cancel()
-	keys, args := b.turnArgs(ch, cause, lost)
+	keys, args := b.turnArgs(ch, cause, lost, "")
 	answer, err := turnScript.Exec(ctx, b.ask, keys, args).ToString()
 	if err != nil {
 		return realtime.Position{}, unavailable(doing, err)
@@ -182,14 +182,16 @@ func (b *Broker) turn(
 	return head, unavailable(doing, err)
 }
 
-func (b *Broker) turnArgs(ch realtime.Channel, cause realtime.GapCause, lost realtime.Position) (keys, args []string) {
+func (b *Broker) turnArgs(
+	ch realtime.Channel, cause realtime.GapCause, lost realtime.Position, owed string,
+) (keys, args []string) {
 	head := b.keys.head(ch.Tenant)
 	stream := head
 	if ch.Name != "" {
 		stream = b.keys.stream(ch)
 	}
 	return []string{head, stream}, []string{
-		ch.Name, realtime.NewEpoch(), b.keys.live(ch.Tenant), string(cause), lost.Epoch, strconv.FormatUint(lost.Offset, 10),
+		ch.Name, realtime.NewEpoch(), b.keys.live(ch.Tenant), string(cause), lost.Epoch, strconv.FormatUint(lost.Offset, 10), owed,
 	}
 }
 
@@ -200,6 +202,11 @@ const turnPace = 20 * time.Millisecond
 // TurnAll implements realtime.EpochTurner. It goes through the tenants with SCAN, which finds each that was there all the
 // time.
 func (b *Broker) TurnAll(ctx context.Context, cause realtime.GapCause) error {
+	return b.turnAll(ctx, cause, "")
+}
+
+// turnAll turns all tenants for which owed is not paid yet; an empty one never is.
+func (b *Broker) turnAll(ctx context.Context, cause realtime.GapCause, owed string) error {
 	done := map[tenant.ID]bool{} // SCAN may show a key twice
 	for cursor := uint64(0); ; {
 		if err := b.check(ctx, "turn all epochs"); err != nil {
@@ -214,7 +221,7 @@ func (b *Broker) TurnAll(ctx context.Context, cause realtime.GapCause) error {
 				continue
 			}
 			done[t] = true
-			if err := b.TurnEpoch(ctx, realtime.Channel{Tenant: t}, cause); err != nil {
+			if err := b.turnTenant(ctx, t, cause, owed); err != nil {
 				return err
 			}
 		}
@@ -225,6 +232,13 @@ func (b *Broker) TurnAll(ctx context.Context, cause realtime.GapCause) error {
 			pause(ctx, turnPace)
 		}
 	}
+}
+
+func (b *Broker) turnTenant(ctx context.Context, t tenant.ID, cause realtime.GapCause, owed string) error {
+	ctx, cancel := b.within(ctx)
+	defer cancel()
+	keys, args := b.turnArgs(realtime.Channel{Tenant: t}, cause, realtime.Position{}, owed)
+	return unavailable("turn epoch", turnScript.Exec(ctx, b.ask, keys, args).Error())
 }
 
 func (b *Broker) scanHeads(ctx context.Context, cursor uint64) ([]tenant.ID, uint64, error) {

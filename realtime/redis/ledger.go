@@ -194,6 +194,11 @@ func (l *Ledger) knows(ch realtime.Channel) realtime.Position {
 	return l.known[ch]
 }
 
+// Turn implements stamping.Ledger.
+func (l *Ledger) Turn(ctx context.Context, owed string) error {
+	return l.broker.turnAll(ctx, realtime.GapIntake, owed)
+}
+
 // tokens returns a token for each message.
 func (p *publisher) tokens(messages []stamping.Numbered) []token {
 	p.mu.Lock()

@@ -50,6 +50,7 @@ func newTwins(t *testing.T, addr string, seed uint64) *twins {
 			}
 		},
 		Store: func(*stamping.Numbered) error { w.stored++; return nil },
+		Tell:  func(realtime.Channel) {},
 	}
 	w.marks = w.subscribe(b.keys.marks())
 	return w
@@ -244,7 +245,7 @@ func TestStamp(t *testing.T) {
 	w := newTwins(t, addr, 1)
 	feed := b.keys.feed("f")
 	w.subscribe(feed)
-	state, err := b.ledger.Report(ctx, stamping.Report{Node: "n", Token: "t", Globs: "g", Feeds: []string{feed}, Mark: "n.1"})
+	state, err := b.ledger.Report(ctx, stamping.Report{Node: "n", Token: "t", Globs: "g", Feeds: []string{feed}, Mark: "n.1", Trusted: true})
 	if err != nil || !state.Mine || !state.Began {
 		t.Fatalf("%+v, %v", state, err)
 	}
@@ -306,5 +307,28 @@ func TestStamp(t *testing.T) {
 	number = before
 	if r := stamp(updates, menu, updates); r.Outcome != stamping.OutcomeDone || r.Count != 2 || r.Stamped != number {
 		t.Errorf("after the turn: %+v, want 2 more", r)
+	}
+
+	// A turn is owed: a tenant is told before the first message, and then not again.
+	state, err = b.ledger.Report(ctx, stamping.Report{
+		Node: "n", Token: "t", Globs: "g", Feeds: []string{feed}, Mark: "n.2", Numbering: "n.1", Low: number + 1, Doubt: "n.1",
+	})
+	if err != nil || state.Owed != "n.2" || !state.Mine {
+		t.Fatalf("%+v, %v", state, err)
+	}
+	count := func() (got, gaps int) { sink.mu.Lock(); defer sink.mu.Unlock(); return len(sink.got), len(sink.gaps) }
+	sink.wait(t, "all copies", func() bool { return string(sink.got[len(sink.got)-1].Data) == fmt.Sprint(number) })
+	got, gaps := count()
+	stamp(updates)
+	sink.wait(t, "the copy after the turn", func() bool { return len(sink.got) == got+1 })
+	last, all := sink.got[got].Position, len(sink.gaps)
+	if last.Offset != 1 || all == gaps || sink.gaps[all-1].Cause != realtime.GapIntake || sink.gaps[all-1].Position != (realtime.Position{Epoch: last.Epoch}) {
+		t.Errorf("stamped at %v after %d gaps; want offset 1 of an epoch that the last gap tells", last, all-gaps)
+	}
+	if err := b.ledger.Turn(ctx, "n.2"); err != nil {
+		t.Fatal(err)
+	}
+	if page, err = b.History(ctx, updates, last, 10); err != nil || page.Head != last {
+		t.Errorf("after the turn of the others the head is %v, %v; want still %v", page.Head, err, last)
 	}
 }

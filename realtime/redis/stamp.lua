@@ -6,20 +6,32 @@
 -- Returns a letter, the highest number that is stamped, and what comes of each message: its position as "offset epoch", or "" if it
 -- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the
 -- message after the last one that has a position cannot be stored, and why is the last word
-local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped')
+local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped', 'owed')
 local stamped = tonumber(state[3] or '0')
 if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('%.0f', stamped) } end
 if tonumber(ARGV[3]) > stamped then return { 'T', string.format('%.0f', stamped) } end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local owed = state[4] or ''
+
+-- While all epochs have to be turned, a tenant that is sent something is told first that something may be missing before it.
+local function pay(head, live, before)
+  redis.call('DEL', head)
+  redis.call('HSET', head, 'epoch', ARGV[6], 'turned', owed)
+  redis.call('PUBLISH', live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
+    .. string.char(#ARGV[6]) .. ARGV[6] .. '\0' .. 'intake ' .. before)
+end
 
 local function stamp(i, k)
   local head, name, key = KEYS[k], ARGV[i + 1], ARGV[i + 9]
-  local at = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name)
+  local at = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name, 'turned')
   local epoch, offset = at[2] or at[1], tonumber(at[3] or '0')
   if not at[1] then
     epoch, offset = ARGV[6], 0
-    redis.call('HSET', head, 'epoch', epoch)
+    redis.call('HSET', head, 'epoch', epoch, 'turned', owed)
+  elseif owed ~= '' and at[4] ~= owed then
+    pay(head, ARGV[i + 5], at[1])
+    epoch, offset = ARGV[6], 0
   elseif epoch == ARGV[i + 7] and offset < tonumber(ARGV[i + 8]) then
     -- Redis has forgotten what it acknowledged. Going on in this epoch would give an offset out twice.
     epoch, offset = ARGV[6], 0

@@ -15,7 +15,13 @@ type Ledger interface {
 
 	// Stamp stamps the messages of a batch of which that was not done yet, in their order. An error means that nobody knows whether
 	// it was done; the same batch may be sent again.
+	// While a turn is owed (State.Owed), it turns all epochs of a tenant before the first message that it stamps there: a gap is told
+	// before what comes after it.
 	Stamp(ctx context.Context, b Batch) (Receipt, error)
+
+	// Turn turns the epochs of all tenants for which that has not been done yet. What it has done before an error stays done. It
+	// clears no debt: that is what Report.Turned is for.
+	Turn(ctx context.Context, owed string) error
 }
 
 // Timing of leases. They are the Ledger's to keep, by the clock of Redis.

@@ -35,6 +35,9 @@ type world struct {
 	stamped   []int                    // in their order
 	numbers   []string                 // and as which numbers
 	turned    map[realtime.Channel]int // messages that were published before the last turn
+	channel   []realtime.Channel
+	newest    map[realtime.Channel]int // the message after the last one that was stamped
+	forgot    bool
 	failure   error
 }
 
@@ -76,11 +79,11 @@ type member struct {
 
 func newWorld(p plan, choose func(n int) int) *world {
 	w := &world{
-		choose: choose, plan: p, now: time.Unix(1_000_000, 0), conns: map[string]*conn{}, turned: map[realtime.Channel]int{},
+		choose: choose, plan: p, now: time.Unix(1_000_000, 0), conns: map[string]*conn{}, turned: map[realtime.Channel]int{}, newest: map[realtime.Channel]int{},
 	}
 	w.ledger = &ledgertest.Memory{
 		Now: func() time.Time { return w.now }, Open: func(feed string) bool { return w.conns[feed].open() },
-		Publish: w.tell, Store: w.store, Broken: p.mistakes,
+		Publish: w.tell, Store: w.store, Tell: w.turn, Broken: p.mistakes,
 	}
 	return w
 }
@@ -111,6 +114,13 @@ func (w *world) store(m *stamping.Numbered) error {
 	if n := len(w.stamped); n > 0 && w.stamped[n-1] >= id {
 		w.fail("message %d is stamped after %d", id, w.stamped[n-1])
 	}
+	// What is missing before it is lost for good, and its readers know.
+	for lost := id - 1; lost >= w.newest[m.Channel] && !w.forgot; lost-- {
+		if w.channel[lost] == m.Channel && w.turned[m.Channel] <= lost {
+			w.fail("message %d is stamped, and readers have not been told that %d is missing", id, lost)
+		}
+	}
+	w.newest[m.Channel] = id + 1
 	numbering, _ := w.ledger.Numbering()
 	w.stamped, w.numbers = append(w.stamped, id), append(w.numbers, fmt.Sprint(numbering, "/", m.Number))
 	return nil
@@ -118,6 +128,7 @@ func (w *world) store(m *stamping.Numbered) error {
 
 // failover is what a replica that takes over does: it has forgotten the last that was stamped, and nobody is connected to it yet.
 func (w *world) failover() {
+	w.forgot = true // history has lost it too, and offsets that come twice tell readers of that
 	w.ledger.Forget(int64(w.choose(4)))
 	numbering, stamped := w.ledger.Numbering()
 	for n := range slices.Backward(w.stamped) {
@@ -142,6 +153,7 @@ func (w *world) publish() {
 	if w.choose(5) > 0 {
 		m.Channel = channels[w.published%len(channels)]
 	}
+	w.channel = append(w.channel, m.Channel)
 	w.stream = append(w.stream, event{message: m, id: w.published})
 	w.published++
 }
@@ -292,20 +304,23 @@ func (w *world) turnHole(h *stamping.Hole) {
 		w.turned[ch] = w.published
 	}
 	if h.All {
-		w.turnAll()
+		w.turn(realtime.Channel{})
 	}
 }
 
-func (w *world) turnAll() {
+// turn tells the readers of a tenant, or of all, that something may be missing.
+func (w *world) turn(tenant realtime.Channel) {
 	for _, ch := range channels {
-		w.turned[ch] = w.published
+		if tenant.Tenant == "" || tenant.Tenant == ch.Tenant {
+			w.turned[ch] = w.published
+		}
 	}
 }
 
 // pay turns all epochs if m has to.
 func (w *world) pay(m *member) {
 	if s := m.Status(); s.Held && s.Owed != "" {
-		w.turnAll()
+		_ = w.ledger.Turn(context.Background(), s.Owed)
 		m.AllTurned(s.Owed)
 	}
 }
@@ -611,6 +626,7 @@ func TestMistakesAreFound(t *testing.T) {
 		"no fence":                                  {feeds: 2, mistakes: ledgertest.Mistakes{NoFence: true}},
 		"a numbering begins where one could go on":  {feeds: 2, gentle: true, mistakes: ledgertest.Mistakes{BeginAnywhere: true}},
 		"a break is not told":                       {feeds: 1, mistakes: ledgertest.Mistakes{NothingOwed: true}},
+		"a break is told too late":                  {feeds: 2, mistakes: ledgertest.Mistakes{LatePaid: true}},
 		"off by one at the mark":                    {feeds: 2, gentle: true, offByOne: true},
 		"the ring is too short and nobody is told":  {feeds: 2, ring: 3, forgetful: true},
 		"a connection loses messages in the middle": {feeds: 2, gentle: true, deafness: true},

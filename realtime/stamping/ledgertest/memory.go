@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 )
 
@@ -15,13 +16,18 @@ type Memory struct {
 	Open    func(feed string) bool                       // whether a connection subscribes to that channel
 	Publish func(mark string, answers []stamping.Answer) // on the channel that every feed hears
 	Store   func(m *stamping.Numbered) error             // a message that is stamped now
-	Broken  Mistakes                                     // for tests of tests
+
+	// Tell is called when the epochs of a tenant are turned, or, of a Channel without a tenant, those of all that were not yet.
+	Tell func(ch realtime.Channel)
+
+	Broken Mistakes // for tests of tests
 
 	token, node, numbering, globs, owed string
 	feeds                               []string
 	stamped                             int64
 	until, free                         time.Time
 	able                                map[string]able
+	paid                                map[realtime.Channel]string // for what the epochs of a tenant were turned last
 }
 
 // Mistakes are ways to do it wrong, with which a test shows that it finds them.
@@ -30,6 +36,7 @@ type Mistakes struct {
 	NoNumbers     bool // a batch is stamped however often it comes
 	BeginAnywhere bool // a numbering begins though another node could go on with the old one
 	NothingOwed   bool // a numbering begins without a turn
+	LatePaid      bool // messages are stamped before the turn that is owed
 }
 
 type able struct {
@@ -145,6 +152,20 @@ func (l *Memory) other(node string) bool {
 	return false
 }
 
+// Turn implements stamping.Ledger.
+func (l *Memory) Turn(_ context.Context, owed string) error {
+	l.pay(realtime.Channel{}, owed)
+	return nil
+}
+
+func (l *Memory) pay(tenant realtime.Channel, owed string) {
+	if l.paid == nil {
+		l.paid = map[realtime.Channel]string{}
+	}
+	l.paid[tenant] = owed
+	l.Tell(tenant)
+}
+
 // Stamp implements stamping.Ledger.
 func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, error) {
 	if !l.Broken.NoFence && (l.token != b.Token || l.numbering != b.Numbering) {
@@ -158,6 +179,10 @@ func (l *Memory) Stamp(_ context.Context, b stamping.Batch) (stamping.Receipt, e
 		m := &b.Messages[i]
 		if m.Number <= l.stamped && !l.Broken.NoNumbers {
 			continue
+		}
+		tenant := realtime.Channel{Tenant: m.Channel.Tenant}
+		if l.owed != "" && l.paid[tenant] != l.owed && l.paid[realtime.Channel{}] != l.owed && !l.Broken.LatePaid {
+			l.pay(tenant, l.owed)
 		}
 		if err := l.Store(m); err != nil {
 			r.Outcome, r.Err, r.Stamped = stamping.OutcomeStuck, err, l.stamped
