@@ -210,7 +210,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 		switch {
 		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
-		case r.ledger.renewed[e.Publisher][n] && t.gap != nil:
+		case r.ledger.renewed[e.Publisher][n] && slices.ContainsFunc(w.gaps, func(m mark) bool { return m.at >= pub.Begin }):
 			r.verdict.Stats.Renewed++
 		default:
 			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
