@@ -177,6 +177,11 @@ func TestGapCoversOnlyWhatItMeans(t *testing.T) {
 	}{
 		{"BehindTheLast", blind(4), v1(got(1), gap(3*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), b(got(4), 1)), counts{}},
 		{"BehindTheLastOfBare", blind(4), bare(got(1), gap(3*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), got(4)), counts{}},
+		{"AfterWhatCameLater", blind(4), v1(got(1), inEpoch(got(4), "a", 2), gap(5*sec, check.Position{Epoch: "b"}, "intake")), counts{}},
+		{"NotLongAfterWhatCameLater", blind(4), v1(got(1), inEpoch(got(4), "a", 2), gap(19*sec, check.Position{Epoch: "b"}, "intake")),
+			counts{check.Lost: 2}},
+		{"NotAfterWhatCameLaterIfAcknowledged", sent(4), v1(got(1), got(4), gap(5*sec, check.Position{Epoch: "b"}, "intake")),
+			counts{check.Lost: 2, check.Undeclared: 1}},
 		{"NotWhatWasBegunLater", blind(4), v1(got(1), gap(2*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), b(got(4), 1)),
 			counts{check.Lost: 1}},
 		{"NotWhatOthersHaveBeforeIt", sent(4), v1(gap(sec/2, at(0), "intake"), got(2), got(3), got(4)),

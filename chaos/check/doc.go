@@ -13,7 +13,8 @@
 // A publication has to arrive at a subscriber of its channel if a door acknowledged it, or, where a door acknowledges
 // nothing, if Redis answered; and if it was begun after the subscriber was first told that it follows the channel. What
 // did not arrive is excused by a gap alone, and only by one that was told where it is missing: after the last publication of
-// the same publisher that came, before the next one, not before it was begun, and with a position that is not before its own.
+// the same publisher that came, before the next one, not before it was begun, and with a position that is not before its own. For
+// plain PUBLISH it is enough that a gap was told soon after: once nobody has heard a message, nobody knows where it is missing.
 //
 // # What may come twice
 //
