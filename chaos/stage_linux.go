@@ -71,7 +71,7 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 	for i := range s.key {
 		s.key[i] = byte(random.IntN(256)) //nolint:gosec // a byte
 	}
-	s.world = &check.World{Retention: retention}
+	s.world = &check.World{Retention: retention, Rules: check.Rules{Replicated: sc.engine == sentinel}}
 	for _, t := range tenants {
 		s.world.Channels = append(s.world.Channels,
 			check.Channel{Name: "production:updates:" + t, Tenant: t}, check.Channel{Name: "production:alerts:" + t, Tenant: t})
@@ -247,6 +247,8 @@ func (s *stage) hire(random *rand.Rand) {
 			o.Door = publish.Redis(s.doorAddresses, apiKey, i)
 		case "stream":
 			o.Door, o.Ordered = publish.Stream(primary), false // nodes share it, and take over from each other
+			// What a replica has not heard to be done when it becomes the primary is done again.
+			o.Repeats = s.engine == sentinel
 		case "plain":
 			o.Door = publish.Plain(primary)
 		}

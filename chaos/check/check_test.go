@@ -177,6 +177,11 @@ func TestGapCoversOnlyWhatItMeans(t *testing.T) {
 	}{
 		{"BehindTheLast", blind(4), v1(got(1), gap(3*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), b(got(4), 1)), counts{}},
 		{"BehindTheLastOfBare", blind(4), bare(got(1), gap(3*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), got(4)), counts{}},
+		{"AfterWhatCameLater", blind(4), v1(got(1), inEpoch(got(4), "a", 2), gap(5*sec, check.Position{Epoch: "b"}, "intake")), counts{}},
+		{"NotLongAfterWhatCameLater", blind(4), v1(got(1), inEpoch(got(4), "a", 2), gap(19*sec, check.Position{Epoch: "b"}, "intake")),
+			counts{check.Lost: 2}},
+		{"NotAfterWhatCameLaterIfAcknowledged", sent(4), v1(got(1), got(4), gap(5*sec, check.Position{Epoch: "b"}, "intake")),
+			counts{check.Lost: 2, check.Undeclared: 1}},
 		{"NotWhatWasBegunLater", blind(4), v1(got(1), gap(2*sec+sec/4, check.Position{Epoch: "b", Offset: 0}, "intake"), b(got(4), 1)),
 			counts{check.Lost: 1}},
 		{"NotWhatOthersHaveBeforeIt", sent(4), v1(gap(sec/2, at(0), "intake"), got(2), got(3), got(4)),
@@ -283,12 +288,31 @@ func TestEpochsThatCameAndWent(t *testing.T) {
 	want(t, check.Judge(w, []check.Publisher{sent(1)}, []check.Subscriber{one, back}), counts{})
 }
 
+// TestGivenOutAgain: a failover may forget what was acknowledged, and give its position to another publication. Who has the first
+// one has to be told.
+func TestGivenOutAgain(t *testing.T) {
+	p, q := sent(1), sent(1)
+	q.Name = "p1"
+	p.Publications[0].At = check.Position{}
+	w := world()
+	w.Excuses = []check.Excuse{{0, 100 * sec}}
+	b := check.Position{Epoch: "b"}
+	judge := func(sub check.Subscriber) check.Verdict {
+		return check.Judge(w, []check.Publisher{p, q}, []check.Subscriber{sub})
+	}
+	want(t, judge(v1(got(1), gap(3*sec, b, "epoch"))), counts{check.Order: 1})
+	w.Rules.Replicated = true
+	want(t, judge(v1(got(1), gap(3*sec, b, "epoch"))), counts{})
+	want(t, judge(v1(got(1))), counts{check.Order: 1, check.Lost: 1, check.Stuck: 1})
+}
+
 // TestStampedTwice: one publication has one position, unless the history was lost and its publisher repeated it.
 func TestStampedTwice(t *testing.T) {
 	lost := world()
 	lost.Excuses = []check.Excuse{{0, 100 * sec}}
 	again := func(epoch string, n uint64, t time.Duration) check.Event { return inEpoch(later(got(1), t), epoch, n) }
 	b := check.Position{Epoch: "b", Offset: 0}
+	repeats := false // of the door
 	for _, test := range []struct {
 		name   string
 		change func(p *check.Publication)
@@ -300,12 +324,16 @@ func TestStampedTwice(t *testing.T) {
 			counts{check.Indeterminate: 1, check.Twice: 1}},
 		{"RepeatedAfterTheHistoryWasLost", func(p *check.Publication) { p.Attempts, p.At = 2, check.Position{Epoch: "b", Offset: 1} },
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{}},
+		{"RepeatedByItsDoor", func(p *check.Publication) { p.At = check.Position{Epoch: "b", Offset: 1}; repeats = true },
+			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{}},
 		{"NotRepeatedByItsPublisher", func(p *check.Publication) { p.At = check.Position{Epoch: "b", Offset: 1} },
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{check.Twice: 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := sent(1)
+			repeats = false
 			test.change(&p.Publications[0])
+			p.Repeats = repeats
 			want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{test.sub}), test.want)
 		})
 	}

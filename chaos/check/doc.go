@@ -13,12 +13,14 @@
 // A publication has to arrive at a subscriber of its channel if a door acknowledged it, or, where a door acknowledges
 // nothing, if Redis answered; and if it was begun after the subscriber was first told that it follows the channel. What
 // did not arrive is excused by a gap alone, and only by one that was told where it is missing: after the last publication of
-// the same publisher that came, before the next one, not before it was begun, and with a position that is not before its own.
+// the same publisher that came, before the next one, not before it was begun, and with a position that is not before its own. For
+// plain PUBLISH it is enough that a gap was told soon after: once nobody has heard a message, nobody knows where it is missing.
 //
 // # What may come twice
 //
 // Nothing within one connection. A bare client has no position that it could resume from; the server sends it at least what it
 // has not proven, so that after a reconnect it may see again what earlier connections brought, ahead of what is new. And where
 // a history was lost, the idempotency keys were lost with it: what a publisher had to repeat may then come again in the
-// new epoch, behind a gap.
+// new epoch, behind a gap. Replication by Redis is asynchronous: a failover may forget what was acknowledged, and so the same holds
+// for it, and for the position of what was forgotten.
 package check

@@ -22,6 +22,10 @@ type Rules struct {
 	// NoBareResume lets bare clients miss what was published while their line was down.
 	NoBareResume bool
 
+	// Replicated says that Redis acknowledges what a failover may forget. Then a position may be given out a second time: to a
+	// reader who has what was there first, that is no mistake if it is told of a new epoch afterwards.
+	Replicated bool
+
 	// StaleAfter is how long a connection may go on after its right has ended; zero means 5 s.
 	StaleAfter time.Duration
 }
@@ -64,6 +68,9 @@ type Publisher struct {
 
 	// Ordered publishers go through a door that keeps their order, and begin a publication when the one before has ended.
 	Ordered bool
+
+	// Repeats says that the door itself repeats what it cannot know to be done: where the history was lost, as after Attempts.
+	Repeats bool
 
 	Publications []Publication // the one with sequence number n is at index n-1
 }

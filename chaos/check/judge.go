@@ -52,7 +52,9 @@ func (j *judge) readPublisher(index int32) {
 		}
 		if one.At != (Position{}) {
 			id := identity{index, uint32(i + 1)}
-			j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, p.Name)
+			if two := j.ledger.place(&j.verdict, j.pubs, p.Channel, id, one.At, p.Name); two != "" && !j.world.Rules.Replicated {
+				j.verdict.find(Order, "%s", two)
+			}
 		}
 	}
 }
@@ -75,13 +77,24 @@ func (j *judge) readPositions(s *Subscriber) {
 			if !j.known(e) || e.Of != e.Channel {
 				continue
 			}
-			j.ledger.place(&j.verdict, j.pubs, int(e.Channel), identity{e.Publisher, e.Seq}, e.Position, s.Name)
+			two := j.ledger.place(&j.verdict, j.pubs, int(e.Channel), identity{e.Publisher, e.Seq}, e.Position, s.Name)
+			if two != "" && (!j.world.Rules.Replicated || !movesOn(s.Events[i:])) {
+				j.verdict.find(Order, "%s", two)
+			}
 		}
 		if e.Position.Offset <= maxOffset {
 			j.ledger.saw(int(e.Channel), at[e.Channel], e.Position, e.At)
 			at[e.Channel] = e.Position.Epoch
 		}
 	}
+}
+
+// movesOn reports whether the reader of the first event is told of a new epoch of that channel afterwards.
+func movesOn(events []Event) bool {
+	return slices.ContainsFunc(events, func(e Event) bool {
+		return (e.Kind == Gap || e.Kind == Subscribed && e.Cause != "") && e.Channel == events[0].Channel &&
+			e.Position.Epoch != events[0].Position.Epoch
+	})
 }
 
 func (j *judge) readSubscriber(s *Subscriber) {

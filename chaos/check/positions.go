@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"time"
 )
@@ -67,11 +68,12 @@ func (l *ledger) older(channel int, a, b string) bool {
 // maxOffset bounds the tables: a position beyond it is nonsense, and would cost memory.
 const maxOffset = 50_000_000
 
-// place notes that a publication has a position, and finds what contradicts it.
-func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p Position, who string) {
+// place notes that a publication has a position, and finds what contradicts it. It returns, in words, that another publication is
+// known to be there.
+func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p Position, who string) (conflict string) {
 	if p.Offset == 0 || p.Offset > maxOffset {
 		v.find(Phantom, "%s: %s %d at the impossible position %v", who, pubs[id.publisher].Name, id.seq, p)
-		return
+		return ""
 	}
 	table := l.holds[channel][p.Epoch]
 	for uint64(len(table)) <= p.Offset {
@@ -80,29 +82,29 @@ func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p
 	l.holds[channel][p.Epoch] = table
 	switch table[p.Offset] {
 	case id:
-		return
+		return ""
 	case identity{}:
 		table[p.Offset] = id
 	default:
 		other := table[p.Offset]
-		v.find(Order, "%s: position %v is %s %d here and %s %d elsewhere", who, p, pubs[id.publisher].Name, id.seq,
+		return fmt.Sprintf("%s: position %v is %s %d here and %s %d elsewhere", who, p, pubs[id.publisher].Name, id.seq,
 			pubs[other.publisher].Name, other.seq)
-		return
 	}
 	known := &l.at[id.publisher][id.seq-1]
 	if *known == (Position{}) {
 		*known = p
-		return
+		return ""
 	}
 	pub := &pubs[id.publisher].Publications[id.seq-1]
 	switch {
-	case pub.Attempts > 1 && known.Epoch != p.Epoch:
+	case (pub.Attempts > 1 || pubs[id.publisher].Repeats) && known.Epoch != p.Epoch:
 		l.renewed[id.publisher][id.seq] = true
 	case pub.Outcome == Unknown:
 		v.find(Indeterminate, "%s: %s %d, whose outcome is unknown, is at %v and at %v", who, pubs[id.publisher].Name, id.seq, *known, p)
 	default:
 		v.find(Twice, "%s: %s %d is at %v and at %v", who, pubs[id.publisher].Name, id.seq, *known, p)
 	}
+	return ""
 }
 
 // finish orders the epochs and finds the head of each channel: the last position of its newest one.

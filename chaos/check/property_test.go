@@ -287,6 +287,9 @@ func (p *play) needed(s *check.Subscriber, i int) bool {
 	}
 	gap := next(s, i, func(o *check.Event) bool { return isGap(o, e.Channel) })
 	after := next(s, i, func(o *check.Event) bool { return o.Kind == check.Message && o.Publisher == e.Publisher })
+	if pub.Publications[e.Seq-1].Outcome == check.Sent && gap >= 0 {
+		return false // if nobody else has heard it, a gap that comes later is enough
+	}
 	return copies == 1 && (gap < 0 || pub.Ordered && after >= 0 && after < gap && s.Events[after].Seq > e.Seq)
 }
 

@@ -210,7 +210,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 		switch {
 		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
-		case r.ledger.renewed[e.Publisher][n] && t.gap != nil:
+		case r.ledger.renewed[e.Publisher][n] && slices.ContainsFunc(w.gaps, func(m mark) bool { return m.at >= pub.Begin }):
 			r.verdict.Stats.Renewed++
 		default:
 			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
@@ -337,7 +337,8 @@ func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 		case t.got.has(n), one.Outcome == Unknown, one.Outcome == Refused, r.sub.Ends > 0 && one.End >= r.sub.Ends-onItsWay,
 			w.left > 0 && one.End >= w.left, w.follows && one.Begin < w.since:
 			continue
-		case t.declared.has(n), !p.Ordered && w.spans(r, publisher, n):
+		case t.declared.has(n), !p.Ordered && w.spans(r, publisher, n),
+			one.Outcome == Sent && r.ledger.at[publisher][i] == (Position{}) && w.toldAfter(one.Begin):
 			r.verdict.Stats.Declared++
 			continue
 		}
@@ -346,6 +347,15 @@ func (r *reader) missing(w *walk, publisher int32) (tail bool) {
 		tail = tail || n > t.last
 	}
 	return tail
+}
+
+// lateGap is how long after a message that nobody heard the gap may come: such gaps are spread over the clients.
+const lateGap = 15 * time.Second
+
+// toldAfter reports whether a gap was told within lateGap after a message was begun. That is enough for one that no door has
+// acknowledged: once nobody has heard it, nobody knows where it is missing.
+func (w *walk) toldAfter(begin time.Duration) bool {
+	return slices.ContainsFunc(w.gaps, func(m mark) bool { return begin <= m.at && m.at <= begin+lateGap })
 }
 
 // spans reports whether any gap covers a publication of a publisher without an order, by its position if that is known.
