@@ -221,6 +221,9 @@ func (s *session) onPublish(ctx context.Context, c protocol.Command) error {
 	if err != nil {
 		return err
 	}
+	if who := s.who.Load(); ch.Tenant == tenant.Global && who.Tenant != tenant.Global {
+		return realtime.ErrNoChannel // a key of one kitchen may hear the global channels but not speak in them
+	}
 	if !json.Valid(c.Data) {
 		return &protocol.CommandError{Code: protocol.ErrInvalidData, Message: "data must be one JSON text"}
 	}

@@ -344,6 +344,10 @@ func TestV1(t *testing.T) {
 		if e := c.readKey("error"); e["code"] != "NO_SUCH_CHANNEL" {
 			t.Errorf("publish into a foreign kitchen was answered %v", e)
 		}
+		c.send(`{"id":4,"publish":{"channel":"system-alert","data":1}}`)
+		if e := c.readKey("error"); e["code"] != "NO_SUCH_CHANNEL" {
+			t.Errorf("publish to everybody with a key of one kitchen was answered %v", e)
+		}
 	})
 
 	t.Run("ChannelLimit", func(t *testing.T) {
