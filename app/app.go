@@ -196,8 +196,8 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin)
-	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "sockets", a.cfg.SocketsInUse(),
-		"version", a.opts.Version)
+	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
+		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
 
 	select {
@@ -307,17 +307,19 @@ func (a *App) announce(public, admin, door net.Listener) {
 	if a.opts.Ready == nil {
 		return
 	}
-	addresses := Addresses{Public: public.Addr().String()}
-	if admin != nil {
-		addresses.Admin = admin.Addr().String()
-	}
-	if door != nil {
-		addresses.Redis = door.Addr().String()
-	}
+	addresses := Addresses{Public: addressOf(public), Admin: addressOf(admin), Redis: addressOf(door)}
 	if a.signIn != nil {
 		addresses.SignIn = a.signIn.Link
 	}
 	a.opts.Ready(addresses)
+}
+
+// addressOf is where l listens; empty: nowhere.
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -28,6 +28,8 @@ type Server struct {
 	Listen         string        // host:port of the public listener
 	AdminListen    string        // host:port of metrics, pprof and the connection list; empty: off
 	RedisDoor      string        // host:port of the door that speaks the Redis protocol; empty: off
+	DoorPass       []string      // API keys for which that door passes commands on to Redis: "name" or "name@tenant"
+	DoorCommands   []string      // which it passes on, in capitals; all are in rediscmd
 	PublicURL      string        // how browsers reach the public listener, without a slash at the end; empty: by the Host of each request
 	AllowedOrigins []string      // as browsers spell them; empty: only pages of the same host
 	TLSCert        string        // path of a PEM file; empty: no TLS. Set together with TLSKey

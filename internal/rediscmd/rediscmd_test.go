@@ -3,6 +3,7 @@ package rediscmd
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,22 @@ func TestWhatIsNeverPassedOn(t *testing.T) {
 	for _, name := range Cache() {
 		if _, ok := Find(name); !ok {
 			t.Errorf("%s is not in the table", name)
+		}
+	}
+}
+
+// TestDocument compares the lists of docs/protocol.md with the table.
+func TestDocument(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := slices.DeleteFunc(Names(), func(name string) bool { return slices.Contains(Cache(), name) })
+	for mark, want := range map[string][]string{"default": slices.Sorted(slices.Values(Cache())), "more": more} {
+		_, list, ok := strings.Cut(string(page), "<!-- commands: "+mark+" -->")
+		list, _, _ = strings.Cut(list, ".")
+		if got := strings.Fields(strings.ReplaceAll(list, "`", "")); !ok || !slices.Equal(got, want) {
+			t.Errorf("docs/protocol.md lists as %s\n%q\nwant\n%q", mark, got, want)
 		}
 	}
 }

@@ -23,6 +23,7 @@ func (c *respConn) publish(args [][]byte) {
 		c.fail(refusal)
 		return
 	}
+	c.awaitWrites()
 	r := &respReply{to: ch, cost: len(args[1]), ask: true}
 	c.add(r)
 	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now(), Within: respWithin},

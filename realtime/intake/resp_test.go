@@ -62,6 +62,15 @@ type respHouse struct {
 
 func openDoor(t testing.TB, change ...func(*intake.RESPOptions)) *respHouse {
 	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openDoorAt(t, l, change...)
+}
+
+func openDoorAt(t testing.TB, l net.Listener, change ...func(*intake.RESPOptions)) *respHouse {
+	t.Helper()
 	names, err := realtime.NewNames(realtime.DefaultPatterns())
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +89,6 @@ func openDoor(t testing.TB, change ...func(*intake.RESPOptions)) *respHouse {
 		f(&opts)
 	}
 	house := &respHouse{door: intake.NewRESP(opts), broker: broker}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	house.addr = l.Addr().String()
 	parts, stopParts := context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,16 +160,19 @@ func (c *respClient) value() (string, error) {
 	line = strings.TrimSuffix(line, "\r\n")
 	var n int
 	switch line[0] {
-	case '+', '-', ':', '_':
+	case '+', '-', ':', '_', ',', '#', '(':
 		return line, nil
-	case '$':
+	case '$', '=', '!':
 		if _, err := fmt.Sscan(line[1:], &n); err != nil || n < 0 {
 			return "null", err
 		}
 		b := make([]byte, n+2)
 		_, err := io.ReadFull(c.r, b)
 		return string(b[:n]), err
-	case '*', '>', '%':
+	case '*', '>', '%', '~':
+		if line == "*-1" {
+			return "null", nil
+		}
 		if _, err := fmt.Sscan(line[1:], &n); err != nil {
 			return "", err
 		}
@@ -244,7 +252,7 @@ func TestRESPCommands(t *testing.T) {
 		{"-ERR unknown subcommand 'REPLY'…", "CLIENT REPLY OFF"},
 		{"*[]", "COMMAND"},
 		{"*[]", "COMMAND DOCS"},
-		{":16", "COMMAND COUNT"},
+		{":19", "COMMAND COUNT"},
 		{"-ERR unknown command 'GET': this door takes PUBLISH…", "GET a"},
 		{"-ERR wrong number of arguments for 'publish' command", "PUBLISH updates:k1"},
 		{"-NOPROTO …", "HELLO 4"},
