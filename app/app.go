@@ -57,6 +57,7 @@ type App struct {
 	sockets *socket.Engine
 	gateway *gateway.Gateway
 	http    *intake.HTTP
+	rates   *intake.Rates  // of publications by API key; nil: no bounds
 	pubsub  *intake.PubSub // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
@@ -109,9 +110,10 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if cfg.Connections.BareResume {
 		devices = a.engine.devices
 	}
+	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
-		Sockets: a.sockets, Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
@@ -123,7 +125,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		}
 	})
 	a.http = intake.NewHTTP(intake.HTTPOptions{
-		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, MaxBytes: cfg.Limits.PublishBytes,
+		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
 	if a.engine.source != nil {

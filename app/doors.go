@@ -32,7 +32,7 @@ func (a *App) newRESP() *intake.RESP {
 		pass.Redis = a.engine.passage
 	}
 	return intake.NewRESP(intake.RESPOptions{
-		Keys: a.auth, Names: a.names, Publisher: a.engine.acks, Listeners: doorListeners{a.hub}, Pass: pass,
+		Keys: a.auth, Names: a.names, Publisher: a.engine.acks, Listeners: doorListeners{a.hub}, Pass: pass, Rates: a.rates,
 		MaxBytes: a.cfg.Limits.PublishBytes, MaxBacklog: a.cfg.Limits.BacklogBytes, Log: a.log,
 	})
 }
@@ -78,6 +78,7 @@ func (m *metrics) collectDoors(counter counterFunc, gauge gaugeFunc) {
 		st := m.app.resp.Stats()
 		counter(descIntake, st.Stamped, "redis", "stamped")
 		counter(descIntake, st.Refused, "redis", "refused")
+		counter(descIntake, st.Limited, "redis", "limited")
 		counter(descIntake, st.Failed, "redis", "failed")
 		gauge(descDoor, float64(st.Connections))
 		counter(descDoorDenied, st.Denied)

@@ -9,6 +9,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/realtime"
+	"kentongan/realtime/intake"
 	"kentongan/realtime/protocol"
 	"kentongan/realtime/stamping"
 )
@@ -20,7 +21,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	latency  prometheus.Histogram
 
-	httpAccepted, httpRefused atomic.Uint64
+	httpStamped, httpRefused, httpLimited atomic.Uint64
 }
 
 func newMetrics(a *App) *metrics {
@@ -44,12 +45,15 @@ func (m *metrics) delivered(p *realtime.Publication, _ int) {
 }
 
 // published is called by the HTTP door.
-func (m *metrics) published(accepted bool) {
-	if !accepted {
+func (m *metrics) published(o intake.Outcome) {
+	switch o {
+	case intake.OutcomeStamped:
+		m.httpStamped.Add(1)
+	case intake.OutcomeLimited:
+		m.httpLimited.Add(1)
+	default:
 		m.httpRefused.Add(1)
-		return
 	}
-	m.httpAccepted.Add(1)
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -187,8 +191,9 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 }
 
 func (m *metrics) collectIntake(counter counterFunc, gauge gaugeFunc) {
-	counter(descIntake, m.httpAccepted.Load(), "http", "stamped")
-	counter(descIntake, m.httpRefused.Load(), "http", "refused")
+	counter(descIntake, m.httpStamped.Load(), "http", string(intake.OutcomeStamped))
+	counter(descIntake, m.httpRefused.Load(), "http", string(intake.OutcomeRefused))
+	counter(descIntake, m.httpLimited.Load(), "http", string(intake.OutcomeLimited))
 	if m.app.pubsub == nil {
 		return
 	}

@@ -110,6 +110,7 @@ type Limits struct {
 	Subscriptions int // of one connection
 	MessageBytes  int // largest message from a client
 	PublishBytes  int // largest publication
+	PublishRate   int // publications a second of one API key; 0: no limit
 	BacklogBytes  int // that may wait for one slow connection before it is closed
 	HistoryBytes  int // of the history of all kitchens together; memory engine only
 }

@@ -180,6 +180,7 @@ func TestMistakes(t *testing.T) {
 			"KENTONGAN_REDIS_DOOR_COMMANDS: FLUSHALL is never passed on, for it reaches keys that it does not name"},
 		{"DoorCommandUnknown", passing + " KENTONGAN_REDIS_DOOR_COMMANDS=HGETAL", "",
 			`KENTONGAN_REDIS_DOOR_COMMANDS: "HGETAL" is no command that can be passed on; did you mean HGETALL?`},
+		{"BadRate", "KENTONGAN_PUBLISH_RATE=-1", "", "KENTONGAN_PUBLISH_RATE: -1 is outside of 0 to 1000000"},
 		{"OriginWithPath", "KENTONGAN_ALLOWED_ORIGINS=https://a.example/x", "",
 			`KENTONGAN_ALLOWED_ORIGINS: origin "https://a.example/x" has a path; an origin is scheme, host and port alone: "https://a.example"`},
 		{"OriginStar", "KENTONGAN_ALLOWED_ORIGINS=*", "", `KENTONGAN_ALLOWED_ORIGINS: * would let every page of the web use the visitor's session; list each origin`},

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -88,4 +89,29 @@ func TestOneClientForCacheAndPublications(t *testing.T) {
 			app.want(`"2"`, "GET", "a")
 		})
 	}
+}
+
+// A server that publishes faster than it may is told when to come again, at either door; another one does not wait for it.
+func TestPublishRate(t *testing.T) {
+	srv := serve(t, "KENTONGAN_REDIS_DOOR=127.0.0.1:0", "KENTONGAN_PUBLISH_RATE=1")
+	app := newClient(t, "door-ioredis.mjs", srv.Door)
+	app.want("0", "PUBLISH", "updates:sppg_7", "1")
+	limited := func() bool {
+		return strings.HasPrefix(app.do("PUBLISH", "updates:sppg_7", "2"), "error: ERR rate: this key publishes more than 1 a second")
+	}
+	eventually(t, "the second in a second to be refused", limited)
+	eventually(t, "HTTP to refuse as well", func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+srv.Addr+"/api/publish", strings.NewReader(`{"channel":"updates:sppg_7","data":3}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+apiKey)
+		status, body := do(t, req)
+		if status != http.StatusOK && (status != http.StatusTooManyRequests || !strings.Contains(body, `"RATE_LIMITED"`)) {
+			t.Fatalf("answered %d %s", status, body)
+		}
+		return status == http.StatusTooManyRequests
+	})
+	eventually(t, "its turn", func() bool { return fmt.Sprint(app.do("PUBLISH", "updates:sppg_7", "4")) == "0" })
 }

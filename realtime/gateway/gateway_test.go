@@ -350,6 +350,32 @@ func TestV1(t *testing.T) {
 		}
 	})
 
+	t.Run("ServersMayHaveToWait", func(t *testing.T) {
+		var mu sync.Mutex
+		var asked []string
+		limited := start(t, gateway.Options{MayPublish: func(name string) (time.Duration, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if asked = append(asked, name); len(asked) > 1 {
+				return time.Second, "try again in 1000 ms"
+			}
+			return 0, ""
+		}})
+		c := limited.dial("app@a server", "/api/ws", "kentongan.v1")
+		c.send(`{"id":1,"publish":{"channel":"` + ch + `","data":1}}`)
+		c.readKey("published")
+		c.send(`{"id":2,"publish":{"channel":"` + ch + `","data":2}}`)
+		if e := c.readKey("error"); e["code"] != "RATE_LIMITED" || e["temporary"] != true || e["message"] != "try again in 1000 ms" {
+			t.Errorf("the second publish was answered %v", e)
+		}
+		page, err := limited.broker.History(t.Context(), realtime.Channel{Tenant: "a", Name: "production:updates"}, realtime.Position{}, 9)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || len(page.Publications) != 1 || fmt.Sprint(asked) != "[app app]" {
+			t.Errorf("%d are stored, and %q asked; %v", len(page.Publications), asked, err)
+		}
+	})
+
 	t.Run("ChannelLimit", func(t *testing.T) {
 		limited := start(t, gateway.Options{MaxChannels: 2})
 		c := limited.dial("u1@a", "/api/ws", "kentongan.v1")

@@ -49,6 +49,7 @@ type RESPOptions struct {
 	Publisher realtime.AsyncPublisher
 	Listeners Listeners
 	Pass      RESPPass // what is passed on to a Redis; the zero value passes nothing on
+	Rates     *Rates   // of publications; nil: as many as come
 
 	MaxBytes       int           // of the data of one publication; zero means 1 MiB
 	MaxBacklog     int           // bytes that wait for a subscriber which does not read; zero means 1 MiB. Past it, it is closed
@@ -93,7 +94,7 @@ type RESP struct {
 }
 
 type respCounts struct {
-	opened, turnedAway, denied, stamped, refused, failed, delivered, slow, passed, notPassed, passFailed atomic.Uint64
+	opened, turnedAway, denied, stamped, refused, limited, failed, delivered, slow, passed, notPassed, passFailed atomic.Uint64
 }
 
 // RESPStats is a snapshot of what the Redis door has done.
@@ -104,6 +105,7 @@ type RESPStats struct {
 	Denied      uint64 // wrong keys
 	Stamped     uint64 // publications stored
 	Refused     uint64 // publications that can never be stored as they are
+	Limited     uint64 // publications that came too fast
 	Failed      uint64 // publications not stored because the engine was out or busy
 	Delivered   uint64 // messages to subscribers
 	Slow        uint64 // subscribers closed because they did not read
@@ -142,7 +144,7 @@ func (d *RESP) Stats() RESPStats {
 	c := &d.counts
 	return RESPStats{
 		Connections: open, Opened: c.opened.Load(), TurnedAway: c.turnedAway.Load(), Denied: c.denied.Load(), Stamped: c.stamped.Load(),
-		Refused: c.refused.Load(), Failed: c.failed.Load(), Delivered: c.delivered.Load(), Slow: c.slow.Load(),
+		Refused: c.refused.Load(), Limited: c.limited.Load(), Failed: c.failed.Load(), Delivered: c.delivered.Load(), Slow: c.slow.Load(),
 		Passed: c.passed.Load(), NotPassed: c.notPassed.Load(), PassFailed: c.passFailed.Load(),
 	}
 }

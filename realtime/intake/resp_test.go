@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kentongan/auth"
@@ -439,6 +440,26 @@ func TestRESPAnswersAfterItIsStored(t *testing.T) {
 	c.want("-ERR not ready: the engine cannot be reached; it may or may not have been stored")
 	c.want("-ERR not ready: too much at once; it was not stored, send it again")
 	c.want("+PONG")
+}
+
+// TestRESPTooFast has two publications a second, and a time of its own.
+func TestRESPTooFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		h := openDoorAt(t, l, func(o *intake.RESPOptions) { o.Rates = intake.NewRates(2) })
+		c, again := l.dial(t), l.dial(t)
+		c.want("-ERR bad channel…", "PUBLISH", "nothing", "1") // what is refused anyway costs nothing
+		c.want(":0", "PUBLISH", "updates:k1", "1")
+		again.want(":0", "PUBLISH", "updates:k2", "2")
+		const refusal = "-ERR rate: this key publishes more than 2 a second; it was not stored, try again in 500 ms"
+		c.want(refusal, "PUBLISH", "updates:k1", "3")
+		again.want(refusal, "PUBLISH", "updates:k1", "3") // a key, and not a connection
+		time.Sleep(500 * time.Millisecond)
+		c.want(":0", "PUBLISH", "updates:k1", "3")
+		if st := h.door.Stats(); st.Stamped != 3 || st.Limited != 2 || st.Refused != 1 {
+			t.Errorf("the door counts %+v; want 3 stamped, 2 limited and 1 refused", st)
+		}
+	})
 }
 
 // TestRESPStopAnswersWhatItHasRead ends the door while a publication is under way.
