@@ -84,9 +84,14 @@ func TestOneClientForCacheAndPublications(t *testing.T) {
 			s.waitFor("after-the-crash")
 			redis.Pause()
 			app.want("error: ERR not ready: Redis does not answer…", "SET", "a", "1")
+			app.want("error: ERR not ready: the engine cannot be reached…", "PUBLISH", "production:updates:sppg_7", update("perhaps"))
 			redis.Resume()
 			eventually(t, "the client is answered again", func() bool { return app.do("SET", "a", "2") == `"OK"` })
 			app.want(`"2"`, "GET", "a")
+			eventually(t, "the client publishes again", func() bool {
+				return app.do("PUBLISH", "production:updates:sppg_7", update("after-the-pause")) == "1"
+			})
+			s.waitFor("after-the-pause")
 		})
 	}
 }

@@ -285,7 +285,8 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 	case errors.Is(err, realtime.ErrInvalid):
 		return *refuse(http.StatusUnprocessableEntity, codeInvalidData, "%s", err)
 	case errors.Is(err, realtime.ErrNotStored):
-		return *refuse(http.StatusServiceUnavailable, codeUnavailable, "the engine cannot be reached now; it was not stored, send it again")
+		return *later(http.StatusServiceUnavailable, retryAfter, codeUnavailable,
+			"the engine cannot be reached now; it was not stored, send it again")
 	case errors.Is(err, realtime.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return *later(http.StatusServiceUnavailable, retryAfter, codeUnavailable,
 			"the engine cannot be reached now; send it again with the same id")

@@ -293,6 +293,7 @@ func TestPublishWhileTheEngineFails(t *testing.T) {
 	}{
 		{realtime.ErrUnavailable, 503, codeUnavailable},
 		{realtime.ErrOverloaded, 503, codeUnavailable},
+		{realtime.ErrNotStored, 503, codeUnavailable},
 		{context.DeadlineExceeded, 503, codeUnavailable},
 		{realtime.ErrInvalid, 422, codeInvalidData},
 		{errors.New("the secret inside"), 500, codeInternal},

@@ -50,7 +50,7 @@ func tryRates(perSecond int, pauses []int) string {
 		let = append(let, time.Now())
 		for i, begin := range let {
 			span := time.Since(begin)
-			if n, most := len(let)-i, perSecond+int(span.Seconds()*float64(perSecond)+1e-6); n > most {
+			if n, most := len(let)-i, perSecond+int(int64(span)*int64(perSecond)/int64(time.Second)); n > most {
 				return fmt.Sprintf("%d were let through within %s, want at most %d", n, span, most)
 			}
 		}

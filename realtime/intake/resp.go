@@ -72,6 +72,10 @@ const (
 	respStrangers   = 256              // connections that have not signed in
 	respSilence     = 30 * time.Second // in the middle of a command, and of writing
 	respFarewell    = 5 * time.Second  // at the end of Serve, for the answers that are under way
+
+	// respListen is how long a subscription may take: an app's client waits for 5 s, and then knows nothing. It is the time of a
+	// failover, for the client may not ask again.
+	respListen = 4 * time.Second
 )
 
 // RESP is the door that speaks the Redis protocol, so that what the app publishes with its own Redis client comes here, unchanged,

@@ -190,6 +190,17 @@ func TestPassOrder(t *testing.T) {
 	}
 }
 
+// TestPassManySmall has more commands than may be in flight, which fit into one read and fill no buffer: who waits for answers has to
+// send first.
+func TestPassManySmall(t *testing.T) {
+	const n = 3000
+	c := openDoor(t, passTo(t, testenv.Redis(t))).signedIn(t, keyOfAll)
+	go func() { _, _ = io.WriteString(c, strings.Repeat("GET a\r\n", n)) }() // the answers tell
+	for range n {
+		c.want("null")
+	}
+}
+
 // TestPassWhileRedisIsOut has the door in front of an engine that goes on.
 func TestPassWhileRedisIsOut(t *testing.T) {
 	server := testenv.StartRedis(t)
