@@ -57,6 +57,7 @@ type App struct {
 	sockets *socket.Engine
 	gateway *gateway.Gateway
 	http    *intake.HTTP
+	rates   *intake.Rates  // of publications by API key; nil: no bounds
 	pubsub  *intake.PubSub // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
@@ -109,9 +110,10 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if cfg.Connections.BareResume {
 		devices = a.engine.devices
 	}
+	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
-		Sockets: a.sockets, Ticket: a.auth.SellTicket, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
@@ -123,7 +125,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		}
 	})
 	a.http = intake.NewHTTP(intake.HTTPOptions{
-		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, MaxBytes: cfg.Limits.PublishBytes,
+		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
 	if a.engine.source != nil {
@@ -196,8 +198,8 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin)
-	a.log.Info("server started", "listen", public.Addr().String(), "engine", a.engine.name, "sockets", a.cfg.SocketsInUse(),
-		"version", a.opts.Version)
+	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
+		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
 
 	select {
@@ -307,17 +309,19 @@ func (a *App) announce(public, admin, door net.Listener) {
 	if a.opts.Ready == nil {
 		return
 	}
-	addresses := Addresses{Public: public.Addr().String()}
-	if admin != nil {
-		addresses.Admin = admin.Addr().String()
-	}
-	if door != nil {
-		addresses.Redis = door.Addr().String()
-	}
+	addresses := Addresses{Public: addressOf(public), Admin: addressOf(admin), Redis: addressOf(door)}
 	if a.signIn != nil {
 		addresses.SignIn = a.signIn.Link
 	}
 	a.opts.Ready(addresses)
+}
+
+// addressOf is where l listens; empty: nowhere.
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

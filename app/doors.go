@@ -27,8 +27,12 @@ func (a *App) newStream() *intake.Stream {
 
 // newRESP makes the door that speaks the Redis protocol.
 func (a *App) newRESP() *intake.RESP {
+	pass := intake.RESPPass{Keys: a.cfg.Server.DoorPass, Commands: a.cfg.Server.DoorCommands}
+	if a.engine.passage != nil {
+		pass.Redis = a.engine.passage
+	}
 	return intake.NewRESP(intake.RESPOptions{
-		Keys: a.auth, Names: a.names, Publisher: a.engine.acks, Listeners: doorListeners{a.hub},
+		Keys: a.auth, Names: a.names, Publisher: a.engine.acks, Listeners: doorListeners{a.hub}, Pass: pass, Rates: a.rates,
 		MaxBytes: a.cfg.Limits.PublishBytes, MaxBacklog: a.cfg.Limits.BacklogBytes, Log: a.log,
 	})
 }
@@ -53,7 +57,12 @@ func (a *App) startDoors(ctx context.Context, g *errgroup.Group, redisDoor net.L
 		})
 	}
 	if redisDoor != nil {
-		g.Go(func() error { return a.resp.Serve(ctx, redisDoor) })
+		g.Go(func() error {
+			if a.engine.passage != nil {
+				defer a.engine.passage.Close()
+			}
+			return a.resp.Serve(ctx, redisDoor)
+		})
 	}
 }
 
@@ -69,11 +78,15 @@ func (m *metrics) collectDoors(counter counterFunc, gauge gaugeFunc) {
 		st := m.app.resp.Stats()
 		counter(descIntake, st.Stamped, "redis", "stamped")
 		counter(descIntake, st.Refused, "redis", "refused")
+		counter(descIntake, st.Limited, "redis", "limited")
 		counter(descIntake, st.Failed, "redis", "failed")
 		gauge(descDoor, float64(st.Connections))
 		counter(descDoorDenied, st.Denied)
 		counter(descDoorOut, st.Delivered)
 		counter(descDoorSlow, st.Slow)
+		counter(descDoorPassed, st.Passed, "answered")
+		counter(descDoorPassed, st.NotPassed, "refused")
+		counter(descDoorPassed, st.PassFailed, "failed")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/realtime"
+	"kentongan/realtime/intake"
 	"kentongan/realtime/protocol"
 	"kentongan/realtime/stamping"
 )
@@ -20,7 +21,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	latency  prometheus.Histogram
 
-	httpAccepted, httpRefused atomic.Uint64
+	httpStamped, httpRefused, httpLimited atomic.Uint64
 }
 
 func newMetrics(a *App) *metrics {
@@ -44,12 +45,15 @@ func (m *metrics) delivered(p *realtime.Publication, _ int) {
 }
 
 // published is called by the HTTP door.
-func (m *metrics) published(accepted bool) {
-	if !accepted {
+func (m *metrics) published(o intake.Outcome) {
+	switch o {
+	case intake.OutcomeStamped:
+		m.httpStamped.Add(1)
+	case intake.OutcomeLimited:
+		m.httpLimited.Add(1)
+	default:
 		m.httpRefused.Add(1)
-		return
 	}
-	m.httpAccepted.Add(1)
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -57,33 +61,35 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descConnections  = desc("connections", "Open connections.", "dialect")
-	descOpened       = desc("connections_opened_total", "Connections that were opened.", "dialect")
-	descClosed       = desc("connections_closed_total", "Connections that ended, by the name of the close code.", "code")
-	descDenied       = desc("requests_denied_total", "Upgrades, streams and requests that were refused.", "reason")
-	descMessagesOut  = desc("messages_out_total", "Publications written or queued for clients.", "dialect")
-	descBytesOut     = desc("bytes_out_total", "Bytes written or queued for clients.")
-	descMessagesIn   = desc("client_messages_total", "Messages from clients.")
-	descBytesIn      = desc("client_bytes_total", "Bytes from clients.")
-	descBacklog      = desc("backlog_bytes", "Bytes that wait for clients that do not keep up.")
-	descSlow         = desc("slow_closed_total", "Clients closed because their backlog was full.")
-	descHalfOpen     = desc("half_open_closed_total", "Clients closed because they gave no sign of life.")
-	descViolations   = desc("violations_closed_total", "Clients closed because they broke the protocol or a limit.")
-	descGaps         = desc("gaps_told_total", "Gaps told to connected clients.")
-	descStale        = desc("stale", "1 while clients are told that what they see may be old.")
-	descStaleTold    = desc("stale_told_total", "Clients told that what they see may be old, or that it is fresh again.")
-	descReplayed     = desc("replayed_total", "Publications sent out of history.")
-	descResumes      = desc("resumes_total", "Channels that clients resumed.", "outcome")
-	descBareResumes  = desc("bare_resumes_total", "Bare clients that were known again, by how they went on.", "outcome")
-	descDevicesLost  = desc("bare_forgotten_total", "Bare clients that came back and were not remembered: they are told gaps.")
-	descTenants      = desc("tenants_followed", "Tenants that this node follows.")
-	descSubs         = desc("subscriptions", "Subscriptions on this node.")
-	descQueue        = desc("hub_queue", "Publications that wait for a shard of the hub.")
-	descIntake       = desc("intake_total", "Publications by door and outcome.", "door", "outcome")
-	descDoor         = desc("redis_door_connections", "Open connections at the Redis door.")
-	descDoorDenied   = desc("redis_door_denied_total", "Wrong keys at the Redis door.")
-	descDoorOut      = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
-	descDoorSlow     = desc("redis_door_slow_closed_total", "Subscribers at the Redis door closed because they did not read.")
+	descConnections = desc("connections", "Open connections.", "dialect")
+	descOpened      = desc("connections_opened_total", "Connections that were opened.", "dialect")
+	descClosed      = desc("connections_closed_total", "Connections that ended, by the name of the close code.", "code")
+	descDenied      = desc("requests_denied_total", "Upgrades, streams and requests that were refused.", "reason")
+	descMessagesOut = desc("messages_out_total", "Publications written or queued for clients.", "dialect")
+	descBytesOut    = desc("bytes_out_total", "Bytes written or queued for clients.")
+	descMessagesIn  = desc("client_messages_total", "Messages from clients.")
+	descBytesIn     = desc("client_bytes_total", "Bytes from clients.")
+	descBacklog     = desc("backlog_bytes", "Bytes that wait for clients that do not keep up.")
+	descSlow        = desc("slow_closed_total", "Clients closed because their backlog was full.")
+	descHalfOpen    = desc("half_open_closed_total", "Clients closed because they gave no sign of life.")
+	descViolations  = desc("violations_closed_total", "Clients closed because they broke the protocol or a limit.")
+	descGaps        = desc("gaps_told_total", "Gaps told to connected clients.")
+	descStale       = desc("stale", "1 while clients are told that what they see may be old.")
+	descStaleTold   = desc("stale_told_total", "Clients told that what they see may be old, or that it is fresh again.")
+	descReplayed    = desc("replayed_total", "Publications sent out of history.")
+	descResumes     = desc("resumes_total", "Channels that clients resumed.", "outcome")
+	descBareResumes = desc("bare_resumes_total", "Bare clients that were known again, by how they went on.", "outcome")
+	descDevicesLost = desc("bare_forgotten_total", "Bare clients that came back and were not remembered: they are told gaps.")
+	descTenants     = desc("tenants_followed", "Tenants that this node follows.")
+	descSubs        = desc("subscriptions", "Subscriptions on this node.")
+	descQueue       = desc("hub_queue", "Publications that wait for a shard of the hub.")
+	descIntake      = desc("intake_total", "Publications by door and outcome.", "door", "outcome")
+	descDoor        = desc("redis_door_connections", "Open connections at the Redis door.")
+	descDoorDenied  = desc("redis_door_denied_total", "Wrong keys at the Redis door.")
+	descDoorOut     = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
+	descDoorSlow    = desc("redis_door_slow_closed_total", "Subscribers at the Redis door closed because they did not read.")
+	descDoorPassed  = desc("redis_door_passed_total",
+		"Commands of Redis at the Redis door: passed on and answered, refused, or not answered.", "outcome")
 	descClaimed      = desc("intake_stream_claimed_total", "Entries of the durable stream taken over from other nodes.")
 	descBreaks       = desc("intake_breaks_total", "Times that nobody could go on with what was published: a gap was told to all.")
 	descHolder       = desc("intake_holder", "1 on the node that stamps what is published with plain PUBLISH.")
@@ -185,8 +191,9 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 }
 
 func (m *metrics) collectIntake(counter counterFunc, gauge gaugeFunc) {
-	counter(descIntake, m.httpAccepted.Load(), "http", "stamped")
-	counter(descIntake, m.httpRefused.Load(), "http", "refused")
+	counter(descIntake, m.httpStamped.Load(), "http", string(intake.OutcomeStamped))
+	counter(descIntake, m.httpRefused.Load(), "http", string(intake.OutcomeRefused))
+	counter(descIntake, m.httpLimited.Load(), "http", string(intake.OutcomeLimited))
 	if m.app.pubsub == nil {
 		return
 	}

@@ -32,11 +32,12 @@ type engine struct {
 	// extend takes an extension to all nodes; nil: there is only this one.
 	extend func(ctx context.Context, payload []byte) error
 
-	source intake.Source   // where the app publishes; nil with the memory engine
-	ledger stamping.Ledger // who stamps that; nil with the memory engine
-	stream *redis.Stream   // where the app appends; nil with the memory engine
-	stats  func() engineStats
-	weak   func() []redis.Weakness // ways in which the engine can lose what it was given
+	source  intake.Source   // where the app publishes; nil with the memory engine
+	ledger  stamping.Ledger // who stamps that; nil with the memory engine
+	stream  *redis.Stream   // where the app appends; nil with the memory engine
+	passage *redis.Passage  // where the Redis door passes commands on to; nil with the memory engine
+	stats   func() engineStats
+	weak    func() []redis.Weakness // ways in which the engine can lose what it was given
 }
 
 // engineStats are the figures of an engine for metrics; what an engine does not know is zero.
@@ -97,8 +98,13 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 	if err != nil {
 		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
+	passage, err := redis.NewPassage(opts)
+	if err != nil {
+		return engine{}, fmt.Errorf("redis engine: %w", err)
+	}
 	return engine{
-		name: "redis", broker: broker, acks: broker, stream: stream, presence: broker.Presence(), tickets: broker.Tickets(),
+		name: "redis", broker: broker, acks: broker, stream: stream, passage: passage, presence: broker.Presence(),
+		tickets:  broker.Tickets(),
 		devices:  broker.Devices(),
 		announce: broker.AnnounceRevocation, extend: broker.AnnounceExtension, source: source,
 		ledger: broker.Ledger(), weak: broker.Weaknesses,

@@ -28,6 +28,8 @@ type Server struct {
 	Listen         string        // host:port of the public listener
 	AdminListen    string        // host:port of metrics, pprof and the connection list; empty: off
 	RedisDoor      string        // host:port of the door that speaks the Redis protocol; empty: off
+	DoorPass       []string      // API keys for which that door passes commands on to Redis: "name" or "name@tenant"
+	DoorCommands   []string      // which it passes on, in capitals; all are in rediscmd
 	PublicURL      string        // how browsers reach the public listener, without a slash at the end; empty: by the Host of each request
 	AllowedOrigins []string      // as browsers spell them; empty: only pages of the same host
 	TLSCert        string        // path of a PEM file; empty: no TLS. Set together with TLSKey
@@ -108,6 +110,7 @@ type Limits struct {
 	Subscriptions int // of one connection
 	MessageBytes  int // largest message from a client
 	PublishBytes  int // largest publication
+	PublishRate   int // publications a second of one API key; 0: no limit
 	BacklogBytes  int // that may wait for one slow connection before it is closed
 	HistoryBytes  int // of the history of all kitchens together; memory engine only
 }

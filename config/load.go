@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"kentongan/internal/rediscmd"
 )
 
 // Input is where settings come from.
@@ -270,9 +272,43 @@ func (l *loader) joinListeners() {
 		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of "+
 			"them as the password")
 	}
+	l.joinDoor()
 	l.samePort("server.admin_listen", s.AdminListen, "server.listen", s.Listen)
 	l.samePort("server.redis_door", s.RedisDoor, "server.listen", s.Listen)
 	l.samePort("server.redis_door", s.RedisDoor, "server.admin_listen", s.AdminListen)
+}
+
+// joinDoor looks at what the Redis door passes on, and for whom.
+func (l *loader) joinDoor() {
+	s := &l.d.Server
+	where := l.sources["server.redis_door_pass"].where("server.redis_door_pass")
+	switch {
+	case len(s.DoorPass) == 0 && l.sources["server.redis_door_commands"].given():
+		l.problems.add(l.sources["server.redis_door_commands"].where("server.redis_door_commands"), "is set without "+
+			"KENTONGAN_REDIS_DOOR_PASS: name the API keys whose commands are passed on")
+	case len(s.DoorPass) > 0 && s.RedisDoor == "":
+		l.problems.add(where, "is set without KENTONGAN_REDIS_DOOR: that door is what passes commands on")
+	case len(s.DoorPass) > 0 && !l.d.Redis.Enabled():
+		l.problems.add(where, "is set without REDIS_HOST or REDIS_URL: the memory engine has no Redis to pass commands on to")
+	}
+	for _, entry := range s.DoorPass {
+		name, kitchen, _ := strings.Cut(entry, "@")
+		at := slices.IndexFunc(l.d.Auth.APIKeys, func(k APIKey) bool { return k.Name == name })
+		switch {
+		case at < 0:
+			l.problems.add(where, "names %s, which is none of the API keys", name)
+		case string(l.d.Auth.APIKeys[at].Tenant) != kitchen && kitchen == "":
+			l.problems.add(where, "names %s, which is a key of one kitchen: write %s@%s if it shall reach the keys of all kitchens in "+
+				"Redis", name, name, l.d.Auth.APIKeys[at].Tenant)
+		case string(l.d.Auth.APIKeys[at].Tenant) != kitchen:
+			l.problems.add(where, "names %s, but the API key %s is not of that kitchen", entry, name)
+		}
+	}
+	if i := slices.Index(s.DoorCommands, defaultCommands); i >= 0 {
+		all := slices.Concat(s.DoorCommands[:i], rediscmd.Cache(), s.DoorCommands[i+1:])
+		slices.Sort(all)
+		s.DoorCommands = slices.Compact(all)
+	}
 }
 
 // samePort finds two listeners that cannot both have what they ask for. The setting that was given is the one that is wrong.

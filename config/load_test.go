@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,24 @@ func TestSessionSecrets(t *testing.T) {
 	})
 }
 
+// passing is the environment of a server whose Redis door passes commands on.
+const passing = "KENTONGAN_REDIS_DOOR_PASS=app KENTONGAN_API_KEYS=app:an-api-key-of-many-bytes KENTONGAN_REDIS_DOOR=:6380 REDIS_HOST=r"
+
+func TestDoorCommands(t *testing.T) {
+	c := mustLoad(t, "", strings.Fields(passing)...)
+	if got := c.Server.DoorCommands; !slices.Contains(got, "GET") || slices.Contains(got, "LPUSH") || slices.Contains(got, "default") {
+		t.Errorf("by default %q are passed on", got)
+	}
+	c = mustLoad(t, "", append(strings.Fields(passing), "KENTONGAN_REDIS_DOOR_COMMANDS=lpush,default,GET")...)
+	if got := c.Server.DoorCommands; !slices.Contains(got, "SETEX") || !slices.Contains(got, "LPUSH") || slices.Contains(got, "default") {
+		t.Errorf("%q are passed on, want LPUSH too", got)
+	}
+	c = mustLoad(t, "", append(strings.Fields(passing), "KENTONGAN_REDIS_DOOR_COMMANDS=get")...)
+	if got := c.Server.DoorCommands; !slices.Equal(got, []string{"GET"}) {
+		t.Errorf("%q are passed on, want GET alone", got)
+	}
+}
+
 // TestMistakes has one row for each kind of mistake, with the whole of what Load says about it.
 func TestMistakes(t *testing.T) {
 	for _, one := range []struct {
@@ -143,6 +162,25 @@ func TestMistakes(t *testing.T) {
 		{"BadSize", "KENTONGAN_MAX_MESSAGE_BYTES=64KB", "", `KENTONGAN_MAX_MESSAGE_BYTES: "64KB" is no size; write bytes, or a whole number of KiB or MiB, for example 64KiB`},
 		{"BadNumber", "KENTONGAN_MAX_CONNECTIONS=many", "", `KENTONGAN_MAX_CONNECTIONS: "many" is no whole number; write for example 1`},
 		{"BadToggle", "KENTONGAN_DEFLATE=maybe", "", `KENTONGAN_DEFLATE: "maybe" is neither on nor off`},
+		{"DoorPassWithoutDoor", "KENTONGAN_REDIS_DOOR_PASS=app KENTONGAN_API_KEYS=app:an-api-key-of-many-bytes REDIS_HOST=r", "",
+			"KENTONGAN_REDIS_DOOR_PASS: is set without KENTONGAN_REDIS_DOOR: that door is what passes commands on"},
+		{"DoorPassWithoutRedis", "KENTONGAN_REDIS_DOOR_PASS=app KENTONGAN_API_KEYS=app:an-api-key-of-many-bytes KENTONGAN_REDIS_DOOR=:6380", "",
+			"KENTONGAN_REDIS_DOOR_PASS: is set without REDIS_HOST or REDIS_URL: the memory engine has no Redis to pass commands on to"},
+		{"DoorPassOfNobody", "KENTONGAN_REDIS_DOOR_PASS=ap KENTONGAN_API_KEYS=app:an-api-key-of-many-bytes KENTONGAN_REDIS_DOOR=:6380 REDIS_HOST=r", "",
+			"KENTONGAN_REDIS_DOOR_PASS: names ap, which is none of the API keys"},
+		{"DoorPassOfAKitchen", "KENTONGAN_REDIS_DOOR_PASS=app KENTONGAN_API_KEYS=app@k1:an-api-key-of-many-bytes KENTONGAN_REDIS_DOOR=:6380 REDIS_HOST=r", "",
+			"KENTONGAN_REDIS_DOOR_PASS: names app, which is a key of one kitchen: write app@k1 if it shall reach the keys of all kitchens in Redis"},
+		{"DoorPassOfAnotherKitchen", "KENTONGAN_REDIS_DOOR_PASS=app@k2 KENTONGAN_API_KEYS=app@k1:an-api-key-of-many-bytes KENTONGAN_REDIS_DOOR=:6380 REDIS_HOST=r",
+			"", "KENTONGAN_REDIS_DOOR_PASS: names app@k2, but the API key app is not of that kitchen"},
+		{"DoorPassWithTheKey", "KENTONGAN_REDIS_DOOR_PASS=app:an-api-key-of-many-bytes", "",
+			"KENTONGAN_REDIS_DOOR_PASS: has an entry that is no name of an API key; write name or name@tenant, without the key itself"},
+		{"DoorCommandsWithoutPass", "KENTONGAN_REDIS_DOOR_COMMANDS=GET", "",
+			"KENTONGAN_REDIS_DOOR_COMMANDS: is set without KENTONGAN_REDIS_DOOR_PASS: name the API keys whose commands are passed on"},
+		{"DoorCommandNever", passing + " KENTONGAN_REDIS_DOOR_COMMANDS=default,flushall", "",
+			"KENTONGAN_REDIS_DOOR_COMMANDS: FLUSHALL is never passed on, for it reaches keys that it does not name"},
+		{"DoorCommandUnknown", passing + " KENTONGAN_REDIS_DOOR_COMMANDS=HGETAL", "",
+			`KENTONGAN_REDIS_DOOR_COMMANDS: "HGETAL" is no command that can be passed on; did you mean HGETALL?`},
+		{"BadRate", "KENTONGAN_PUBLISH_RATE=-1", "", "KENTONGAN_PUBLISH_RATE: -1 is outside of 0 to 1000000"},
 		{"OriginWithPath", "KENTONGAN_ALLOWED_ORIGINS=https://a.example/x", "",
 			`KENTONGAN_ALLOWED_ORIGINS: origin "https://a.example/x" has a path; an origin is scheme, host and port alone: "https://a.example"`},
 		{"OriginStar", "KENTONGAN_ALLOWED_ORIGINS=*", "", `KENTONGAN_ALLOWED_ORIGINS: * would let every page of the web use the visitor's session; list each origin`},

@@ -70,6 +70,12 @@ func limitSection() section {
 				kind:    size{func(d *draft) *int { return &d.Limits.PublishBytes }, 1 << 10, 64 << 20},
 			},
 			{
+				key: "limits.publish_rate", env: []string{"KENTONGAN_PUBLISH_RATE"}, def: "0", example: "500",
+				meaning: "Publications a second of one API key on this node, over HTTP, `kentongan.v1` and the Redis door together; as " +
+					"many as come in one second may come at once. 0 is no limit.",
+				kind: count{func(d *draft) *int { return &d.Limits.PublishRate }, 0, 1_000_000},
+			},
+			{
 				key: "limits.backlog_bytes", env: []string{"KENTONGAN_BACKLOG_BYTES"}, def: "1MiB", example: "4MiB",
 				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At " +
 					"least as much as the largest publication.",

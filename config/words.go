@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"kentongan/internal/rediscmd"
+	"kentongan/tenant"
 )
 
 var (
@@ -36,6 +39,34 @@ func checkRole(s string) (string, error) {
 		return "", fmt.Errorf("%s is no role; write its name as the session has it, for example PLATFORM_SUPERADMIN", quote(s))
 	}
 	return s, nil
+}
+
+// checkKeyName accepts the name of an API key, with its kitchen if it is bound to one. It repeats nothing: who writes the key behind
+// the name has put it here.
+func checkKeyName(s string) (string, error) {
+	name, kitchen, bound := strings.Cut(s, "@")
+	if !tenant.Valid(tenant.ID(name)) || bound && !tenant.Valid(tenant.ID(kitchen)) {
+		return "", errors.New("has an entry that is no name of an API key; write name or name@tenant, without the key itself")
+	}
+	return s, nil
+}
+
+// defaultCommands stands for rediscmd.Cache in a list of commands.
+const defaultCommands = "default"
+
+// checkCommand accepts a command of Redis that may be passed on.
+func checkCommand(s string) (string, error) {
+	if strings.EqualFold(s, defaultCommands) {
+		return defaultCommands, nil
+	}
+	name := strings.ToUpper(s)
+	if _, ok := rediscmd.Find(name); ok {
+		return name, nil
+	}
+	if why := rediscmd.Refusal(name); why != "" {
+		return "", fmt.Errorf("%s is never passed on, for %s", name, why)
+	}
+	return "", fmt.Errorf("%s is no command that can be passed on%s", quote(s), suggest(name, rediscmd.Names()))
 }
 
 // checkLine accepts any text of one line.

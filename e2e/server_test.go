@@ -29,6 +29,7 @@ const patience = 30 * time.Second
 // server is a child process, `kentongan serve` or another command.
 type server struct {
 	Addr string // host:port of the public listener
+	Door string // host:port of the Redis door; empty: it is off
 
 	t     testing.TB
 	cmd   *exec.Cmd
@@ -61,7 +62,7 @@ func start(t testing.TB, env []string, args ...string) *server {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening := make(chan string, 1)
+	listening := make(chan started, 1)
 	go s.read(r, listening)
 	go func() {
 		_ = s.cmd.Wait() // stop looks at the code
@@ -70,7 +71,8 @@ func start(t testing.TB, env []string, args ...string) *server {
 	}()
 	t.Cleanup(s.stop)
 	select {
-	case s.Addr = <-listening:
+	case at := <-listening:
+		s.Addr, s.Door = at.Listen, at.Door
 	case <-s.ended:
 		t.Fatalf("kentongan %s ended: %v\n%s", args[0], s.cmd.ProcessState, s.output())
 	case <-time.After(patience):
@@ -79,16 +81,22 @@ func start(t testing.TB, env []string, args ...string) *server {
 	return s
 }
 
-// read keeps what the server writes, and sends the address out of the log line that tells it.
-func (s *server) read(r io.Reader, listening chan<- string) {
+// started is the log line that tells the addresses.
+type started struct {
+	Msg, Listen string
+	Door        string `json:"redis_door"`
+}
+
+// read keeps what the server writes, and sends the log line that tells the addresses.
+func (s *server) read(r io.Reader, listening chan<- started) {
 	for scan := bufio.NewScanner(r); scan.Scan(); {
 		s.mu.Lock()
 		s.text.Write(scan.Bytes())
 		s.text.WriteByte('\n')
 		s.mu.Unlock()
-		var line struct{ Msg, Listen string }
+		var line started
 		if json.Unmarshal(scan.Bytes(), &line) == nil && line.Msg == "server started" {
-			listening <- line.Listen
+			listening <- line
 		}
 	}
 }

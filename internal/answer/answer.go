@@ -40,9 +40,13 @@ func Error(w http.ResponseWriter, status int, code, message string) {
 	}{false, Problem{code, message}})
 }
 
-// Later is Error with a Retry-After in whole seconds, at least one.
+// Later is Error with RetryAfter.
 func Later(w http.ResponseWriter, status int, code, message string, after time.Duration) {
-	seconds := max(1, int((after+time.Second-1)/time.Second))
-	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	RetryAfter(w, after)
 	Error(w, status, code, message)
+}
+
+// RetryAfter says when to come again, in whole seconds, at least one.
+func RetryAfter(w http.ResponseWriter, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int((after+time.Second-1)/time.Second))))
 }

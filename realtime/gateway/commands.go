@@ -221,8 +221,16 @@ func (s *session) onPublish(ctx context.Context, c protocol.Command) error {
 	if err != nil {
 		return err
 	}
+	if who := s.who.Load(); ch.Tenant == tenant.Global && who.Tenant != tenant.Global {
+		return realtime.ErrNoChannel // a key of one kitchen may hear the global channels but not speak in them
+	}
 	if !json.Valid(c.Data) {
 		return &protocol.CommandError{Code: protocol.ErrInvalidData, Message: "data must be one JSON text"}
+	}
+	if allow := s.gw.opts.MayPublish; allow != nil {
+		if wait, why := allow(s.who.Load().Subject); wait > 0 {
+			return &protocol.CommandError{Code: protocol.ErrRateLimited, Message: why}
+		}
 	}
 	published, err := s.gw.opts.Broker.Publish(ctx, ch, c.Data, realtime.PublishOptions{Key: c.Key, Arrived: time.Now()})
 	if err != nil {

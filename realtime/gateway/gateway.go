@@ -43,6 +43,10 @@ type Options struct {
 	// are not.
 	Devices realtime.Devices
 
+	// MayPublish, if set, counts a publication of the API key called name, and returns zero; or after how long it may publish again, and
+	// why in words.
+	MayPublish func(name string) (wait time.Duration, why string)
+
 	// PublicURL is the address that clients see, such as "https://app.example.com"; empty: what the request says.
 	PublicURL string
 

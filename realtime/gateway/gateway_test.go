@@ -344,6 +344,36 @@ func TestV1(t *testing.T) {
 		if e := c.readKey("error"); e["code"] != "NO_SUCH_CHANNEL" {
 			t.Errorf("publish into a foreign kitchen was answered %v", e)
 		}
+		c.send(`{"id":4,"publish":{"channel":"system-alert","data":1}}`)
+		if e := c.readKey("error"); e["code"] != "NO_SUCH_CHANNEL" {
+			t.Errorf("publish to everybody with a key of one kitchen was answered %v", e)
+		}
+	})
+
+	t.Run("ServersMayHaveToWait", func(t *testing.T) {
+		var mu sync.Mutex
+		var asked []string
+		limited := start(t, gateway.Options{MayPublish: func(name string) (time.Duration, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if asked = append(asked, name); len(asked) > 1 {
+				return time.Second, "try again in 1000 ms"
+			}
+			return 0, ""
+		}})
+		c := limited.dial("app@a server", "/api/ws", "kentongan.v1")
+		c.send(`{"id":1,"publish":{"channel":"` + ch + `","data":1}}`)
+		c.readKey("published")
+		c.send(`{"id":2,"publish":{"channel":"` + ch + `","data":2}}`)
+		if e := c.readKey("error"); e["code"] != "RATE_LIMITED" || e["temporary"] != true || e["message"] != "try again in 1000 ms" {
+			t.Errorf("the second publish was answered %v", e)
+		}
+		page, err := limited.broker.History(t.Context(), realtime.Channel{Tenant: "a", Name: "production:updates"}, realtime.Position{}, 9)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || len(page.Publications) != 1 || fmt.Sprint(asked) != "[app app]" {
+			t.Errorf("%d are stored, and %q asked; %v", len(page.Publications), asked, err)
+		}
 	})
 
 	t.Run("ChannelLimit", func(t *testing.T) {

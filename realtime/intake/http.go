@@ -27,6 +27,7 @@ const (
 	codeTooLarge    = "TOO_LARGE"
 	codeInvalidData = "INVALID_DATA"
 	codeKeyReused   = "KEY_REUSED"
+	codeTooFast     = "RATE_LIMITED"
 	codeUnavailable = "UNAVAILABLE"
 	codeInternal    = "INTERNAL"
 	codeMediaType   = "UNSUPPORTED_MEDIA_TYPE"
@@ -62,10 +63,21 @@ type HTTPOptions struct {
 	Auth      Authenticator
 	Names     *realtime.Names
 	Publisher Publisher
-	MaxBytes  int                 // of the data of one publication; zero means 1 MiB
-	Count     func(accepted bool) // if set, is told of every publication
-	Log       *slog.Logger        // nil discards
+	Rates     *Rates        // of publications; nil: as many as come
+	MaxBytes  int           // of the data of one publication; zero means 1 MiB
+	Count     func(Outcome) // if set, is told of every publication
+	Log       *slog.Logger  // nil discards
 }
+
+// Outcome says what became of a publication, in the words of metrics.
+type Outcome string
+
+// The outcomes at the HTTP door.
+const (
+	OutcomeStamped Outcome = "stamped"
+	OutcomeRefused Outcome = "refused"
+	OutcomeLimited Outcome = "limited" // it came too fast
+)
 
 // HTTP is the door of POST /api/publish: a publication {"channel","data","id"?} or a list of them, by servers with an
 // API key. It answers when all are stored, with the position of each.
@@ -77,7 +89,7 @@ func NewHTTP(opts HTTPOptions) *HTTP {
 		opts.MaxBytes = 1 << 20
 	}
 	if opts.Count == nil {
-		opts.Count = func(bool) {}
+		opts.Count = func(Outcome) {}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -100,6 +112,17 @@ type result struct {
 	Error     *answer.Problem `json:"error,omitempty"`
 
 	status int
+	after  time.Duration // when to come again; zero: that would change nothing
+}
+
+func (r *result) outcome() Outcome {
+	switch {
+	case r.Error == nil:
+		return OutcomeStamped
+	case r.status == http.StatusTooManyRequests:
+		return OutcomeLimited
+	}
+	return OutcomeRefused
 }
 
 // ServeHTTP implements http.Handler.
@@ -127,6 +150,9 @@ func (d *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	results := d.publish(ctx, who, items)
 	if batch {
+		if last := results[len(results)-1]; last.after > 0 { // then the last one is told so in any case
+			answer.RetryAfter(w, last.after)
+		}
 		answer.JSON(w, statusOf(results), results)
 		return
 	}
@@ -134,8 +160,8 @@ func (d *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case one.Error == nil:
 		answer.JSON(w, http.StatusOK, one)
-	case one.status == http.StatusServiceUnavailable:
-		answer.Later(w, one.status, one.Error.Code, one.Error.Message, retryAfter)
+	case one.after > 0:
+		answer.Later(w, one.status, one.Error.Code, one.Error.Message, one.after)
 	default:
 		answer.Error(w, one.status, one.Error.Code, one.Error.Message)
 	}
@@ -153,6 +179,13 @@ func statusOf(results []result) int {
 
 func refuse(status int, code, format string, args ...any) *result {
 	return &result{status: status, Error: &answer.Problem{Code: code, Message: fmt.Sprintf(format, args...)}}
+}
+
+// later refuses what may be sent again after some time.
+func later(status int, after time.Duration, code, message string) *result {
+	r := refuse(status, code, "%s", message)
+	r.after = after
+	return r
 }
 
 // read returns the publications of the body, and whether they came as a list.
@@ -205,20 +238,18 @@ func strict(body []byte, v any) error {
 	return nil
 }
 
-// publish stores the items one after the other, so that those of one channel keep their order. An engine that is
-// out is asked no further.
+// publish stores the items one after the other, so that those of one channel keep their order. Behind one that shall come again
+// later, none is tried: they would overtake it.
 func (d *HTTP) publish(ctx context.Context, who *auth.Identity, items []item) []result {
 	results := make([]result, len(items))
-	out := false
+	var stop *result
 	for i, it := range items {
-		if out {
-			results[i] = *refuse(http.StatusServiceUnavailable, codeUnavailable, "not tried: the engine cannot be reached")
-			d.opts.Count(false)
-			continue
+		if stop != nil {
+			results[i] = *later(stop.status, stop.after, stop.Error.Code, "not tried, for an earlier one of the list has to come again")
+		} else if results[i] = d.publishOne(ctx, who, it); results[i].after > 0 {
+			stop = &results[i]
 		}
-		results[i] = d.publishOne(ctx, who, it)
-		out = results[i].status == http.StatusServiceUnavailable
-		d.opts.Count(results[i].Error == nil)
+		d.opts.Count(results[i].outcome())
 	}
 	return results
 }
@@ -242,6 +273,9 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 		return *refuse(http.StatusRequestEntityTooLarge, codeTooLarge,
 			"data has %d bytes, at most %d are taken", len(it.Data), d.opts.MaxBytes)
 	}
+	if wait, why := d.opts.Rates.Allow(who.Subject); wait > 0 {
+		return *later(http.StatusTooManyRequests, wait, codeTooFast, why)
+	}
 	published, err := d.opts.Publisher.Publish(ctx, ch, it.Data, realtime.PublishOptions{Key: it.ID, Arrived: time.Now()})
 	switch {
 	case err == nil:
@@ -251,9 +285,11 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 	case errors.Is(err, realtime.ErrInvalid):
 		return *refuse(http.StatusUnprocessableEntity, codeInvalidData, "%s", err)
 	case errors.Is(err, realtime.ErrNotStored):
-		return *refuse(http.StatusServiceUnavailable, codeUnavailable, "the engine cannot be reached now; it was not stored, send it again")
+		return *later(http.StatusServiceUnavailable, retryAfter, codeUnavailable,
+			"the engine cannot be reached now; it was not stored, send it again")
 	case errors.Is(err, realtime.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return *refuse(http.StatusServiceUnavailable, codeUnavailable, "the engine cannot be reached now; send it again with the same id")
+		return *later(http.StatusServiceUnavailable, retryAfter, codeUnavailable,
+			"the engine cannot be reached now; send it again with the same id")
 	}
 	d.opts.Log.Error("publication broken by a mistake of ours", "tenant", ch.Tenant, "channel", ch.Name, "err", err)
 	return *refuse(http.StatusInternalServerError, codeInternal, "something went wrong here; it was logged")

@@ -15,6 +15,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/realtime"
+	"kentongan/realtime/memory"
 	"kentongan/tenant"
 )
 
@@ -84,8 +85,8 @@ func newHTTPDoor(t *testing.T) *httpDoor {
 	d := &httpDoor{ledger: &ledger{}, logs: &bytes.Buffer{}}
 	d.HTTP = NewHTTP(HTTPOptions{
 		Auth: keyed{}, Names: names, Publisher: d.ledger, MaxBytes: 1024, Log: slog.New(slog.NewTextHandler(d.logs, nil)),
-		Count: func(accepted bool) {
-			if accepted {
+		Count: func(o Outcome) {
+			if o == OutcomeStamped {
 				d.accepted++
 			} else {
 				d.refused++
@@ -157,6 +158,45 @@ func TestPublishIdempotently(t *testing.T) {
 	}
 	if status, _, body := d.post(t, `{"channel":"updates:a","data":2,"id":"k"}`); status != http.StatusUnprocessableEntity || codeIn(t, body) != codeKeyReused {
 		t.Errorf("other data under the same id: %d %s, want 422 %s", status, body, codeKeyReused)
+	}
+}
+
+// TestPublishListIdempotently sends a list again, as whoever got no answer does, with one item more and one that was changed.
+func TestPublishListIdempotently(t *testing.T) {
+	d := newHTTPDoor(t)
+	broker, err := memory.New(memory.Options{Names: d.opts.Names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.opts.Publisher = broker
+	post := func(items ...string) (int, []result) {
+		status, _, body := d.post(t, "["+strings.Join(items, ",")+"]")
+		var results []result
+		if err := json.Unmarshal([]byte(body), &results); err != nil || len(results) != len(items) {
+			t.Fatalf("answer %s: %v", body, err)
+		}
+		return status, results
+	}
+	item := func(data, id string) string { return `{"channel":"updates:a","data":` + data + `,"id":"` + id + `"}` }
+	status, first := post(item("1", "one"), item("2", "two"))
+	if status != http.StatusOK || first[0].Offset != 1 || first[1].Offset != 2 {
+		t.Fatalf("the list is answered with %d %+v", status, first)
+	}
+	status, again := post(item("1", "one"), item("2", "two"), item("3", "three"), item("4", "two"))
+	if status != http.StatusMultiStatus {
+		t.Errorf("answered %d, want 207 for the one that was changed", status)
+	}
+	for i := range first {
+		if again[i].Epoch != first[i].Epoch || again[i].Offset != first[i].Offset || !again[i].Duplicate {
+			t.Errorf("item %d, repeated, is answered with %+v; want the first position %+v", i, again[i], first[i])
+		}
+	}
+	if again[2].Offset != 3 || again[2].Duplicate || again[3].Error == nil || again[3].Error.Code != codeKeyReused {
+		t.Errorf("the new one and the changed one are answered with %+v and %+v", again[2], again[3])
+	}
+	// Another channel is another place for the same id.
+	if status, _, body := d.post(t, `{"channel":"updates:b","data":9,"id":"one"}`); status != http.StatusOK || strings.Contains(body, "duplicate") {
+		t.Errorf("the same id on another channel: %d %s", status, body)
 	}
 }
 
@@ -253,6 +293,7 @@ func TestPublishWhileTheEngineFails(t *testing.T) {
 	}{
 		{realtime.ErrUnavailable, 503, codeUnavailable},
 		{realtime.ErrOverloaded, 503, codeUnavailable},
+		{realtime.ErrNotStored, 503, codeUnavailable},
 		{context.DeadlineExceeded, 503, codeUnavailable},
 		{realtime.ErrInvalid, 422, codeInvalidData},
 		{errors.New("the secret inside"), 500, codeInternal},

@@ -12,6 +12,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/internal/quickconn"
+	"kentongan/internal/rediscmd"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -47,6 +48,8 @@ type RESPOptions struct {
 	Names     *realtime.Names
 	Publisher realtime.AsyncPublisher
 	Listeners Listeners
+	Pass      RESPPass // what is passed on to a Redis; the zero value passes nothing on
+	Rates     *Rates   // of publications; nil: as many as come
 
 	MaxBytes       int           // of the data of one publication; zero means 1 MiB
 	MaxBacklog     int           // bytes that wait for a subscriber which does not read; zero means 1 MiB. Past it, it is closed
@@ -69,16 +72,22 @@ const (
 	respStrangers   = 256              // connections that have not signed in
 	respSilence     = 30 * time.Second // in the middle of a command, and of writing
 	respFarewell    = 5 * time.Second  // at the end of Serve, for the answers that are under way
+
+	// respListen is how long a subscription may take: an app's client waits for 5 s, and then knows nothing. It is the time of a
+	// failover, for the client may not ask again.
+	respListen = 4 * time.Second
 )
 
 // RESP is the door that speaks the Redis protocol, so that what the app publishes with its own Redis client comes here, unchanged,
 // and PUBLISH is answered only once the publication is stored. It answers what clients need to connect, PUBLISH, and
-// SUBSCRIBE for what their key may see; it keeps no keys.
+// SUBSCRIBE for what their key may see. It keeps no keys, but may pass commands that do on to a Redis.
 //
-// A connection's publications keep their order; connections do not wait for each other.
+// A connection's publications keep their order, and so do the commands that it has passed on; a publication waits until what was
+// changed before it is changed. Connections do not wait for each other.
 type RESP struct {
-	opts  RESPOptions
-	verbs map[string]respVerb
+	opts   RESPOptions
+	verbs  map[string]respVerb
+	passes map[string]rediscmd.Command
 
 	mu        sync.Mutex
 	conns     map[*respConn]struct{}
@@ -89,7 +98,7 @@ type RESP struct {
 }
 
 type respCounts struct {
-	opened, turnedAway, denied, stamped, refused, failed, delivered, slow atomic.Uint64
+	opened, turnedAway, denied, stamped, refused, limited, failed, delivered, slow, passed, notPassed, passFailed atomic.Uint64
 }
 
 // RESPStats is a snapshot of what the Redis door has done.
@@ -100,9 +109,13 @@ type RESPStats struct {
 	Denied      uint64 // wrong keys
 	Stamped     uint64 // publications stored
 	Refused     uint64 // publications that can never be stored as they are
+	Limited     uint64 // publications that came too fast
 	Failed      uint64 // publications not stored because the engine was out or busy
 	Delivered   uint64 // messages to subscribers
 	Slow        uint64 // subscribers closed because they did not read
+	Passed      uint64 // commands passed on, and answered by Redis
+	NotPassed   uint64 // commands of Redis that are not passed on
+	PassFailed  uint64 // commands that Redis could not be asked, or did not answer
 }
 
 // NewRESP returns a door that has not begun.
@@ -124,7 +137,7 @@ func NewRESP(opts RESPOptions) *RESP {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &RESP{opts: opts, verbs: respVerbs(), conns: map[*respConn]struct{}{}}
+	return &RESP{opts: opts, verbs: respVerbs(), passes: opts.Pass.commands(), conns: map[*respConn]struct{}{}}
 }
 
 // Stats returns the counters. They are read one by one, not at one moment.
@@ -135,7 +148,8 @@ func (d *RESP) Stats() RESPStats {
 	c := &d.counts
 	return RESPStats{
 		Connections: open, Opened: c.opened.Load(), TurnedAway: c.turnedAway.Load(), Denied: c.denied.Load(), Stamped: c.stamped.Load(),
-		Refused: c.refused.Load(), Failed: c.failed.Load(), Delivered: c.delivered.Load(), Slow: c.slow.Load(),
+		Refused: c.refused.Load(), Limited: c.limited.Load(), Failed: c.failed.Load(), Delivered: c.delivered.Load(), Slow: c.slow.Load(),
+		Passed: c.passed.Load(), NotPassed: c.notPassed.Load(), PassFailed: c.passFailed.Load(),
 	}
 }
 

@@ -42,6 +42,9 @@ func respVerbs() map[string]respVerb {
 		"UNSUBSCRIBE":  {0, -1, false, true, (*respConn).unsubscribe},
 		"PSUBSCRIBE":   {1, -1, false, true, (*respConn).psubscribe},
 		"PUNSUBSCRIBE": {0, -1, false, true, (*respConn).punsubscribe},
+		"MULTI":        {0, 0, false, false, (*respConn).multi},
+		"EXEC":         {0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR EXEC without MULTI") }},
+		"DISCARD":      {0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR DISCARD without MULTI") }},
 	}
 }
 
@@ -57,27 +60,66 @@ func (c *respConn) carryOut(cmd respCommand) {
 	switch {
 	case c.who == nil && !verb.strangers:
 		c.fail("NOAUTH Authentication required.")
-	case !known:
-		c.fail(fmt.Sprintf("ERR unknown command '%s': this door takes PUBLISH, SUBSCRIBE and what a connection needs; "+
-			"point everything else at your Redis", respShort(cmd.args[0])))
-	case len(args) < verb.least || verb.most >= 0 && len(args) > verb.most:
+	case !verb.strangers && c.inRefused(name):
+	case known && (len(args) < verb.least || verb.most >= 0 && len(args) > verb.most):
 		c.fail(fmt.Sprintf("ERR wrong number of arguments for '%s' command", strings.ToLower(name)))
 	case !c.three && !verb.listening && c.subscriptions() > 0:
 		c.fail(fmt.Sprintf("ERR Can't execute '%s': only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
 			strings.ToLower(name)))
+	case !known:
+		c.passOn(name, cmd)
 	case cmd.long > 0:
-		if name == "PUBLISH" || name == "SPUBLISH" {
-			c.door.counts.refused.Add(1)
-		}
-		c.fail(fmt.Sprintf("ERR too large: an argument has %d bytes, a publication may have %d", cmd.long, c.door.opts.MaxBytes))
+		c.failTooLong(name, cmd.long)
 	case verb.listening:
-		c.mu.Lock()
-		c.leaveToWriter() // it may wait for the engine
-		c.mu.Unlock()
+		c.stepAside() // it may wait for the engine
+		c.flush()
 		verb.do(c, args)
 	default:
 		verb.do(c, args)
 	}
+}
+
+// failTooLong answers a command of the door with an argument of n bytes, which was not kept.
+func (c *respConn) failTooLong(name string, n int) {
+	if name != "PUBLISH" && name != "SPUBLISH" {
+		c.fail(c.tooLong(n))
+		return
+	}
+	c.door.counts.refused.Add(1)
+	c.fail(fmt.Sprintf("ERR too large: an argument has %d bytes, a publication may have %d", n, c.door.opts.MaxBytes))
+}
+
+// multi is MULTI. A transaction of which a part goes to the engine and a part to Redis could not be kept together, so there are none;
+// and nothing of one is carried out, for half of it is the last thing that the client wants.
+func (c *respConn) multi([][]byte) {
+	c.refused = time.Now().Add(respTransaction)
+	c.fail("ERR MULTI is not taken: this door has no transactions, and carries nothing of this one out; point them at your Redis")
+}
+
+// inRefused answers a command that belongs to a transaction that was refused, and reports whether it did. A client that gives up
+// a transaction without a word is let go on after the time in which a whole one comes.
+func (c *respConn) inRefused(name string) bool {
+	if c.refused.IsZero() {
+		return false
+	}
+	over := time.Now().After(c.refused)
+	if over || name == "EXEC" || name == "DISCARD" {
+		c.refused = time.Time{}
+	}
+	switch {
+	case over:
+		return false
+	case name == "EXEC":
+		c.fail("EXECABORT Transaction discarded: this door has no transactions")
+	case name == "DISCARD":
+		c.ok()
+	case name == "MULTI":
+		c.fail("ERR MULTI calls can not be nested")
+	default:
+		c.fail(fmt.Sprintf("ERR '%s' was not carried out: it belongs to a transaction, which this door does not take",
+			strings.ToLower(name)))
+	}
+	return true
 }
 
 // respShort is b as text for an answer or a log line: printable, and no longer than a name of ours.
@@ -123,11 +165,20 @@ func (c *respConn) admit(user, key string) bool {
 		c.door.known()
 		c.door.opts.Log.Debug("signed in at the redis door", "client", c.id, "identity", slog.AnyValue(id))
 	}
+	if c.who != id {
+		c.hangUpWay()
+	}
 	c.who, c.wrong = id, 0
-	// What a command may hold beside its publication: a thousand names, and room to spare.
-	c.read.trust(c.door.opts.MaxChannels+respStrangerArgs, c.door.opts.MaxBytes+512<<10)
+	args := c.door.opts.MaxChannels + respStrangerArgs
+	if c.door.opts.Pass.permits(id) {
+		args = max(args, respPassArgs)
+	}
+	c.read.trust(args, c.door.maxCommand())
 	return true
 }
+
+// maxCommand is how many bytes a command may have: a publication, a thousand names, and room to spare.
+func (d *RESP) maxCommand() int { return d.opts.MaxBytes + 512<<10 }
 
 // hello is HELLO [version [AUTH user key] [SETNAME name]]. It changes nothing unless all of it is right.
 func (c *respConn) hello(args [][]byte) {
@@ -164,6 +215,9 @@ func (c *respConn) hello(args [][]byte) {
 		c.fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> " +
 			"option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
+	}
+	if three != c.three {
+		c.hangUpWay()
 	}
 	c.heard.Lock() // what is heard is written in the protocol of the moment
 	c.three, c.name = three, name
@@ -202,10 +256,11 @@ func (c *respConn) leave([][]byte) {
 // reset makes the connection as it was at its beginning.
 func (c *respConn) reset([][]byte) {
 	c.unlisten()
+	c.hangUpWay()
 	if c.who != nil {
 		c.door.stranger()
 	}
-	c.who, c.three, c.name = nil, false, ""
+	c.who, c.three, c.name, c.db, c.refused = nil, false, "", 0, time.Time{}
 	c.read.distrust()
 	c.signInBy = time.Now().Add(c.door.opts.SignInWithin)
 	c.answer(func(w *respWords) { w.simple("RESET") })
@@ -231,11 +286,16 @@ func (c *respConn) ping(args [][]byte) {
 	})
 }
 
-// choose is SELECT. There are no databases here; the app's settings may name one all the same.
+// choose is SELECT. There are no databases here, but where commands are passed on to, and Redis says then whether it has this one.
 func (c *respConn) choose(args [][]byte) {
-	if n, err := strconv.ParseUint(string(args[0]), 10, 31); err != nil || n > 16383 {
+	n, err := strconv.ParseUint(string(args[0]), 10, 31)
+	if err != nil || n > 16383 {
 		c.fail("ERR DB index is out of range")
 		return
+	}
+	if int(n) != c.db {
+		c.hangUpWay()
+		c.db = int(n)
 	}
 	c.ok()
 }

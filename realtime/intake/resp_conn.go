@@ -38,6 +38,15 @@ type respConn struct {
 	quit     bool
 	channels map[string]Listening
 	whole    Listening // to the whole kitchen, for the patterns; nil: there are none
+	refused  time.Time // until when what comes belongs to a transaction that was refused; zero: it does not
+
+	// Also the reading goroutine's, for what is passed on: see resp_pass.go.
+	db        int
+	way       *respWay  // nil: none was needed yet
+	wayFailed time.Time // when one was last wanted in vain, and why
+	wayError  error
+	spelling  []byte
+	ways      sync.WaitGroup // who read from Redis
 
 	stopping atomic.Bool // reads no further
 
@@ -51,8 +60,9 @@ type respConn struct {
 	busy     bool // the reader carries something out, and will look for what is ready
 	writing  bool // somebody writes
 	asked    int  // commands that are not answered yet
-	askBytes int  // their publications
+	askBytes int  // their publications, and what was passed on
 	pushed   int  // bytes of messages that wait
+	held     int  // bytes of answers of Redis that wait
 	finished bool
 	broken   bool
 }
@@ -64,8 +74,10 @@ type respReply struct {
 	data  []byte           // a message, written behind text; shared
 	to    realtime.Channel // of a publication that was stored: its followers are counted when this is written
 	count bool
-	cost  int // bytes of a publication that waits
+	cost  int // bytes of a publication, or of a command that was passed on, that waits
 	ask   bool
+
+	passed bool // text is an answer of Redis, and counts as held
 }
 
 func newRESPConn(d *RESP, nc net.Conn, id int64) *respConn {
@@ -103,6 +115,7 @@ func (p *respPatience) Read(b []byte) (int, error) {
 	}
 	c := (*respConn)(p)
 	c.rest()
+	c.flush()
 	n, err := p.nc.Read(b)
 	c.mu.Lock()
 	c.busy = true
@@ -150,7 +163,7 @@ func (c *respConn) serve(ctx context.Context) {
 	c.ctx = inner
 	var wg sync.WaitGroup
 	wg.Go(func() { c.write(cancel) })
-	c.readAll()
+	c.readAll() //nolint:contextcheck // c.ctx is made of it
 	c.unlisten()
 	c.mu.Lock()
 	c.finished, c.busy = true, false
@@ -158,8 +171,13 @@ func (c *respConn) serve(ctx context.Context) {
 	c.changed.Broadcast()
 	// What is under way is still answered; an engine that does not come back is not waited for.
 	hangUp := time.AfterFunc(respFarewell, c.hangUp)
+	c.flush()
 	wg.Wait()
 	hangUp.Stop()
+	if c.way != nil {
+		_ = c.way.conn.Close() // nothing that it may bring can be written any more
+	}
+	c.ways.Wait()
 }
 
 // stop ends the reading.
@@ -203,6 +221,9 @@ func (c *respConn) wait() bool {
 		return !c.broken
 	}
 	c.leaveToWriter()
+	c.mu.Unlock()
+	c.flush() // or what is waited for never comes
+	c.mu.Lock()
 	for !c.broken && (c.asked >= respInFlight || c.askBytes >= respInFlightBytes) {
 		c.changed.Wait()
 	}
@@ -352,6 +373,9 @@ func (c *respConn) remove() []*respReply {
 			c.askBytes -= r.cost
 		} else if r.data != nil {
 			c.pushed -= len(r.text) + len(r.data) + 2
+		}
+		if r.passed {
+			c.held -= len(r.text)
 		}
 		n++
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -52,6 +53,44 @@ func readCommands(t *testing.T, r io.Reader, trusted bool) (string, error) {
 			t.Errorf("a command with %d arguments and %d bytes was let through", len(c.args), held)
 		}
 		all.WriteString("|")
+	}
+}
+
+// FuzzRESPValues reads hostile answers: no panic, no more held than allowed, each answer byte for byte as it came, and the same ones
+// however they are cut into packets.
+func FuzzRESPValues(f *testing.F) {
+	for _, seed := range []string{
+		"+OK\r\n", "-ERR a\r\n", ":1\r\n", "$3\r\na\r\n\r\n", "$-1\r\n", "*2\r\n$1\r\na\r\n*-1\r\n", "*0\r\n:1\r\n", "%1\r\n+a\r\n:1\r\n", "~1\r\n_\r\n",
+		">2\r\n+a\r\n+b\r\n:1\r\n", "|1\r\n+ttl\r\n:1\r\n$1\r\na\r\n", ",1.5\r\n#t\r\n(123456789012345678901\r\n", "=5\r\ntxt:a\r\n!3\r\nERR\r\n",
+		"*1000000\r\n", "$536870913\r\n", "*9223372036854775807\r\n", "$100\r\n" + strings.Repeat("x", 100) + "\r\n:1\r\n", "\r\n", "$1\r\nabc", "?\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		whole, errWhole := readValues(t, bytes.NewReader(in), in)
+		bytewise, errBytewise := readValues(t, iotest.OneByteReader(bytes.NewReader(in)), in)
+		if !slices.Equal(whole, bytewise) || (errWhole == nil) != (errBytewise == nil) {
+			t.Errorf("read %q (%v) at once and %q (%v) byte by byte", whole, errWhole, bytewise, errBytewise)
+		}
+	})
+}
+
+func readValues(t *testing.T, r io.Reader, in []byte) ([]string, error) {
+	const most = 64
+	values := newRESPValues(r, most)
+	var all []string
+	for {
+		raw, size, err := values.next()
+		if err != nil {
+			if err == io.EOF { //nolint:errorlint // a reader says it plainly
+				err = nil
+			}
+			return all, err
+		}
+		if raw == nil != (size > most) || raw != nil && len(raw) != size || !bytes.Contains(in, raw) || size > len(in) {
+			t.Errorf("%q is read as %q, of %d bytes", in, raw, size)
+		}
+		all = append(all, string(raw))
 	}
 }
 

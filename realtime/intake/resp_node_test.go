@@ -91,3 +91,60 @@ func checkHeard(t *testing.T, heard [][]string) {
 		}
 	}
 }
+
+// passReport is what the scripts have seen that do all with one client.
+type passReport struct {
+	Missing, AfterMulti                         *string
+	Set, Setex, Get, Binary, Afterwards         string
+	TTL, Tagged, Deleted                        int
+	Hash                                        map[string]string
+	Pipelined, Parallel                         bool
+	Multi, Own, Flush, Config, WrongType, Lpush string
+}
+
+// TestRESPClientsPassOn has the app's own clients with one connection for cache and publications.
+func TestRESPClientsPassOn(t *testing.T) {
+	for _, row := range []struct{ name, script, protocol, multi string }{
+		{"ioredis", "resp-pass-ioredis.mjs", "", "EXECABORT Transaction discarded"}, // it tells of the last answer, the other of the first
+		{"node-redis RESP2", "resp-pass-node-redis.mjs", "2", "ERR MULTI is not taken"},
+		{"node-redis RESP3", "resp-pass-node-redis.mjs", "3", "ERR MULTI is not taken"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			addr := testenv.Redis(t)
+			dialRedis(t, addr).want("+OK", "SET", "kentongan:s", "secret")
+			h := openDoor(t, passTo(t, addr))
+			at := strings.TrimSpace(h.addr + " " + keyOfAll + " " + row.protocol)
+			if row.protocol == "" {
+				host, port, _ := net.SplitHostPort(h.addr)
+				at = host + " " + port + " " + keyOfAll
+			}
+			var got passReport
+			if err := json.Unmarshal(testenv.Node(t, "testdata/"+row.script, at), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Missing != nil || got.Set != "OK" || got.Setex != "OK" || got.Get != `{"data":"nasi"}` || got.TTL != 300 || got.Binary != "000d0aff" ||
+				got.Tagged != 3000 || got.Deleted != 1 || got.Afterwards != "PONG" || len(got.Hash) != 2 || got.Hash["b"] != "2" {
+				t.Errorf("the cache answers %+v", got)
+			}
+			if !got.Pipelined || !got.Parallel {
+				t.Errorf("the order of the answers: in a pipeline right %v, in parallel right %v", got.Pipelined, got.Parallel)
+			}
+			if got.AfterMulti != nil {
+				t.Errorf("a part of the refused transaction was carried out: %s", *got.AfterMulti)
+			}
+			for what, begin := range map[string]string{
+				got.Own: "NOPERM 'get' is not passed on: it may reach keys that begin with kentongan:", got.Flush: "NOPERM 'flushall' is never passed on",
+				got.Config: "NOPERM 'config' is never", got.WrongType: "WRONGTYPE", got.Lpush: "NOPERM 'lpush' is not passed on: add it",
+				got.Multi: row.multi,
+			} {
+				if !strings.HasPrefix(what, begin) {
+					t.Errorf("a promise is rejected with %q, want %s…", what, begin)
+				}
+			}
+			page, err := h.broker.History(t.Context(), realtime.Channel{Tenant: "k1", Name: "production:updates"}, realtime.Position{}, 500)
+			if err != nil || len(page.Publications) != 200 {
+				t.Errorf("%d publications are stored, %v; want 200, and none of the transaction", len(page.Publications), err)
+			}
+		})
+	}
+}

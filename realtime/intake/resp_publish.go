@@ -23,6 +23,12 @@ func (c *respConn) publish(args [][]byte) {
 		c.fail(refusal)
 		return
 	}
+	if wait, why := c.door.opts.Rates.Allow(c.who.Subject); wait > 0 {
+		c.door.counts.limited.Add(1)
+		c.fail("ERR rate: " + why)
+		return
+	}
+	c.awaitWrites()
 	r := &respReply{to: ch, cost: len(args[1]), ask: true}
 	c.add(r)
 	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now(), Within: respWithin},

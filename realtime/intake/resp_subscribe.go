@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,8 +33,10 @@ func (c *respConn) subscribe(args [][]byte) {
 		return
 	}
 	made := map[string]Listening{}
+	ctx, cancel := context.WithTimeout(c.ctx, respListen)
+	defer cancel()
 	for name, ch := range wanted {
-		l, err := c.door.opts.Listeners.Listen(c.ctx, ch, c.who.Tenant, func(_ string, p *realtime.Publication) {
+		l, err := c.door.opts.Listeners.Listen(ctx, ch, c.who.Tenant, func(_ string, p *realtime.Publication) {
 			w := respWords{three: c.speaksThree()}
 			w.push(3)
 			w.bulk("message")
@@ -88,7 +91,7 @@ func (c *respConn) wanted(args [][]byte) (wanted map[string]realtime.Channel, or
 }
 
 func (c *respConn) failToListen(err error) {
-	if errors.Is(err, realtime.ErrUnavailable) || c.ctx.Err() != nil {
+	if errors.Is(err, realtime.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || c.ctx.Err() != nil {
 		c.fail("ERR not ready: the engine cannot be reached; subscribe again later")
 		return
 	}
@@ -154,7 +157,9 @@ func (c *respConn) psubscribe(args [][]byte) {
 	}
 	begin := func(follow func()) { follow() }
 	if c.whole == nil {
-		l, err := c.door.opts.Listeners.Listen(c.ctx, realtime.Channel{Tenant: c.who.Tenant}, c.who.Tenant, c.hear)
+		ctx, cancel := context.WithTimeout(c.ctx, respListen)
+		defer cancel()
+		l, err := c.door.opts.Listeners.Listen(ctx, realtime.Channel{Tenant: c.who.Tenant}, c.who.Tenant, c.hear)
 		if err != nil {
 			c.failToListen(err)
 			return

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kentongan/auth"
@@ -62,6 +63,15 @@ type respHouse struct {
 
 func openDoor(t testing.TB, change ...func(*intake.RESPOptions)) *respHouse {
 	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openDoorAt(t, l, change...)
+}
+
+func openDoorAt(t testing.TB, l net.Listener, change ...func(*intake.RESPOptions)) *respHouse {
+	t.Helper()
 	names, err := realtime.NewNames(realtime.DefaultPatterns())
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +90,6 @@ func openDoor(t testing.TB, change ...func(*intake.RESPOptions)) *respHouse {
 		f(&opts)
 	}
 	house := &respHouse{door: intake.NewRESP(opts), broker: broker}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	house.addr = l.Addr().String()
 	parts, stopParts := context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,16 +161,19 @@ func (c *respClient) value() (string, error) {
 	line = strings.TrimSuffix(line, "\r\n")
 	var n int
 	switch line[0] {
-	case '+', '-', ':', '_':
+	case '+', '-', ':', '_', ',', '#', '(':
 		return line, nil
-	case '$':
+	case '$', '=', '!':
 		if _, err := fmt.Sscan(line[1:], &n); err != nil || n < 0 {
 			return "null", err
 		}
 		b := make([]byte, n+2)
 		_, err := io.ReadFull(c.r, b)
 		return string(b[:n]), err
-	case '*', '>', '%':
+	case '*', '>', '%', '~':
+		if line == "*-1" {
+			return "null", nil
+		}
 		if _, err := fmt.Sscan(line[1:], &n); err != nil {
 			return "", err
 		}
@@ -244,7 +253,7 @@ func TestRESPCommands(t *testing.T) {
 		{"-ERR unknown subcommand 'REPLY'…", "CLIENT REPLY OFF"},
 		{"*[]", "COMMAND"},
 		{"*[]", "COMMAND DOCS"},
-		{":16", "COMMAND COUNT"},
+		{":19", "COMMAND COUNT"},
 		{"-ERR unknown command 'GET': this door takes PUBLISH…", "GET a"},
 		{"-ERR wrong number of arguments for 'publish' command", "PUBLISH updates:k1"},
 		{"-NOPROTO …", "HELLO 4"},
@@ -431,6 +440,26 @@ func TestRESPAnswersAfterItIsStored(t *testing.T) {
 	c.want("-ERR not ready: the engine cannot be reached; it may or may not have been stored")
 	c.want("-ERR not ready: too much at once; it was not stored, send it again")
 	c.want("+PONG")
+}
+
+// TestRESPTooFast has two publications a second, and a time of its own.
+func TestRESPTooFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		h := openDoorAt(t, l, func(o *intake.RESPOptions) { o.Rates = intake.NewRates(2) })
+		c, again := l.dial(t), l.dial(t)
+		c.want("-ERR bad channel…", "PUBLISH", "nothing", "1") // what is refused anyway costs nothing
+		c.want(":0", "PUBLISH", "updates:k1", "1")
+		again.want(":0", "PUBLISH", "updates:k2", "2")
+		const refusal = "-ERR rate: this key publishes more than 2 a second; it was not stored, try again in 500 ms"
+		c.want(refusal, "PUBLISH", "updates:k1", "3")
+		again.want(refusal, "PUBLISH", "updates:k1", "3") // a key, and not a connection
+		time.Sleep(500 * time.Millisecond)
+		c.want(":0", "PUBLISH", "updates:k1", "3")
+		if st := h.door.Stats(); st.Stamped != 3 || st.Limited != 2 || st.Refused != 1 {
+			t.Errorf("the door counts %+v; want 3 stamped, 2 limited and 1 refused", st)
+		}
+	})
 }
 
 // TestRESPStopAnswersWhatItHasRead ends the door while a publication is under way.

@@ -24,6 +24,11 @@ func (w *respWords) bulk(s string) {
 	w.b = append(append(w.b, s...), '\r', '\n')
 }
 
+func (w *respWords) bulkOf(b []byte) {
+	w.head('$', int64(len(b)))
+	w.b = append(append(w.b, b...), '\r', '\n')
+}
+
 // fail is an error: a first word in capitals that programs read, and a text. A line break in it would end it.
 func (w *respWords) fail(text string) {
 	text = strings.NewReplacer("\r", " ", "\n", " ").Replace(text)

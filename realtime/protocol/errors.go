@@ -16,6 +16,7 @@ const (
 	ErrTooLarge        ErrorCode = "TOO_LARGE"
 	ErrInvalidData     ErrorCode = "INVALID_DATA"
 	ErrKeyReused       ErrorCode = "KEY_REUSED"
+	ErrRateLimited     ErrorCode = "RATE_LIMITED"
 	ErrUnavailable     ErrorCode = "UNAVAILABLE"
 	ErrInternal        ErrorCode = "INTERNAL"
 )
@@ -57,6 +58,8 @@ var errorTable = []ErrorInfo{
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, false, "The data is over the size limit of a publication."},
 	{ErrInvalidData, http.StatusUnprocessableEntity, false, "The data can never be published."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
+	{ErrRateLimited, http.StatusTooManyRequests, true,
+		"This API key publishes faster than it may. Nothing was stored; the message says after how many milliseconds to send it again."},
 	{ErrUnavailable, http.StatusServiceUnavailable, true,
 		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
