@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"kentongan/internal/testenv"
 	"kentongan/realtime/intake"
@@ -26,6 +27,28 @@ func BenchmarkRESPPublish(b *testing.B) {
 		b.Cleanup(func() { cancel(); wg.Wait() })
 		benchmarkRESP(b, openDoor(b, func(o *intake.RESPOptions) { o.Publisher = broker }))
 	})
+}
+
+// BenchmarkRESPPass asks for 300 bytes over one connection, a hundred at a time: through the door, and of the Redis behind it.
+func BenchmarkRESPPass(b *testing.B) {
+	addr := testenv.Redis(b)
+	value := strings.Repeat("x", 300)
+	dialRedis(b, addr).want("+OK", "SET", "a", value)
+	for name, c := range map[string]*respClient{
+		"door": openDoor(b, passTo(b, addr)).signedIn(b, keyOfAll), "redis": dialRedis(b, addr),
+	} {
+		b.Run(name, func(b *testing.B) {
+			const pipelined = 100
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			for left := b.N; left > 0; left -= pipelined {
+				n := min(left, pipelined)
+				c.raw(strings.Repeat(respArray("GET", "a"), n))
+				for range n {
+					c.want(value)
+				}
+			}
+		})
+	}
 }
 
 func benchmarkRESP(b *testing.B, h *respHouse) {
