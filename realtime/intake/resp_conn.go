@@ -260,6 +260,15 @@ func (c *respConn) answer(spell func(*respWords)) {
 func (c *respConn) fail(text string) { c.answer(func(w *respWords) { w.fail(text) }) }
 func (c *respConn) ok()              { c.answer(func(w *respWords) { w.simple("OK") }) }
 
+// settleCount makes the reply to a publication that was stored ready.
+func (c *respConn) settleCount(r *respReply) {
+	c.mu.Lock()
+	r.count, r.ready = true, true
+	busy := c.busy
+	c.mu.Unlock()
+	c.wake(busy)
+}
+
 // settle makes a reply that waits in the queue ready.
 func (c *respConn) settle(r *respReply, change func()) {
 	c.mu.Lock()

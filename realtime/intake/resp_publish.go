@@ -35,7 +35,7 @@ func (c *respConn) publish(args [][]byte) {
 		func(_ realtime.Published, err error) {
 			if err == nil {
 				c.door.counts.stamped.Add(1)
-				c.settle(r, func() { r.count = true })
+				c.settleCount(r)
 				return
 			}
 			text := c.door.whyNot(ch, err)

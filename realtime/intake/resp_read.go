@@ -31,7 +31,7 @@ const (
 
 // respCommand is one command of a client.
 type respCommand struct {
-	args [][]byte // each with memory of its own, to be kept by whom it is for
+	args [][]byte // valid until the next command; each has memory of its own, to be kept by whom it is for
 	long int      // bytes of the argument that was too long, which args has as nil; zero: none was
 }
 
@@ -43,6 +43,7 @@ type respReader struct {
 	maxBytes int  // of all arguments of one command
 	skips    bool // an argument past maxBytes is read over; else it is an error
 	inside   bool // a command has begun: its rest must not take long
+	args     [][]byte
 }
 
 func newRESPReader(r io.Reader) *respReader {
@@ -111,7 +112,7 @@ func (r *respReader) array() (respCommand, error) {
 	if count > r.maxArgs {
 		return respCommand{}, fmt.Errorf("%w: invalid multibulk length", errRESP)
 	}
-	c, left := respCommand{}, r.maxBytes
+	c, left := respCommand{args: r.args[:0]}, r.maxBytes
 	for range count {
 		kind, err := r.r.ReadByte()
 		if err != nil {
@@ -144,6 +145,9 @@ func (r *respReader) array() (respCommand, error) {
 			return c, fmt.Errorf("%w: no line break behind an argument", errRESP)
 		}
 		c.args = append(c.args, arg)
+	}
+	if r.args = c.args; len(r.args) > respStrangerArgs {
+		r.args = nil // a long one does not keep its memory
 	}
 	return c, nil
 }
