@@ -220,7 +220,7 @@ func (q *questions) book(s *session, pause time.Duration) {
 	}
 }
 
-// hurry has s asked as soon as may be, even if it is booked: the later time finds nothing to ask, or asks once more.
+// hurry has s asked as soon as may be, even if it is booked for later.
 func (q *questions) hurry(s *session) {
 	s.proof.booked.Store(true)
 	q.put(s, proofDelay)
@@ -252,6 +252,10 @@ func (q *questions) run(ctx context.Context) {
 		q.mu.Unlock()
 		for _, s := range due {
 			s.proof.booked.Store(false)
+			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
+				q.book(s, proofPause) // it was asked in a hurry meanwhile
+				continue
+			}
 			s.ask()
 		}
 	}

@@ -480,7 +480,20 @@ func TestProofPings(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			if got := len(p.proofs()); got < 9 || got > 14 {
-				t.Errorf("asked %d times in a minute, want every 5 s", got)
+				t.Errorf("asked %d times for 600 messages in a minute, want once for 50", got)
+			}
+			p.close(1001)
+		})
+	})
+	t.Run("SeldomWhileLittleComes", func(t *testing.T) {
+		resuming(t, func(t *testing.T, n *clocked) {
+			p := n.open("")
+			for range 120 {
+				n.publish("a", "production:updates", `1`)
+				time.Sleep(time.Second)
+			}
+			if got := len(p.proofs()); got < 9 || got > 12 {
+				t.Errorf("asked %d times for 120 messages in two minutes, want every 12 s", got)
 			}
 			p.close(1001)
 		})
