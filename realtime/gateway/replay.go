@@ -23,8 +23,8 @@ const (
 	replayPiece = 16 << 10
 	replaySlack = 1 << 10
 
-	// aheadTimeout is how long a client's position may be ahead of what this node has delivered: it saw more on another node,
-	// and this one lags by the way of the engine.
+	// aheadTimeout is how long a client's position, or the engine's epoch, may be ahead of what this node has delivered: the client saw
+	// more on another node, and this one lags by the way of the engine.
 	aheadTimeout = 2 * time.Second
 )
 
@@ -212,11 +212,15 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 		switch {
 		case err != nil:
 			return err
+		case page.Gap != "" && page.Head.Epoch != b.head.Epoch:
+			// The engine is in an epoch that has not come to this node. A gap up to its head would send the client back to an older
+			// one, and be followed by the next gap.
+			return r.pause(ctx, b, page.Gap)
 		case page.Gap != "":
 			return r.gap(ctx, b, page.Gap)
 		case b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset:
 			// The engine knows the position, only this node's deliveries are not there yet.
-			return r.pause(ctx, b)
+			return r.pause(ctx, b, realtime.GapAhead)
 		}
 		if err := r.s.awaitRoom(ctx, r.need); err != nil || b.from == b.head {
 			return err
@@ -346,14 +350,15 @@ func (r *replay) gap(ctx context.Context, b behind, cause realtime.GapCause) err
 	return nil
 }
 
-// pause waits a moment for this node to catch up with what the client has seen on another; the next round looks again.
-func (r *replay) pause(ctx context.Context, b behind) error {
+// pause waits a moment for this node to catch up with the engine, or with what the client has seen on another node; the next round
+// looks again. If it takes too long, a gap is told.
+func (r *replay) pause(ctx context.Context, b behind, cause realtime.GapCause) error {
 	now := r.s.gw.clock()
 	if r.lag == 0 {
 		r.lag = now + aheadTimeout
 	}
 	if now > r.lag {
-		return r.gap(ctx, b, realtime.GapAhead)
+		return r.gap(ctx, b, cause)
 	}
 	select {
 	case <-time.After(5 * time.Millisecond):

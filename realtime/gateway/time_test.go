@@ -70,7 +70,12 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 			t.Fatal(err)
 		}
 		n := &clocked{node: &node{t: t, broker: broker, door: &door{}}, listener: newPipes(), begin: time.Now(), user: "u1@a"}
-		opts.Names, opts.Broker, opts.Presence, opts.Auth = names, broker, &memory.Presence{}, n.door
+		if late, ok := opts.Broker.(*latecomer); ok {
+			late.Broker = broker
+		} else {
+			opts.Broker = broker
+		}
+		opts.Names, opts.Presence, opts.Auth = names, &memory.Presence{}, n.door
 		opts.Hub = hub.New(broker, hub.Options{Names: names})
 		n.gateway = gateway.New(opts)
 		mux := http.NewServeMux()
