@@ -56,7 +56,7 @@ type Client struct {
 	cursor  string                 // sse
 	cookies map[string]string      // that the server has set
 	epochs  map[string]string      // one string for each epoch, not one for each message
-	goaway  time.Duration
+	goaway  time.Duration          // when the server wants it back; zero: it has not said
 	wait    time.Duration
 
 	mu     sync.Mutex

@@ -206,7 +206,7 @@ func (s *session) take(data []byte) (time.Duration, error) {
 	case f.Gap != nil:
 		s.gap(f.Gap.Channel, f.Gap.Cause, f.Gap.position)
 	case f.Goaway != nil:
-		s.goaway = max(time.Millisecond, time.Duration(f.Goaway.ReconnectInMs)*time.Millisecond)
+		s.goaway = time.Duration(f.Goaway.ReconnectInMs) * time.Millisecond
 	case f.Unsubscribed != nil:
 		return 0, fmt.Errorf("%s was unsubscribed: %s", f.Unsubscribed.Channel, f.Unsubscribed.Code)
 	case f.Error != nil:

@@ -127,7 +127,7 @@ func (c *Client) event(e *event) (heartbeat time.Duration, err error) {
 	case "gap":
 		c.gap(f.Channel, f.Cause, f.position)
 	case "goaway":
-		c.goaway = max(time.Millisecond, time.Duration(f.ReconnectInMs)*time.Millisecond)
+		c.goaway = time.Duration(f.ReconnectInMs) * time.Millisecond
 	case "problem":
 		if !f.Temporary {
 			return 0, fmt.Errorf("%w: problem: %s", errPermanent, f.Code)

@@ -262,3 +262,31 @@ func TestAsk(t *testing.T) {
 		}
 	}
 }
+
+// TestEndWhileAsking ends a run while Redis is silent.
+func TestEndWhileAsking(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	for range 50 {
+		door := publish.Plain(func(context.Context) (string, error) { return l.Addr().String(), nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if _, tried := door.Publish(ctx, items[:1]); tried {
+				t.Error("an attempt is told of that was not made")
+			}
+			door.Close()
+		}()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		<-done
+		_ = conn.Close()
+	}
+}

@@ -134,12 +134,13 @@ func (d *respDoor) connect(ctx context.Context) error {
 
 // ask sends a command and returns the first line of its answer.
 func (d *respDoor) ask(ctx context.Context, patience time.Duration, args ...string) (string, error) {
-	stop := context.AfterFunc(ctx, func() { _ = d.conn.SetDeadline(time.Now()) })
-	defer stop()
-	if err := d.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	conn := d.conn // the end of ctx may come when the door has let go of it
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
-	return Ask(d.conn, d.lines, args...)
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	return Ask(conn, d.lines, args...)
 }
 
 // Ask sends one command over a connection to a Redis and returns its answer: the line of a simple one ("+OK", ":3", "-ERR …"),
