@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"kentongan/realtime"
@@ -82,15 +83,16 @@ func (s *session) beat(now time.Time) {
 // offsets returns how far each followed channel is.
 func (s *session) offsets() []protocol.ChannelOffset {
 	s.mu.Lock()
-	subs := append([]subscription(nil), s.subs...)
+	subs := slices.Clone(s.subs)
 	s.mu.Unlock()
 	var offsets []protocol.ChannelOffset
 	for _, sub := range subs {
-		if sub.wire == "" {
+		wire := sub.Wire()
+		if wire == "" {
 			continue
 		}
-		s.gw.hub.View(sub.sub, func(h hub.Heads) {
-			offsets = append(offsets, protocol.ChannelOffset{Channel: sub.wire, Offset: h.At(sub.channel).Offset})
+		s.gw.hub.View(sub, func(h hub.Heads) {
+			offsets = append(offsets, protocol.ChannelOffset{Channel: wire, Offset: h.At(sub.Channel()).Offset})
 		})
 	}
 	return offsets

@@ -109,9 +109,10 @@ func (s *session) following(ch realtime.Channel) *hub.Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.subs {
-		all := sub.channel.Name == "" && (sub.channel.Tenant == ch.Tenant || ch.Tenant == tenant.Global)
-		if sub.channel == ch || all {
-			return sub.sub
+		followed := sub.Channel()
+		all := followed.Name == "" && (followed.Tenant == ch.Tenant || ch.Tenant == tenant.Global)
+		if followed == ch || all {
+			return sub
 		}
 	}
 	return nil
@@ -119,7 +120,7 @@ func (s *session) following(ch realtime.Channel) *hub.Subscription {
 
 // follow enters a named channel, and answers with subscribed.
 func (s *session) follow(ctx context.Context, w wish, id protocol.ID) error {
-	sub, err := s.enter(ctx, w.channel, w.wire)
+	sub, err := s.enter(ctx, w.channel)
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (s *session) goLiveNamed(sub *hub.Subscription, w wish, id protocol.ID) {
 }
 
 // enter makes a subscription that is not live yet and counts the user as present.
-func (s *session) enter(ctx context.Context, ch realtime.Channel, wire string) (*hub.Subscription, error) {
+func (s *session) enter(ctx context.Context, ch realtime.Channel) (*hub.Subscription, error) {
 	s.mu.Lock()
 	n := len(s.subs)
 	s.mu.Unlock()
@@ -166,23 +167,23 @@ func (s *session) enter(ctx context.Context, ch realtime.Channel, wire string) (
 	if err != nil {
 		return nil, err
 	}
-	s.follows(ch, wire, sub)
+	s.follows(sub)
 	return sub, nil
 }
 
 // follows notes a subscription and counts the user as present. If the session has ended meanwhile it takes it back.
-func (s *session) follows(ch realtime.Channel, wire string, sub *hub.Subscription) {
+func (s *session) follows(sub *hub.Subscription) {
 	s.mu.Lock()
 	ended := s.state == gone
 	if !ended {
-		s.subs = append(s.subs, subscription{channel: ch, wire: wire, sub: sub})
+		s.subs = append(s.subs, sub)
 	}
 	s.mu.Unlock()
 	if ended {
 		s.gw.hub.Unsubscribe(sub)
 		return
 	}
-	s.gw.presence.Join(ch, s.who.Load().Subject)
+	s.gw.presence.Join(sub.Channel(), s.who.Load().Subject)
 }
 
 func (s *session) onUnsubscribe(c protocol.Command) error {
@@ -192,10 +193,10 @@ func (s *session) onUnsubscribe(c protocol.Command) error {
 			return err
 		}
 		s.mu.Lock()
-		at := slices.IndexFunc(s.subs, func(sub subscription) bool { return sub.channel == ch })
+		at := slices.IndexFunc(s.subs, func(sub *hub.Subscription) bool { return sub.Channel() == ch })
 		var sub *hub.Subscription
 		if at >= 0 {
-			sub = s.subs[at].sub
+			sub = s.subs[at]
 			s.subs = slices.Delete(s.subs, at, at+1)
 		}
 		s.mu.Unlock()

@@ -273,13 +273,13 @@ func (s *session) enterAll(ctx context.Context, req request) error {
 	}
 	if len(req.wishes) > 0 || req.dialect == protocol.V1 {
 		for _, w := range req.wishes {
-			if _, err := s.enter(ctx, w.channel, w.wire); err != nil {
+			if _, err := s.enter(ctx, w.channel); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	_, err := s.enter(ctx, realtime.Channel{Tenant: req.tenant}, "")
+	_, err := s.enter(ctx, realtime.Channel{Tenant: req.tenant})
 	return err
 }
 
@@ -295,7 +295,7 @@ func (s *session) enterNow(req request) bool {
 			s.leaveAll()
 			return false
 		}
-		s.follows(w.channel, w.wire, sub)
+		s.follows(sub)
 	}
 	return true
 }
@@ -307,8 +307,8 @@ func (s *session) leaveAll() {
 	s.subs = nil
 	s.mu.Unlock()
 	for _, sub := range subs {
-		s.gw.hub.Unsubscribe(sub.sub)
-		s.gw.presence.Leave(sub.channel, s.who.Load().Subject)
+		s.gw.hub.Unsubscribe(sub)
+		s.gw.presence.Leave(sub.Channel(), s.who.Load().Subject)
 	}
 }
 
@@ -347,7 +347,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 // here before. Without one, that is a single moment: a client that sees the head misses nothing that is published after it.
 func (s *session) goLive(req request, head []byte) {
 	s.mu.Lock()
-	subs := append([]subscription(nil), s.subs...)
+	subs := slices.Clone(s.subs)
 	s.mu.Unlock()
 	none := realtime.GapEpoch
 	if s.dialect == protocol.SSE && req.snapshot && !req.resume {
@@ -357,35 +357,31 @@ func (s *session) goLive(req request, head []byte) {
 		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
 	}
 	if s.dialect != protocol.V1 && !req.resume {
-		more := make([]*hub.Subscription, 0, len(subs))
-		for _, sub := range subs[1:] {
-			more = append(more, sub.sub)
-		}
-		s.gw.hub.GoLive(subs[0].sub, func(h hub.Heads) bool {
+		s.gw.hub.GoLive(subs[0], func(h hub.Heads) bool {
 			for _, sub := range subs {
-				s.mark(sub.channel, h.At(sub.channel))
+				s.mark(sub.Channel(), h.At(sub.Channel()))
 			}
 			s.greet(head, subs, h.Cursor)
 			return true
-		}, more...)
+		}, subs[1:]...)
 		return
 	}
 	s.greet(head, subs, nil)
 	for i, sub := range subs {
 		if s.dialect == protocol.V1 {
-			s.goLiveNamed(sub.sub, req.wishes[i], "")
+			s.goLiveNamed(sub, req.wishes[i], "")
 			continue
 		}
 		at := protocol.Cursor{}
 		maps.Copy(at, req.cursor)
-		r := &replay{s: s, sub: sub.sub, one: sub.channel, at: at, others: req.others, snapshot: req.snapshot, none: none}
+		r := &replay{s: s, sub: sub, one: sub.Channel(), at: at, others: req.others, snapshot: req.snapshot, none: none}
 		r.start()
 	}
 }
 
 // greet opens the session: from here on things are sent to it. cursor returns where a stream that starts now starts; nil
 // if it resumes, and its client knows better.
-func (s *session) greet(head []byte, subs []subscription, cursor func() string) {
+func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() string) {
 	if s.dialect != protocol.Bare { // which has no word for it
 		head = append(head, s.frame(s.welcome(subs, cursor))...)
 	}
@@ -412,16 +408,16 @@ func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string)
 }
 
 // welcome is the first push.
-func (s *session) welcome(subs []subscription, cursor func() string) protocol.Welcome {
+func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
 		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),
 		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires,
 	}
 	for _, sub := range subs {
-		if sub.wire != "" {
-			w.Channels = append(w.Channels, sub.wire)
+		if wire := sub.Wire(); wire != "" {
+			w.Channels = append(w.Channels, wire)
 		} else {
-			w.Channels = append(s.gw.opts.Names.Of(sub.channel.Tenant), s.gw.opts.Names.Of(tenant.Global)...)
+			w.Channels = append(s.gw.opts.Names.Of(sub.Channel().Tenant), s.gw.opts.Names.Of(tenant.Global)...)
 		}
 	}
 	if s.dialect == protocol.SSE {

@@ -106,9 +106,9 @@ func randomID() uint64 {
 // homeSubscription returns a subscription in the session's own kitchen, or nil if it has none, or also others than that and global ones.
 func (s *session) homeSubscription() (home *hub.Subscription) {
 	for _, sub := range s.subs {
-		switch sub.channel.Tenant {
+		switch sub.Channel().Tenant {
 		case s.home:
-			home = sub.sub
+			home = sub
 		case tenant.Global:
 		default:
 			return nil

@@ -118,9 +118,9 @@ func (s *session) describe() Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.subs {
-		name := sub.wire
+		name := sub.Wire()
 		if name == "" {
-			name = "all of " + string(sub.channel.Tenant)
+			name = "all of " + string(sub.Channel().Tenant)
 		}
 		c.Channels = append(c.Channels, name)
 	}

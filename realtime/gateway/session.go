@@ -48,7 +48,7 @@ type session struct {
 	mu      sync.Mutex // guards everything below
 	state   state
 	code    protocol.Code // why it ends; the peer's code if the peer closed
-	subs    []subscription
+	subs    []*hub.Subscription
 	waiting chan struct{} // closed when there is room again, or at the end
 
 	// positions is how far each channel was sent to an event stream that follows some by name; nil for all others, who
@@ -56,13 +56,6 @@ type session struct {
 	positions *protocol.CursorEncoder
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
-}
-
-// subscription is one entry of what a session follows.
-type subscription struct {
-	channel realtime.Channel
-	wire    string // as heartbeats and presence name it; "" for all channels
-	sub     *hub.Subscription
 }
 
 type state uint8

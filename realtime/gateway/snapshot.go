@@ -45,10 +45,10 @@ func readSnapshotWish(query url.Values, dialect protocol.Dialect) (bool, *protoc
 
 // withoutSnapshots returns where a client stands that was never here, and wants nothing of before but snapshots: at the heads, and
 // nowhere in the channels that keep one.
-func (g *Gateway) withoutSnapshots(subs []subscription) protocol.Cursor {
+func (g *Gateway) withoutSnapshots(subs []*hub.Subscription) protocol.Cursor {
 	at := protocol.Cursor{}
 	for _, sub := range subs {
-		g.hub.View(sub.sub, func(h hub.Heads) {
+		g.hub.View(sub, func(h hub.Heads) {
 			maps.Copy(at, h.Positions())
 		})
 	}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"maps"
 	"time"
 
 	"kentongan/realtime"
@@ -11,22 +10,28 @@ import (
 // room is one tenant on this node: who follows what, and how far each channel has been delivered. Its shard's lock
 // guards it.
 type room struct {
+	shard  *shard
 	tenant tenant.ID
-	heads  map[string]realtime.Position // by channel name: the newest that was delivered here
+	heads  map[string]realtime.Position // by channel name: the newest that was delivered here; nil: no channel had a publication
 	fresh  realtime.Position            // of channels that never had a publication
 	all    members                      // who follows all channels of the tenant, and the global ones
-	named  map[string]*members          // who follows just one channel
+	named  map[string]*circle           // who follows just one channel; nil: nobody ever did
 	size   int                          // subscriptions that entered: those in all and named, and those on their way
 	moves  uint64                       // how often a head has moved
 
 	cursor    string    // the last that was made, for all who need one until a head moves
 	cursorFor [2]uint64 // the moves of this room, and of the global one, that it is of
 
-	followed chan struct{}    // closed when the broker follows the tenant, or could not
-	err      error            // why it could not; written before followed is closed
-	early    map[string]early // what came before the heads were known; nil once they are
-	emptied  time.Time        // when size became 0
-	leaving  chan struct{}    // closed when the broker has unfollowed the tenant; nil: it is not about to
+	following *following    // the broker's answer is waited for; nil once it follows the tenant
+	emptied   time.Time     // when size became 0
+	leaving   chan struct{} // closed when the broker has unfollowed the tenant; nil: it is not about to
+}
+
+// following is the beginning of a room. Those who came meanwhile wait for it.
+type following struct {
+	done  chan struct{}    // closed when the broker follows the tenant, or could not
+	err   error            // why it could not; written before done is closed
+	early map[string]early // what came before the heads were known
 }
 
 // early is the newest position of a channel that was told before Follow had returned.
@@ -35,26 +40,38 @@ type early struct {
 	turned   bool // a gap came with it: its epoch is newer than that of the heads
 }
 
-func newRoom(t tenant.ID) *room {
-	return &room{tenant: t, named: map[string]*members{}, followed: make(chan struct{}), early: map[string]early{}}
+// newRoom returns a room that is not followed yet. There is one for each kitchen, and most never see two channels busy or a channel
+// followed by its name, so the maps are made when they are needed.
+func newRoom(s *shard, t tenant.ID) *room {
+	return &room{shard: s, tenant: t, following: &following{done: make(chan struct{}), early: map[string]early{}}}
 }
 
 // open sets the heads that Follow returned. Publications and gaps may have overtaken them.
 func (r *room) open(heads realtime.Heads) {
 	r.moves++
-	r.heads, r.fresh = map[string]realtime.Position{}, heads.Fresh
-	maps.Copy(r.heads, heads.Channels) // a copy: deliveries write to it
-	for name, e := range r.early {
+	r.fresh = heads.Fresh
+	for name, p := range heads.Channels { // a copy: deliveries write to it
+		r.move(name, p)
+	}
+	for name, e := range r.following.early {
 		at := r.at(name)
 		if e.turned || e.position.Epoch == at.Epoch && e.position.Offset > at.Offset {
-			r.heads[name] = e.position
+			r.move(name, e.position)
 		}
 	}
-	r.early = nil
+	r.following = nil
+}
+
+// move sets the head of the channel called name.
+func (r *room) move(name string, to realtime.Position) {
+	if r.heads == nil {
+		r.heads = map[string]realtime.Position{}
+	}
+	r.heads[name] = to
 }
 
 // isOpen reports whether r can be entered without waiting.
-func (r *room) isOpen() bool { return r != nil && r.early == nil && r.err == nil && r.leaving == nil }
+func (r *room) isOpen() bool { return r != nil && r.following == nil && r.leaving == nil }
 
 // at returns the head of the channel called name.
 func (r *room) at(name string) realtime.Position {
@@ -77,9 +94,8 @@ const (
 // is a remnant of an earlier following.
 func (r *room) advance(p *realtime.Publication) place {
 	name := p.Channel.Name
-	if r.early != nil {
-		e := r.early[name]
-		r.early[name] = early{position: p.Position, turned: e.turned}
+	if f := r.following; f != nil {
+		f.early[name] = early{position: p.Position, turned: f.early[name].turned}
 		return stale // nobody is live yet
 	}
 	at := r.at(name)
@@ -87,7 +103,7 @@ func (r *room) advance(p *realtime.Publication) place {
 		return stale
 	}
 	r.moves++
-	r.heads[name] = p.Position
+	r.move(name, p.Position)
 	if p.Position.Offset != at.Offset+1 {
 		return hole
 	}
@@ -96,12 +112,12 @@ func (r *room) advance(p *realtime.Publication) place {
 
 // turn moves the head to where a gap says that the channel goes on.
 func (r *room) turn(g realtime.Gap) {
-	if r.early != nil {
-		r.early[g.Channel.Name] = early{position: g.Position, turned: true}
+	if f := r.following; f != nil {
+		f.early[g.Channel.Name] = early{position: g.Position, turned: true}
 		return
 	}
 	r.moves++
-	r.heads[g.Channel.Name] = g.Position
+	r.move(g.Channel.Name, g.Position)
 }
 
 // addTo puts the heads of r into positions. The entry without a name stands for all channels that have had no
@@ -113,11 +129,18 @@ func (r *room) addTo(positions map[realtime.Channel]realtime.Position) {
 	}
 }
 
+// circle is who follows one channel by its name.
+type circle struct {
+	members
+	name string // of the channel
+	wire string // as clients spell it
+}
+
 // members is a set of subscriptions that can be walked fast; each knows its own place in it.
 type members []*Subscription
 
 func (m *members) add(s *Subscription) {
-	s.place = len(*m)
+	s.place = int32(len(*m)) //nolint:gosec // far less than there are descriptors
 	*m = append(*m, s)
 }
 

@@ -254,16 +254,16 @@ func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {
 // enter returns the room of t, followed by the broker, with one subscription counted in it, so that it stays. Only the
 // first one to come calls the broker; the others wait for it.
 func (s *shard) enter(ctx context.Context, t tenant.ID) (*room, error) {
-	r, first, err := s.place(ctx, t)
-	if err != nil {
-		return nil, err
+	r, beginning, first, err := s.place(ctx, t)
+	if beginning == nil || err != nil {
+		return r, err
 	}
 	if first {
 		s.follow(ctx, r)
 	}
 	select {
-	case <-r.followed:
-		err = r.err
+	case <-beginning.done:
+		err = beginning.err
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-s.hub.done:
@@ -276,9 +276,9 @@ func (s *shard) enter(ctx context.Context, t tenant.ID) (*room, error) {
 	return r, nil
 }
 
-// place counts one more subscription in the room of t, and says whether it is the first. A room that is just being left is waited for,
-// so that the Follow of the newcomer comes after that Unfollow.
-func (s *shard) place(ctx context.Context, t tenant.ID) (r *room, first bool, err error) {
+// place counts one more subscription in the room of t. If the room is not open yet it returns its beginning, and whether this is the
+// first who came. A room that is just being left is waited for, so that the Follow of the newcomer comes after that Unfollow.
+func (s *shard) place(ctx context.Context, t tenant.ID) (r *room, beginning *following, first bool, err error) {
 	for {
 		s.mu.Lock()
 		r = s.rooms[t]
@@ -290,17 +290,17 @@ func (s *shard) place(ctx context.Context, t tenant.ID) (r *room, first bool, er
 		select {
 		case <-left:
 		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return nil, nil, false, ctx.Err()
 		}
 	}
 	defer s.mu.Unlock()
 	if first = r == nil; first {
-		r = newRoom(t)
+		r = newRoom(s, t)
 		s.rooms[t] = r
 	}
 	r.size++
 	s.subscriptions++
-	return r, first, nil
+	return r, r.following, first, nil
 }
 
 // follow asks the broker to deliver the tenant of r. The others who wait for it should not fail because the first one
@@ -311,13 +311,14 @@ func (s *shard) follow(ctx context.Context, r *room) {
 	heads, err := s.hub.broker.Follow(ctx, r.tenant)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	beginning := r.following
 	if err != nil {
-		r.err = err
+		beginning.err = err
 		delete(s.rooms, r.tenant) // the next one to come tries again
 	} else {
 		r.open(heads)
 	}
-	close(r.followed)
+	close(beginning.done)
 }
 
 // exit uncounts a subscription of r.

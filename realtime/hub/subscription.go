@@ -16,12 +16,31 @@ const followTimeout = 10 * time.Second
 // Subscription is one session following one channel, or all channels of one tenant together with the global ones.
 type Subscription struct {
 	session Subscriber
-	shard   *shard
 	room    *room
-	name    string // "": all channels
-	place   int    // in its members
-	live    bool   // stands at the head: publications are offered as they come
-	ended   bool   // unsubscribed; may not become live again
+	circle  *circle // in which it follows one channel; nil: all
+	place   int32   // in its members
+	live    bool    // stands at the head: publications are offered as they come
+	ended   bool    // unsubscribed; may not become live again
+}
+
+// Channel returns what sub follows; without a name: all channels of the tenant and the global ones.
+func (sub *Subscription) Channel() realtime.Channel {
+	return realtime.Channel{Tenant: sub.room.tenant, Name: sub.name()}
+}
+
+// Wire returns what clients call the channel; "": all.
+func (sub *Subscription) Wire() string {
+	if sub.circle == nil {
+		return ""
+	}
+	return sub.circle.wire
+}
+
+func (sub *Subscription) name() string {
+	if sub.circle == nil {
+		return ""
+	}
+	return sub.circle.name
 }
 
 // Subscribe enters s for ch; a ch without a name means all channels of its tenant and the global ones. Nothing is
@@ -71,36 +90,39 @@ func (h *Hub) SubscribeNow(s Subscriber, ch realtime.Channel, home tenant.ID) *S
 
 // add makes a subscription in r, where it is counted already. The lock is held.
 func (s *shard) add(to Subscriber, r *room, name string) *Subscription {
-	sub := &Subscription{session: to, shard: s, room: r, name: name}
+	sub := &Subscription{session: to, room: r}
 	if name == "" {
 		r.all.add(sub)
 		return sub
 	}
-	named := r.named[name]
-	if named == nil {
-		named = &members{}
-		r.named[name] = named
+	sub.circle = r.named[name]
+	if sub.circle == nil {
+		if r.named == nil {
+			r.named = map[string]*circle{}
+		}
+		sub.circle = &circle{name: name, wire: s.hub.opts.Names.Spell(realtime.Channel{Tenant: r.tenant, Name: name})}
+		r.named[name] = sub.circle
 	}
-	named.add(sub)
+	sub.circle.add(sub)
 	return sub
 }
 
 // Unsubscribe ends sub. When it returns, nothing is offered any more. A second call does nothing.
 func (h *Hub) Unsubscribe(sub *Subscription) {
-	s, r := sub.shard, sub.room
+	r := sub.room
+	s := r.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub.ended {
 		return
 	}
 	sub.live, sub.ended = false, true
-	if sub.name == "" {
+	if c := sub.circle; c == nil {
 		r.all.remove(sub)
 	} else {
-		named := r.named[sub.name]
-		named.remove(sub)
-		if len(*named) == 0 {
-			delete(r.named, sub.name)
+		c.remove(sub)
+		if len(c.members) == 0 {
+			delete(r.named, c.name)
 		}
 	}
 	s.leave(r)
@@ -113,18 +135,18 @@ type Heads struct {
 
 // At returns the newest position of ch: that of the next publication offered is the one after it.
 func (v Heads) At(ch realtime.Channel) realtime.Position {
-	if r := v.sub.shard.rooms[ch.Tenant]; r != nil {
+	if r := v.sub.room.shard.rooms[ch.Tenant]; r != nil {
 		return r.at(ch.Name)
 	}
 	return realtime.Position{}
 }
 
 // Cursor returns the newest positions of all channels of the subscription's tenant, and the global ones, as one word.
-func (v Heads) Cursor() string { return v.sub.shard.cursor(v.sub.room) }
+func (v Heads) Cursor() string { return v.sub.room.shard.cursor(v.sub.room) }
 
 // Positions returns what Cursor holds.
 func (v Heads) Positions() map[realtime.Channel]realtime.Position {
-	return v.sub.shard.positions(v.sub.room)
+	return v.sub.room.shard.positions(v.sub.room)
 }
 
 // GoLive makes sub live, unless caughtUp, called first and under the shard's lock, says that the session is still
@@ -135,9 +157,9 @@ func (v Heads) Positions() map[realtime.Channel]realtime.Position {
 // With more subscriptions of the same session, all become live at the same moment; they must have been made with the same home,
 // and be of its channels or global.
 func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool, more ...*Subscription) bool {
-	s := sub.shard
+	s := sub.room.shard
 	for _, m := range more {
-		if m.shard != s {
+		if m.room.shard != s {
 			panic("hub: GoLive with subscriptions of several shards")
 		}
 	}
@@ -155,7 +177,7 @@ func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool, more ...*Subs
 
 // View calls look with the heads, under the shard's lock, and changes nothing.
 func (h *Hub) View(sub *Subscription, look func(Heads)) {
-	s := sub.shard
+	s := sub.room.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	look(Heads{sub})
