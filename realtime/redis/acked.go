@@ -135,7 +135,7 @@ func (a *acknowledged) check(ctx context.Context, some []doubted) error {
 	b := a.broker
 	commands := make([]rueidis.LuaExec, len(some))
 	for i, d := range some {
-		commands[i] = headsOf(b.keys.head(d.channel.Tenant), []string{b.keys.stream(d.channel)}, []uint64{d.mark.position.Offset})
+		commands[i] = b.headsOf(b.keys.head(d.channel.Tenant), []string{b.keys.stream(d.channel)}, []uint64{d.mark.position.Offset})
 	}
 	limited, cancel := b.within(ctx)
 	defer cancel()

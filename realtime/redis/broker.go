@@ -66,6 +66,7 @@ func New(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	publish.dialer.loads = true
 	b.pub = newPublisher(b, publish)
 	b.acks = newAcknowledged(b)
 	b.sub = newSubscriber(b)

@@ -24,6 +24,7 @@ type trackedConn struct {
 	// What greet learns, with the dialer's lock held.
 	run     string // which process answers; empty: it does not say
 	lineage string // run, and which history of data it is in; empty: it does not say
+	reign   string // see reign.go
 	id      string // of this connection, there
 	ready   bool   // it was handed out
 

@@ -59,6 +59,11 @@ type dialer struct {
 	lastErr error
 	opened  uint64 // connections so far
 	lineage string // of the data behind the last one, or a word of its own if Redis does not say
+	reign   string // of the last one
+
+	loads    bool // its job gives offsets out
+	named    scripts
+	namedFor string
 }
 
 // deadConn is a connection that we have given up, as Redis knows it.
@@ -100,6 +105,7 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 	}
 	d.fails, d.next, c.ready = 0, time.Time{}, true
 	d.opened++
+	d.reign = c.reign
 	if d.lineage = c.lineage; d.lineage == "" {
 		d.lineage = "connection " + strconv.FormatUint(d.opened, 10)
 	}
@@ -165,7 +171,14 @@ func (d *dialer) greet(c *trackedConn) error {
 	if err := checkRole(role, replication, c.address); err != nil {
 		return err
 	}
+	reign := reignOf(server.field("run_id"), replication)
+	if d.loads {
+		if err := a.load(reign); err != nil {
+			return err
+		}
+	}
 	d.mu.Lock()
+	c.reign = reign
 	c.run, c.id = server.field("run_id"), id.text
 	if c.run != "" {
 		c.lineage = c.run + " " + replication.field("master_replid")
@@ -254,6 +267,13 @@ func (d *dialer) origin() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.lineage
+}
+
+// reigns returns the word of the reign in which the last connection was made; empty if it has none.
+func (d *dialer) reigns() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reign
 }
 
 func (d *dialer) closeAll() {

@@ -101,9 +101,9 @@ func readHeads(r rueidis.RedisResult, names []string) (headsAnswer, error) {
 }
 
 // headsOf is a call of the script of the same name, which asks of each stream for the entry at the offset.
-func headsOf(head string, streams []string, offsets []uint64) rueidis.LuaExec {
+func (b *Broker) headsOf(head string, streams []string, offsets []uint64) rueidis.LuaExec {
 	args := make([]string, 0, 1+len(offsets))
-	args = append(args, realtime.NewEpoch())
+	args = append(args, b.newEpoch())
 	for _, o := range offsets {
 		args = append(args, strconv.FormatUint(o, 10))
 	}

@@ -98,7 +98,7 @@ func (r *record) wait(t *testing.T, what string, f func() bool) {
 func silently(t *testing.T, b *Broker, ch realtime.Channel, data, size string) {
 	t.Helper()
 	head := b.keys.head(ch.Tenant)
-	cmd := b.ask.B().Eval().Script(publishSource).Numkeys(3).Key(head, b.keys.stream(ch), head).Arg(
+	cmd := b.ask.B().Eval().Script(publishScript.text("")).Numkeys(3).Key(head, b.keys.stream(ch), head).Arg(
 		ch.Name, data, size, "60000", "nobody listens here", "0123456789abcdef", realtime.NewEpoch(), "", "0", "", "300", "0").Build()
 	if err := b.ask.Do(t.Context(), cmd).Error(); err != nil {
 		t.Fatal(err)

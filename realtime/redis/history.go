@@ -44,7 +44,7 @@ func (b *Broker) readArgs(ch realtime.Channel, since realtime.Position, limit in
 	keep := b.opts.Names.Retention(ch)
 	return []string{b.keys.head(ch.Tenant), b.keys.stream(ch)}, []string{
 		ch.Name, after, strconv.Itoa(min(max(limit, 0), maxPage)), strconv.Itoa(keep.Size),
-		strconv.FormatInt(keep.Age.Milliseconds(), 10), realtime.NewEpoch(), pageBytes,
+		strconv.FormatInt(keep.Age.Milliseconds(), 10), b.newEpoch(), pageBytes,
 	}
 }
 
@@ -191,7 +191,7 @@ func (b *Broker) turnArgs(
 		stream = b.keys.stream(ch)
 	}
 	return []string{head, stream}, []string{
-		ch.Name, realtime.NewEpoch(), b.keys.live(ch.Tenant), string(cause), lost.Epoch, strconv.FormatUint(lost.Offset, 10), owed,
+		ch.Name, b.newEpoch(), b.keys.live(ch.Tenant), string(cause), lost.Epoch, strconv.FormatUint(lost.Offset, 10), owed,
 	}
 }
 

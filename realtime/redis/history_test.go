@@ -12,7 +12,7 @@ import (
 
 func TestScriptKnowsTheBoundsOfSnapshots(t *testing.T) {
 	want := fmt.Sprintf("local maxKeys, maxBeyond = %d, %d\n", realtime.MaxSnapshotKeys, realtime.MaxSnapshotBytes-realtime.MaxSnapshotKeys<<10)
-	if !strings.Contains(publishSource, want) {
+	if !strings.Contains(publishScript.source, want) {
 		t.Errorf("publish.lua has other bounds than %q", want)
 	}
 }

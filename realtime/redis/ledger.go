@@ -83,6 +83,7 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	}, r.Feeds...)
 	answer, err := reportScript.Exec(ctx, b.pub.client, []string{b.keys.intake(), b.keys.intakeAble()}, args).AsStrSlice()
 	if err != nil {
+		b.pub.client.dialer.demoted(err)
 		return stamping.State{}, unavailable(doing, err)
 	}
 	const fixed = 10
@@ -113,6 +114,9 @@ func flag(b bool) string {
 }
 
 // Stamp implements stamping.Ledger.
+//
+// What it stores is not looked after as what publishers were told is (see acknowledged): nobody was told anything. When Redis is
+// replaced, or comes back, all connections that hear PUBLISH end with the old process; that is a break, and everybody is told a gap.
 func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Receipt, error) {
 	const doing = "stamp"
 	b := l.broker
@@ -122,11 +126,17 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	keys, args := l.stampArgs(&batch)
-	answer, err := stampScript.Exec(ctx, b.pub.client, keys, args).AsStrSlice()
+	called := b.pub.client.dialer.scripts()
+	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	answer, err := b.pub.client.Do(ctx, call).AsStrSlice()
+	if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
+		b.pub.client.dialer.missing(called) // it is repeated
+	}
 	if err == nil && len(answer) < 2 {
 		err = errLedger
 	}
 	if err != nil {
+		b.pub.client.dialer.demoted(err)
 		b.health.set(partPublish, err)
 		return stamping.Receipt{}, unavailable(doing, err)
 	}

@@ -13,6 +13,7 @@ import (
 type proxy struct {
 	addr    string
 	refuses atomic.Bool
+	to      atomic.Pointer[string]
 
 	mu    sync.Mutex
 	conns []*proxied
@@ -40,6 +41,7 @@ func newProxy(t *testing.T, to string) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{addr: l.Addr().String()}
+	p.to.Store(&to)
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { cancel(); _ = l.Close(); wg.Wait() })
@@ -53,7 +55,7 @@ func newProxy(t *testing.T, to string) *proxy {
 				_ = client.Close()
 				continue
 			}
-			server, err := net.Dial("tcp", to)
+			server, err := net.Dial("tcp", *p.to.Load())
 			if err != nil {
 				_ = client.Close()
 				continue
@@ -131,6 +133,9 @@ func (c *proxied) down() {
 		}
 	}
 }
+
+// lead has new connections go to another server.
+func (p *proxy) lead(to string) { p.to.Store(&to) }
 
 func (p *proxy) swallow() { p.harm(harmSwallow) }
 func (p *proxy) cut()     { p.harm(harmCut) }

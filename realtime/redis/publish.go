@@ -121,8 +121,8 @@ func (o *outgoing) before() int32 {
 	return outgoingWaits
 }
 
-// command is the call of the script that stamps o.
-func (p *publisher) command(o *outgoing) rueidis.Completed {
+// command is the call of the script of that name, which stamps o.
+func (p *publisher) command(o *outgoing, sha string) rueidis.Completed {
 	b := p.broker
 	keep := b.opts.Names.Retention(o.ch)
 	known := p.known[o.ch]
@@ -135,7 +135,7 @@ func (p *publisher) command(o *outgoing) rueidis.Completed {
 	if o.tries > 0 {
 		again = "1"
 	}
-	call, stream := p.client.B().Evalsha().Sha1(p.sha), b.keys.stream(o.ch)
+	call, stream := p.client.B().Evalsha().Sha1(sha), b.keys.stream(o.ch)
 	size, age := strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10)
 	if key, ok := o.snapshotKey(b.opts.Names); ok {
 		return call.Numkeys(4).Key(head, stream, record, b.keys.newest(o.ch)).Arg(

@@ -1,5 +1,6 @@
 -- Stamps one publication: position, history, announcement, in one step.
 -- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these
+-- Before it come store.lua, and the word of the reign.
 -- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
 --       record lives, 12 "1" if it was sent before and the answer was lost,
@@ -7,7 +8,7 @@
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
-local size, known = tonumber(ARGV[3]), tonumber(ARGV[9])
+local size, known, fresh = tonumber(ARGV[3]), tonumber(ARGV[9]), ARGV[7] .. reign
 
 if ARGV[10] ~= '' then
   local record = redis.call('GET', KEYS[3])
@@ -21,30 +22,44 @@ end
 local state = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name)
 local epoch, offset = state[2] or state[1], tonumber(state[3] or '0')
 
+-- find looks for an earlier try in a stream, from an offset on. It returns where it is in that epoch, 'U' if that part of the history is
+-- not all there, or nothing.
+local function find(stream, from, epoch)
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if not first or tonumber(string.match(first[1], '^%d+')) > from then return 'U' end
+  while true do
+    local entries = redis.call('XRANGE', stream, string.format('%.0f-0', from), '+', 'COUNT', 100)
+    if #entries == 0 then return nil end
+    for _, entry in ipairs(entries) do
+      from = tonumber(string.match(entry[1], '^%d+')) + 1
+      if entry[2][6] == token then return string.format('A%.0f %s', from - 1, epoch) end
+    end
+  end
+end
+
 if not state[1] then
-  epoch, offset = ARGV[7], 0
+  epoch, offset = fresh, 0
   redis.call('HSET', head, 'epoch', epoch)
 elseif epoch == ARGV[8] and offset < known then
   -- Redis has forgotten what it acknowledged. Going on in this epoch would give an offset out twice.
-  epoch, offset = ARGV[7], 0
-  redis.call('HSET', head, 'e:' .. name, epoch)
-elseif ARGV[12] == '1' then
-  -- If the earlier try was stored, then after everything that the publisher knew of when it made it.
-  if epoch ~= ARGV[8] then known = 0 end
-  if offset > known then
-    if size == 0 then return 'U' end
-    local from = known + 1
-    local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-    if not first or tonumber(string.match(first[1], '^%d+')) > from then return 'U' end
-    while from <= offset do
-      local entries = redis.call('XRANGE', stream, string.format('%.0f-0', from), '+', 'COUNT', 100)
-      if #entries == 0 then break end
-      for _, entry in ipairs(entries) do
-        from = tonumber(string.match(entry[1], '^%d+')) + 1
-        if entry[2][6] == token then return string.format('A%.0f %s', from - 1, epoch) end
+  epoch, offset = leave(head, stream, name, epoch, fresh)
+else
+  if ARGV[12] == '1' then
+    -- If the earlier try was stored, then after everything that the publisher knew of when it made it.
+    if epoch ~= ARGV[8] then
+      local left = leftOf(stream, ARGV[8])
+      if redis.call('EXISTS', left) == 1 then
+        local found = find(left, known + 1, ARGV[8])
+        if found then return found end
       end
+      known = 0
+    end
+    if offset > known then
+      local found = size == 0 and 'U' or find(stream, known + 1, epoch)
+      if found then return found end
     end
   end
+  if foreign(epoch) then epoch, offset = leave(head, stream, name, epoch, fresh) end
 end
 
 local time = redis.call('TIME')

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,6 @@ import (
 type publisher struct {
 	broker *Broker
 	client *client
-	sha    string
 
 	mu      sync.Mutex
 	waiting []*outgoing
@@ -34,12 +34,10 @@ type publisher struct {
 	arrived [arrivedSlots]arrival
 
 	// The fields below belong to the sender.
-	known      positions
-	epoch      string    // for a script that needs a new one
-	began      time.Time // the last batch
-	loaded     bool
-	generation uint64 // of the connection that the script was loaded on
-	commands   []rueidis.Completed
+	known    positions
+	epoch    string    // for a script that needs a new one
+	began    time.Time // the last batch
+	commands []rueidis.Completed
 }
 
 const (
@@ -57,7 +55,7 @@ type arrival struct {
 
 func newPublisher(b *Broker, c *client) *publisher {
 	return &publisher{
-		broker: b, client: c, sha: publishSHA(), hurry: make(chan struct{}, 1),
+		broker: b, client: c, hurry: make(chan struct{}, 1),
 		known: positions{}, epoch: realtime.NewEpoch(),
 	}
 }
@@ -233,18 +231,22 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 	if live = goOut(live); len(live) == 0 {
 		return nil, nil
 	}
-	results, extra := p.call(live)
+	results, called := p.call(live)
+	unloaded := false
 	for i, o := range live {
-		published, outcome, err := p.settle(o, results[i+extra])
+		published, outcome, err := p.settle(o, results[i])
 		if outcome != outcomeSettled && outcome != outcomeUnloaded {
 			failure = err
+		}
+		if outcome == outcomeRefused {
+			p.client.dialer.demoted(err)
 		}
 		switch {
 		case outcome == outcomeUnsent && time.Now().Before(o.until) && life.Err() == nil:
 			o.state.Store(o.before()) // as if it had waited all the time
 			again = append(again, o)
 		case outcome == outcomeUnloaded && life.Err() == nil:
-			p.loaded = false
+			unloaded = true
 			again = append(again, o)
 		case outcome == outcomeLost && o.tries < p.broker.opts.Retries && time.Now().Before(o.until) && life.Err() == nil:
 			o.tries++
@@ -254,41 +256,35 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 			o.done(published, err)
 		}
 	}
+	if unloaded {
+		p.client.dialer.missing(called)
+	}
 	if failure == nil {
 		clear(p.commands)
 		p.broker.health.set(partPublish, nil)
 		return again, nil
 	}
-	p.commands, p.loaded = nil, false // the client may hold on to the commands of a batch that it gave up
+	p.commands = nil // the client may hold on to the commands of a batch that it gave up
 	return again, failure
 }
 
-// call sends the script for each, and before them the script itself if Redis may not have it; extra is how many answers are about that.
-func (p *publisher) call(live []*outgoing) (results []rueidis.RedisResult, extra int) {
-	if generation := p.client.dialer.generation(); generation != p.generation {
-		p.loaded, p.generation = false, generation
-	}
+// call has the script called for each.
+func (p *publisher) call(live []*outgoing) (results []rueidis.RedisResult, called scripts) {
+	called = p.client.dialer.scripts()
 	p.commands = p.commands[:0]
-	if !p.loaded {
-		p.commands = append(p.commands, p.client.B().ScriptLoad().Script(publishSource).Build())
-		extra = 1
-	}
 	for _, o := range live {
-		p.commands = append(p.commands, p.command(o))
+		p.commands = append(p.commands, p.command(o, called.publish))
 	}
 	ctx, cancel := context.WithDeadline(p.broker.life, live[len(live)-1].until)
 	results = p.client.DoMulti(ctx, p.commands...)
 	cancel()
 	p.broker.acks.batch(p.client.dialer.origin())
-	if extra == 1 {
-		p.loaded = results[0].Error() == nil
-	}
-	return results, extra
+	return results, called
 }
 
 // remember keeps the newest acknowledged position of ch, and makes a new epoch for scripts if the last one was used.
 func (p *publisher) remember(ch realtime.Channel, position realtime.Position) {
-	if position.Epoch == p.epoch {
+	if strings.HasPrefix(position.Epoch, p.epoch) {
 		p.epoch = realtime.NewEpoch()
 	}
 	p.known.put(ch, position)

@@ -1,9 +1,7 @@
 package redis
 
 import (
-	"crypto/sha1" //nolint:gosec // Redis names scripts by it
 	_ "embed"
-	"encoding/hex"
 
 	"github.com/redis/rueidis"
 )
@@ -12,7 +10,7 @@ var (
 	//go:embed store.lua
 	storeSource string
 	//go:embed publish.lua
-	publishOwn string
+	publishSource string
 	//go:embed read.lua
 	readSource string
 	//go:embed heads.lua
@@ -37,14 +35,4 @@ var (
 	snapshotScript = rueidis.NewLuaScriptRetryable(snapshotSource)
 	headsScript    = rueidis.NewLuaScriptRetryable(headsSource)
 	reportScript   = rueidis.NewLuaScript(reportSource)
-
-	publishSource = storeSource + publishOwn
-	stampScript   = rueidis.NewLuaScript(storeSource + stampSource)
 )
-
-// publishSHA is the name by which Redis knows the publishing script, once it was loaded. The publisher calls it itself,
-// so that batches stay batches.
-func publishSHA() string {
-	sum := sha1.Sum([]byte(publishSource)) //nolint:gosec // as above
-	return hex.EncodeToString(sum[:])
-}

@@ -20,7 +20,7 @@ func (b *Broker) Snapshot(ctx context.Context, ch realtime.Channel) (realtime.Sn
 	defer cancel()
 	keys := []string{b.keys.head(ch.Tenant), b.keys.newest(ch)}
 	age := b.opts.Names.Retention(ch).Age.Milliseconds()
-	answer, err := snapshotScript.Exec(ctx, b.ask, keys, []string{ch.Name, strconv.FormatInt(age, 10), realtime.NewEpoch()}).ToArray()
+	answer, err := snapshotScript.Exec(ctx, b.ask, keys, []string{ch.Name, strconv.FormatInt(age, 10), b.newEpoch()}).ToArray()
 	if err == nil && len(answer) != 3 {
 		err = errors.New("the snapshot script answers something else")
 	}

@@ -1,4 +1,5 @@
 -- Stamps a batch of plain PUBLISH: position, history and announcement of each message, and how far it came, in one step.
+-- Before it come store.lua, and the word of the reign.
 -- KEYS: ledger, then of each message head and stream, and what keeps the newest of each key if its channel does
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
 --       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token,
@@ -12,14 +13,14 @@ if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('
 if tonumber(ARGV[3]) > stamped then return { 'T', string.format('%.0f', stamped) } end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local owed = state[4] or ''
+local owed, fresh = state[4] or '', ARGV[6] .. reign
 
 -- While all epochs have to be turned, a tenant that is sent something is told first that something may be missing before it.
 local function pay(head, live, before)
   redis.call('DEL', head)
-  redis.call('HSET', head, 'epoch', ARGV[6], 'turned', owed)
+  redis.call('HSET', head, 'epoch', fresh, 'turned', owed)
   redis.call('PUBLISH', live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
-    .. string.char(#ARGV[6]) .. ARGV[6] .. '\0' .. 'intake ' .. before)
+    .. string.char(#fresh) .. fresh .. '\0' .. 'intake ' .. before)
 end
 
 local function stamp(i, k)
@@ -27,15 +28,14 @@ local function stamp(i, k)
   local at = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name, 'turned')
   local epoch, offset = at[2] or at[1], tonumber(at[3] or '0')
   if not at[1] then
-    epoch, offset = ARGV[6], 0
+    epoch, offset = fresh, 0
     redis.call('HSET', head, 'epoch', epoch, 'turned', owed)
   elseif owed ~= '' and at[4] ~= owed then
     pay(head, ARGV[i + 5], at[1])
-    epoch, offset = ARGV[6], 0
-  elseif epoch == ARGV[i + 7] and offset < tonumber(ARGV[i + 8]) then
-    -- Redis has forgotten what it acknowledged. Going on in this epoch would give an offset out twice.
-    epoch, offset = ARGV[6], 0
-    redis.call('HSET', head, 'e:' .. name, epoch)
+    epoch, offset = fresh, 0
+  elseif foreign(epoch) or epoch == ARGV[i + 7] and offset < tonumber(ARGV[i + 8]) then
+    -- Redis has forgotten what it acknowledged, or may have. Going on in this epoch would give an offset out twice.
+    epoch, offset = leave(head, KEYS[k + 1], name, epoch, fresh)
   end
   return store({
     head = head, stream = KEYS[k + 1], newest = key ~= '' and KEYS[k + 2] or nil, name = name,

@@ -29,6 +29,22 @@ local function trim(newest)
   redis.call('HSET', newest, '', large)
 end
 
+-- foreign reports whether an epoch is of another reign than this, so that what was given out in it may be forgotten here.
+local function foreign(epoch) return reign ~= '' and string.sub(epoch, -#reign) ~= reign end
+
+-- leftOf is where the history of an epoch that was left is kept, so that repeats find what was stored in it.
+local function leftOf(stream, epoch) return stream .. ':left:' .. epoch end
+
+-- leave begins an epoch of a channel instead of the one before. It returns epoch and offset.
+local function leave(head, stream, name, before, epoch)
+  if redis.call('EXISTS', stream) == 1 then
+    redis.call('RENAME', stream, leftOf(stream, before))
+    redis.call('PEXPIRE', leftOf(stream, before), 60000) -- ten times as long as anybody repeats
+  end
+  redis.call('HSET', head, 'e:' .. name, epoch)
+  return epoch, 0
+end
+
 local function store(c)
   local place, age, time = string.format('%.0f', c.offset), c.age, string.format('%.0f', c.ms)
   redis.call('HSET', c.head, 'o:' .. c.name, place)

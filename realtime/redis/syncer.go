@@ -137,7 +137,7 @@ func (s *syncer) read(ctx context.Context, jobs []job) []rueidis.RedisResult {
 	var heads, pages []rueidis.LuaExec
 	for _, j := range jobs {
 		if j.track == nil {
-			heads = append(heads, headsOf(b.keys.head(j.f.tenant), j.keys, j.offsets))
+			heads = append(heads, b.headsOf(b.keys.head(j.f.tenant), j.keys, j.offsets))
 		} else {
 			keys, args := b.readArgs(j.track.channel, j.since, maxPage)
 			pages = append(pages, rueidis.LuaExec{Keys: keys, Args: args})
