@@ -479,8 +479,10 @@ func TestProofPings(t *testing.T) {
 				n.publish("a", "production:updates", `1`)
 				time.Sleep(100 * time.Millisecond)
 			}
-			if got := len(p.proofs()); got < 9 || got > 14 {
-				t.Errorf("asked %d times in a minute, want every 5 s", got)
+			// Every 50 messages and the second or two after them are 9 times or 10. Each of these may leave a question behind that
+			// was booked for later, and there are the signs of life.
+			if got := len(p.proofs()); got < 9 || got > 24 {
+				t.Errorf("asked %d times in a minute in which 600 messages came, want every 50 messages or so", got)
 			}
 			p.close(1001)
 		})
