@@ -19,7 +19,7 @@ type Device struct {
 // DeviceEvent is something that became known of one connection of a device.
 type DeviceEvent struct {
 	Kind       DeviceEventKind
-	Connection uint64 // a random number that the connection has for its life
+	Connection uint64 // a number that this connection alone has, on all nodes
 
 	// Position is what the connection has for certain, as an opaque word of at most [MaxDevicePosition] bytes that says the
 	// positions of all its channels. DeviceLeft has none.

@@ -105,6 +105,9 @@ func (r *DeviceRecord) prune(now int64) {
 		oldest = min(oldest, c.seen)
 	}
 	r.arrivals = slices.DeleteFunc(r.arrivals, func(at int64) bool { return at <= oldest })
+	if len(r.arrivals) == 0 {
+		r.arrivals = nil // as nearly always: a device that is connected, and was never away
+	}
 }
 
 // allBack returns the last arrival, at limit or before, with which as many had come as may have been gone; 0 if there is none.

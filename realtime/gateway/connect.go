@@ -146,7 +146,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head
 	}
 	var more http.Header
 	if s.proof != nil {
-		more = g.setDevice(r, s.proof.device.ID)
+		more = g.setDevice(r, s.proof.device)
 	}
 	g.begin(s, conn, early, head(more), req)
 	if _, short := w.(*handshake); !short {
@@ -326,7 +326,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	}
 	g.goroutines.Add(1) // until OnEnd
 	s.lastRead.Store(int64(g.awake()))
-	s.budget = budget{tokens: commandBurst, at: g.clock()}
+	s.budget = newBudget(g.clock())
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 

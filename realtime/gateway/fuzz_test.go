@@ -84,7 +84,7 @@ func FuzzQuery(f *testing.F) {
 // TestBudget spends at any times: never more than the burst and the rate allow, and never less.
 func TestBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := budget{tokens: commandBurst}
+		b := newBudget(0)
 		pauses := rapid.SliceOfN(rapid.Int64Range(0, int64(100*time.Millisecond)), 1, 2000).Draw(t, "pauses")
 		taken := 0
 		now := time.Duration(0)
@@ -102,7 +102,7 @@ func TestBudget(t *testing.T) {
 		}
 	})
 	t.Run("TheRateIsSustained", func(t *testing.T) {
-		b := budget{tokens: commandBurst}
+		b := newBudget(0)
 		for i := range 100_000 {
 			if !b.take(time.Duration(i+1) * time.Second / commandRate * 101 / 100) {
 				t.Fatalf("frame %d is refused, slightly below the rate", i+1)

@@ -118,6 +118,9 @@ type Gateway struct {
 	first *session
 	count int
 	ids   uint64
+
+	// connections + the id of a session is the number of its connection, which no other process gives to one.
+	connections uint64
 }
 
 // New returns a Gateway without sessions. It starts nothing.
@@ -146,7 +149,7 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots),
+		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g

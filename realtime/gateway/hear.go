@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 	"time"
 
 	"kentongan/realtime/protocol"
@@ -21,13 +22,17 @@ func (s *session) OnBytes(p []byte) {
 		return // an SSE client has nothing to say
 	}
 	s.gw.stats.bytesIn.Add(uint64(len(p)))
-	err := s.reader.Feed(p, s.gw.readerOptions(s.deflate), s)
-	if len(s.later) == 0 {
+	if s.hearing == nil {
+		s.hearing = hearings.Get().(*hearing) //nolint:forcetypeassert,errcheck // the pool makes nothing else
+	}
+	err := s.hearing.reader.Feed(p, s.gw.readerOptions(s.deflate), s)
+	work := s.hearing.later
+	s.hearing.later = nil
+	s.heard(false)
+	if len(work) == 0 {
 		s.fail(err)
 		return
 	}
-	work := s.later
-	s.later = nil
 	s.conn.Pause()
 	s.gw.goroutines.Go(func() {
 		defer s.conn.Resume()
@@ -39,10 +44,35 @@ func (s *session) OnBytes(p []byte) {
 	})
 }
 
+// hearing is what a session has while it hears something, and until it has heard all of it. The others, nearly all, have none.
+type hearing struct {
+	reader protocol.Reader
+	later  []func() // what the bytes being read ask for and what has to wait for an engine, with all that came behind it
+}
+
+var hearings = sync.Pool{New: func() any { return new(hearing) }}
+
+// heard gives the hearing back if nothing is half heard; at the end, in any case. A reader that has read its last is kept until then,
+// for it knows that nothing more is to be read.
+func (s *session) heard(end bool) {
+	h := s.hearing
+	switch {
+	case h == nil:
+		return
+	case end:
+		h.reader.Release()
+	case !h.reader.Fresh():
+		return
+	}
+	s.hearing = nil
+	*h = hearing{}
+	hearings.Put(h)
+}
+
 // inTurn does something now, or behind what has to wait for an engine.
 func (s *session) inTurn(do func()) {
-	if len(s.later) > 0 {
-		s.later = append(s.later, do)
+	if h := s.hearing; len(h.later) > 0 {
+		h.later = append(h.later, do)
 		return
 	}
 	do()
@@ -82,7 +112,7 @@ func (s *session) OnMessage(op protocol.Opcode, data []byte) error {
 		if command.Verb == protocol.VerbPing {
 			s.inTurn(func() { s.push(protocol.Pong{ID: command.ID, Time: time.Now()}) })
 		} else {
-			s.later = append(s.later, func() { s.carryOut(command) })
+			s.hearing.later = append(s.hearing.later, func() { s.carryOut(command) })
 		}
 		return nil
 	}
@@ -142,23 +172,28 @@ func (s *session) answerClose(code protocol.Code) {
 	s.signal()
 }
 
-// budget limits the frames of one client: commandRate a second, and a burst when a page opens.
-type budget struct {
-	tokens float32
-	at     time.Duration
-}
+// budget limits the frames of one client: commandRate a second, and a burst when a page opens. It is until when the frames that came have
+// used the rate up, as gateway.clock; it may be as far in the past as a burst takes.
+type budget time.Duration
 
 const (
 	commandRate  = 50  // frames a second: a person's taps and a browser's pongs need one or two
 	commandBurst = 200 // a page that follows its 100 channels at once, twice
 )
 
+const (
+	frameTime = time.Second / commandRate
+	burstTime = commandBurst * frameTime
+)
+
+// newBudget returns the budget of somebody who comes now.
+func newBudget(now time.Duration) budget { return budget(now - burstTime) }
+
 func (b *budget) take(now time.Duration) bool {
-	b.tokens = min(commandBurst, b.tokens+commandRate*float32((now-b.at).Seconds()))
-	b.at = now
-	if b.tokens < 1 {
+	used := max(time.Duration(*b), now-burstTime) + frameTime
+	if used > now {
 		return false
 	}
-	b.tokens--
+	*b = budget(used)
 	return true
 }

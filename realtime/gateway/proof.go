@@ -15,21 +15,20 @@ import (
 // proof knows what a bare client has for certain, though it never says so: a ping carries a number, browsers send it back
 // by themselves, and TCP keeps order. So the pong proves that everything that was sent before the ping has arrived.
 type proof struct {
-	device     realtime.Device
-	connection uint64
-	sub        *hub.Subscription // in whose room the positions are looked up
+	device realtime.DeviceID
+	sub    *hub.Subscription // in whose room the positions are looked up
 
 	behind atomic.Int32 // subscriptions that are not live yet
 	booked atomic.Bool  // it is among the gateway's questions
 	left   atomic.Bool  // the page closed the connection
+	news   bool         // proven is newer than what was noted; mu guards it
 	at     atomic.Int64 // when the last question was asked, as gateway.clock
 
-	mu     sync.Mutex    // guards everything below; held alone
+	mu     sync.Mutex    // guards everything below, and news; held alone
 	proven string        // cursor
 	asked  string        // what the answer to the last question proves; "": it was answered
 	number uint32        // of the last question
 	saved  time.Duration // when proven was noted last, as gateway.clock
-	news   bool          // proven is newer than what was noted
 }
 
 const (
@@ -189,13 +188,13 @@ func (s *session) part() {
 func (s *session) note(kind realtime.DeviceEventKind) {
 	p := s.proof
 	p.mu.Lock()
-	e := realtime.DeviceEvent{Kind: kind, Connection: p.connection, Position: p.proven}
+	e := realtime.DeviceEvent{Kind: kind, Connection: s.gw.connections + s.id, Position: p.proven}
 	p.mu.Unlock()
 	if kind == realtime.DeviceLeft {
 		e.Position = ""
 	}
 	e.Silent = max(0, s.gw.awake()-time.Duration(s.lastRead.Load()))
-	s.gw.opts.Devices.Note(p.device, e)
+	s.gw.opts.Devices.Note(realtime.Device{Tenant: s.home, ID: p.device}, e)
 }
 
 // leftByPage notes that the peer closed the connection. A page that is closed or left says one of these; anything else is a program that

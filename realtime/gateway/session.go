@@ -17,16 +17,19 @@ import (
 // session is one connection of a client. What it needs while it is idle is this struct, its connection and the place of its
 // subscriptions in the hub.
 type session struct {
-	gw      *Gateway
-	id      uint64
-	conn    *socket.Conn
-	dialect protocol.Dialect
-	deflate bool
+	gw   *Gateway
+	conn *socket.Conn
 
 	// unproven counts the messages since a bare client was asked for a proof. It is here and not in proof because each delivery needs it,
 	// and memory that each delivery looks at is what a small room costs beside its writes.
 	unproven atomic.Int32
 
+	dialect protocol.Dialect
+	deflate bool
+	bad     uint8 // messages that could not be read; only the callbacks of conn use it
+	state   state // mu guards it
+
+	id   uint64
 	home tenant.ID     // whose channels an event stream follows
 	came time.Duration // as gateway.clock
 
@@ -40,13 +43,10 @@ type session struct {
 	told atomic.Pointer[protocol.Stale] // that what it sees may be old; nil: nothing, or that it is fresh again
 
 	// Only the callbacks of conn use these, one at a time.
-	reader protocol.Reader
-	budget budget
-	bad    uint8    // messages that could not be read
-	later  []func() // what the bytes being read ask for and what has to wait for an engine, with all that came behind it
+	hearing *hearing // nil: all that came was heard
+	budget  budget
 
-	mu      sync.Mutex // guards everything below
-	state   state
+	mu      sync.Mutex    // guards everything below, and state
 	code    protocol.Code // why it ends; the peer's code if the peer closed
 	subs    []*hub.Subscription
 	waiting chan struct{} // closed when there is room again, or at the end
@@ -211,7 +211,7 @@ func (s *session) OnEnd(bool) {
 	s.mu.Unlock()
 	s.leaveAll()
 	s.part()
-	s.reader.Release()
+	s.heard(true)
 	s.gw.remove(s)
 	s.gw.stats.closed(s.dialect, code)
 	s.gw.opts.Log.Debug("session closed", "session", s, "code", uint16(code), "reason", code.String())

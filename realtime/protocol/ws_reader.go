@@ -68,7 +68,7 @@ func violation(reason string) error { return &CloseError{CloseProtocolError, rea
 // Reader is a push parser of WebSocket frames: it is fed what a socket gave, in any pieces, and holds no buffer while no
 // message is half read. The zero value is ready. It is not safe for concurrent use.
 //
-// It is 64 bytes at most, since there is one for each connection and nearly all of them are idle.
+// It is 64 bytes at most. Who has very many connections, nearly all of them idle, need not keep one for each: see [Reader.Fresh].
 type Reader struct {
 	asm    *assembly // what came of a half-read message or control frame; nil when there is none
 	left   uint64    // payload bytes of the current frame that are still to come
@@ -140,6 +140,9 @@ func (r *Reader) Feed(p []byte, o *ReaderOptions, h Handler) error {
 
 // Idle reports whether r is between messages and holds no memory beside itself.
 func (r *Reader) Idle() bool { return r.asm == nil && r.headN == 0 && !r.is(inPayload) }
+
+// Fresh reports whether a new Reader would read on as r does: it is between messages, and has not ended.
+func (r *Reader) Fresh() bool { return r.Idle() && r.msg == OpContinuation && !r.is(ended) }
 
 // Release gives the memory of a half-read message back. Call it when the connection has ended, but not from a Handler;
 // Feed then ignores all.

@@ -123,10 +123,11 @@ func TestReaderIsSmallAndHoldsNothingWhenIdle(t *testing.T) {
 	}
 	var r protocol.Reader
 	var o protocol.ReaderOptions
+	released := false
 	feed := func(p []byte, idle bool) {
 		t.Helper()
-		if err := r.Feed(p, &o, &record{}); err != nil || r.Idle() != idle {
-			t.Errorf("after %x: Idle() = %v, %v; want %v", p, r.Idle(), err, idle)
+		if err := r.Feed(p, &o, &record{}); err != nil || r.Idle() != idle || r.Fresh() != (idle && !released) {
+			t.Errorf("after %x: Idle() = %v, Fresh() = %v, %v; want %v, and fresh as well unless it has ended", p, r.Idle(), r.Fresh(), err, idle)
 		}
 	}
 	feed(frame(0x81, "a"), true)
@@ -140,6 +141,7 @@ func TestReaderIsSmallAndHoldsNothingWhenIdle(t *testing.T) {
 	feed(frame(0x89, "pp")[7:], true)
 	feed(frame(0x01, "a"), false)
 	r.Release()
+	released = true
 	feed(frame(0x81, "ignored"), true)
 }
 
