@@ -56,7 +56,7 @@ e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN
 	go test -race -count=1 -timeout 10m -v -run '$(RUN)' ./e2e/...
 
 .PHONY: chaos
-chaos: ## break it on purpose, each fault alone and all at once: about a quarter of an hour; SEED=n CHAOS=options
+chaos: ## break it on purpose, each fault alone and all at once: about half an hour; SEED=n CHAOS=options
 	go run ./chaos --mix ci --seed $(SEED) $(CHAOS)
 
 .PHONY: campaign

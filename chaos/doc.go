@@ -1,8 +1,8 @@
 // Chaos breaks the server on purpose, under load, and proves what every client got: nothing lost, nothing twice, nothing
 // out of order, nothing to the wrong tenant, every gap declared.
 //
-//	go run ./chaos                                a small mixture of everything, about three minutes
-//	go run ./chaos --mix ci                       each fault alone and all together, about a quarter of an hour
+//	go run ./chaos                                a small mixture of everything, about two minutes
+//	go run ./chaos --mix ci                       each fault alone and all together, about half an hour
 //	go run ./chaos --faults F1,F9 --engine redis  some of them
 //	go run ./chaos --seed 7                       again, what a run with that seed did
 //

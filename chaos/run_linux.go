@@ -179,7 +179,7 @@ func (s *stage) lane(ctx context.Context, random *rand.Rand, next *atomic.Int64)
 // settle waits until nothing is missing any more, or has been for too long.
 func (s *stage) settle(ctx context.Context) error {
 	most := settleMost
-	if s.engine != memory {
+	if s.engine == redis {
 		most += takeOver
 	}
 	for deadline := time.Now().Add(most); ; {

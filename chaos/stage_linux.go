@@ -208,8 +208,9 @@ func (s *stage) doors() []string {
 	case memory:
 		return []string{"http", "redis", "batch"}
 	case sentinel:
-		// A plain PUBLISH to a primary that has been replaced and does not know it yet reaches nobody. No server can know of it.
-		return []string{"http", "redis", "batch", "stream"}
+		// What an app sends to a primary that has been replaced and does not know it yet is acknowledged and forgotten. No server
+		// can know of it, so here all goes through the server.
+		return []string{"http", "redis", "batch"}
 	default:
 		return []string{"http", "redis", "batch", "stream", "plain"}
 	}
@@ -247,8 +248,6 @@ func (s *stage) hire(random *rand.Rand) {
 			o.Door = publish.Redis(s.doorAddresses, apiKey, i)
 		case "stream":
 			o.Door, o.Ordered = publish.Stream(primary), false // nodes share it, and take over from each other
-			// What a replica has not heard to be done when it becomes the primary is done again.
-			o.Repeats = s.engine == sentinel
 		case "plain":
 			o.Door = publish.Plain(primary)
 		}

@@ -312,7 +312,6 @@ func TestStampedTwice(t *testing.T) {
 	lost.Excuses = []check.Excuse{{0, 100 * sec}}
 	again := func(epoch string, n uint64, t time.Duration) check.Event { return inEpoch(later(got(1), t), epoch, n) }
 	b := check.Position{Epoch: "b", Offset: 0}
-	repeats := false // of the door
 	for _, test := range []struct {
 		name   string
 		change func(p *check.Publication)
@@ -324,16 +323,12 @@ func TestStampedTwice(t *testing.T) {
 			counts{check.Indeterminate: 1, check.Twice: 1}},
 		{"RepeatedAfterTheHistoryWasLost", func(p *check.Publication) { p.Attempts, p.At = 2, check.Position{Epoch: "b", Offset: 1} },
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{}},
-		{"RepeatedByItsDoor", func(p *check.Publication) { p.At = check.Position{Epoch: "b", Offset: 1}; repeats = true },
-			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{}},
 		{"NotRepeatedByItsPublisher", func(p *check.Publication) { p.At = check.Position{Epoch: "b", Offset: 1} },
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{check.Twice: 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := sent(1)
-			repeats = false
 			test.change(&p.Publications[0])
-			p.Repeats = repeats
 			want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{test.sub}), test.want)
 		})
 	}

@@ -21,6 +21,6 @@
 // Nothing within one connection. A bare client has no position that it could resume from; the server sends it at least what it
 // has not proven, so that after a reconnect it may see again what earlier connections brought, ahead of what is new. And where
 // a history was lost, the idempotency keys were lost with it: what a publisher had to repeat may then come again in the
-// new epoch, behind a gap. Replication by Redis is asynchronous: a failover may forget what was acknowledged, and so the same holds
-// for it, and for the position of what was forgotten.
+// new epoch, behind a gap. Replication by Redis is asynchronous: a failover may forget what was acknowledged, and give
+// its position to another publication, behind a gap.
 package check

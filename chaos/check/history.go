@@ -69,9 +69,6 @@ type Publisher struct {
 	// Ordered publishers go through a door that keeps their order, and begin a publication when the one before has ended.
 	Ordered bool
 
-	// Repeats says that the door itself repeats what it cannot know to be done: where the history was lost, as after Attempts.
-	Repeats bool
-
 	Publications []Publication // the one with sequence number n is at index n-1
 }
 

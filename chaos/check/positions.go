@@ -97,7 +97,7 @@ func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p
 	}
 	pub := &pubs[id.publisher].Publications[id.seq-1]
 	switch {
-	case (pub.Attempts > 1 || pubs[id.publisher].Repeats) && known.Epoch != p.Epoch:
+	case pub.Attempts > 1 && known.Epoch != p.Epoch:
 		l.renewed[id.publisher][id.seq] = true
 	case pub.Outcome == Unknown:
 		v.find(Indeterminate, "%s: %s %d, whose outcome is unknown, is at %v and at %v", who, pubs[id.publisher].Name, id.seq, *known, p)

@@ -18,7 +18,6 @@ type Options struct {
 	World   *check.World
 	Channel int // in World
 	Ordered bool
-	Repeats bool // as in check.Publisher
 	Door    Door
 	Batch   int           // messages in one call of the door; the least is 1
 	Every   time.Duration // between two calls
@@ -52,8 +51,7 @@ func (p *Publisher) History() check.Publisher {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return check.Publisher{
-		Name: p.opts.Name, Channel: p.opts.Channel, Ordered: p.opts.Ordered, Repeats: p.opts.Repeats,
-		Publications: append([]check.Publication(nil), p.all...),
+		Name: p.opts.Name, Channel: p.opts.Channel, Ordered: p.opts.Ordered, Publications: append([]check.Publication(nil), p.all...),
 	}
 }
 
