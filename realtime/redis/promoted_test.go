@@ -201,3 +201,28 @@ func TestDemotedInPlace(t *testing.T) {
 		t.Errorf("a publication is at %v, want another epoch than before the demotion", after)
 	}
 }
+
+// TestPromotedFromLongAgo promotes a replica that has not even heard of the last epoch. What it holds is no news.
+func TestPromotedFromLongAgo(t *testing.T) {
+	p := newPair(t)
+	p.publish(p.here, channelA, `"one"`)
+	p.publish(p.here, channelA, `"two"`)
+	p.replicated()
+	do(t, admin(t, p.replica.Addr), "REPLICAOF", "NO", "ONE")
+	if err := p.here.TurnEpoch(t.Context(), channelA, realtime.GapIntake); err != nil {
+		t.Fatal(err)
+	}
+	p.publish(p.here, channelA, `"three"`)
+	eventually(t, "the delivery", func() bool { return p.atHere.has(channelA, `"three"`) })
+	before := p.atHere.gapCount(channelA)
+	p.move()
+	eventually(t, "the gap", func() bool { return p.atHere.gapCount(channelA) > before })
+	var err error
+	eventually(t, "a publication", func() bool {
+		_, err = p.here.Publish(t.Context(), channelA, []byte(`"four"`), realtime.PublishOptions{Key: "four"})
+		return err == nil
+	})
+	eventually(t, "its delivery", func() bool { return p.atHere.has(channelA, `"four"`) })
+	settle(t, p.here, p.atHere.watcher)
+	nothingTwice(t, "here", p.atHere)
+}

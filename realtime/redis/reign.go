@@ -47,6 +47,12 @@ func reignOf(run string, replication reply) string {
 // begins another.
 func (b *Broker) newEpoch() string { return realtime.NewEpoch() + b.ask.dialer.reigns() }
 
+// bygone reports whether an epoch is of before the reign. One that this node has not met may be older than the one that it knows, if the
+// replica that was promoted was that far behind: then what is in it was delivered long ago.
+func (b *Broker) bygone(epoch string) bool {
+	return !strings.HasSuffix(epoch, b.ask.dialer.reigns()) // all end with no word
+}
+
 // inReign is a script that gives offsets out, for each reign.
 type inReign struct{ source string }
 
