@@ -27,7 +27,6 @@ type ClaimPaths struct {
 const (
 	maxSubjectBytes = 256
 	maxRoleBytes    = 64
-	maxNameBytes    = 128
 	maxAudiences    = 64
 )
 
@@ -40,7 +39,6 @@ const (
 	slotNotBefore
 	slotIssuer
 	slotAudience
-	slotName
 	slotSubject
 	slotTenant
 	slotRole
@@ -58,7 +56,7 @@ type claimTree struct {
 func newClaimTree(p ClaimPaths) (*claimTree, error) {
 	root := &claimTree{next: map[string]*claimTree{}}
 	for name, s := range map[string]slot{"exp": slotExpires, "iat": slotIssued, "nbf": slotNotBefore, "iss": slotIssuer,
-		"aud": slotAudience, "name": slotName} {
+		"aud": slotAudience} {
 		root.add([]string{name}, s)
 	}
 	for _, c := range []struct {
@@ -244,7 +242,7 @@ func plain(s string) bool {
 	return true
 }
 
-// shorten cuts a display name at a rune and drops control characters: it is shown, not compared.
+// shorten cuts a text at a rune and drops control characters: it is shown, not compared.
 func shorten(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

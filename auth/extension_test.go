@@ -17,7 +17,7 @@ func anyIdentity(t *rapid.T, label string, now time.Time) *auth.Identity {
 	word := rapid.SampledFrom([]string{"", "a", "b"})
 	id := &auth.Identity{
 		Kind: auth.KindSession, Subject: word.Draw(t, label+" subject"), Tenant: tenant.ID(word.Draw(t, label+" tenant")),
-		Role: word.Draw(t, label+" role"), UserType: word.Draw(t, label+" type"), Name: word.Draw(t, label+" name"),
+		Role: word.Draw(t, label+" role"), UserType: word.Draw(t, label+" type"),
 		Platform: rapid.Bool().Draw(t, label+" platform"), Server: rapid.IntRange(0, 9).Draw(t, label+" server") == 9,
 	}
 	if n := rapid.IntRange(0, 5).Draw(t, label+" expires"); n > 0 {

@@ -20,14 +20,13 @@ const (
 )
 
 // Identity is who somebody proved to be. It is immutable once it was returned and may be shared by all sessions of one
-// user.
+// user. It holds nothing that nobody asks for, such as the person's name: there is one for each connection.
 type Identity struct {
 	Kind     Kind
 	Subject  string    // the user id; the name of the key for an API key
 	Tenant   tenant.ID // tenant.Global: none (platform roles, API keys for all kitchens)
 	Role     string    // userRole claim: SPPG_KEPALA, PLATFORM_SUPERADMIN …
 	UserType string    // userType claim
-	Name     string    // display name, if the credential has one
 	Platform bool      // may look into any tenant; each look is logged
 	Server   bool      // may publish: API keys
 

@@ -15,7 +15,13 @@ import (
 // that there are.
 type Presence struct {
 	mu    sync.Mutex
-	users map[realtime.Channel]map[string]realtime.Member // a Channel without a name: all channels of the tenant
+	users map[realtime.Channel]map[string]present // a Channel without a name: all channels of the tenant
+}
+
+// present is what is known of one user on a channel: half of a realtime.Member, since there is one for each connection or so.
+type present struct {
+	sessions int
+	since    int64 // in ms since 1970
 }
 
 var _ realtime.Presence = (*Presence)(nil)
@@ -25,16 +31,16 @@ func (p *Presence) Join(ch realtime.Channel, user string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users == nil {
-		p.users = map[realtime.Channel]map[string]realtime.Member{}
+		p.users = map[realtime.Channel]map[string]present{}
 	}
 	if p.users[ch] == nil {
-		p.users[ch] = map[string]realtime.Member{}
+		p.users[ch] = map[string]present{}
 	}
 	m, ok := p.users[ch][user]
 	if !ok {
-		m = realtime.Member{User: user, Since: time.UnixMilli(time.Now().UnixMilli())}
+		m.since = time.Now().UnixMilli()
 	}
-	m.Sessions++
+	m.sessions++
 	p.users[ch][user] = m
 }
 
@@ -46,8 +52,8 @@ func (p *Presence) Leave(ch realtime.Channel, user string) {
 	if !ok {
 		return
 	}
-	m.Sessions--
-	if m.Sessions > 0 {
+	m.sessions--
+	if m.sessions > 0 {
 		p.users[ch][user] = m
 		return
 	}
@@ -64,7 +70,7 @@ func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	merged := map[string]realtime.Member{}
+	merged := map[string]present{}
 	scopes := []realtime.Channel{ch}
 	if ch.Name != "" {
 		scopes = append(scopes, realtime.Channel{Tenant: ch.Tenant})
@@ -72,17 +78,15 @@ func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime
 	for _, scope := range scopes {
 		for user, m := range p.users[scope] {
 			if known, ok := merged[user]; ok {
-				m.Sessions += known.Sessions
-				if known.Since.Before(m.Since) {
-					m.Since = known.Since
-				}
+				m.sessions += known.sessions
+				m.since = min(m.since, known.since)
 			}
 			merged[user] = m
 		}
 	}
 	members := make([]realtime.Member, 0, len(merged))
-	for _, m := range merged {
-		members = append(members, m)
+	for user, m := range merged {
+		members = append(members, realtime.Member{User: user, Sessions: m.sessions, Since: time.UnixMilli(m.since)})
 	}
 	slices.SortFunc(members, func(x, y realtime.Member) int { return cmp.Compare(x.User, y.User) })
 	return members, nil
