@@ -197,7 +197,7 @@ func (a *App) run(ctx context.Context) error {
 	g, broken := errgroup.WithContext(parts)
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
-	servers := a.startServers(g, public, admin)
+	servers := a.startServers(g, public, admin) //nolint:contextcheck // it ends with Close, and at the latest with the gateway
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)

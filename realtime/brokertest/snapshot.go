@@ -122,7 +122,7 @@ func snapshotBounds(t *testing.T, e Engine) {
 		t.Fatalf("%d keys are kept up to %v, want about %d up to %v", kept, s.Head, realtime.MaxSnapshotKeys, last)
 	}
 	for i, p := range s.Publications {
-		if want := last.Offset - uint64(kept-1-i); p.Position.Offset != want { //nolint:gosec // not negative
+		if want := last.Offset - uint64(kept-1-i); p.Position.Offset != want {
 			t.Fatalf("publication %d of %d is at %v, want the newest, so offset %d", i, kept, p.Position, want)
 		}
 	}

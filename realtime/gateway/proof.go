@@ -51,7 +51,7 @@ func (s *session) owe() {
 	}
 	switch s.unproven.Add(1) {
 	case 1:
-		s.gw.questions.book(s, proofPause)
+		s.gw.questions.book(s)
 	case proofEvery:
 		s.gw.questions.hurry(s)
 	}
@@ -70,7 +70,7 @@ func (s *session) caughtUp(gapped bool) {
 	}
 	if p.behind.Add(-1) == 0 {
 		s.unproven.Add(1)
-		s.gw.questions.book(s, proofPause)
+		s.gw.questions.book(s)
 	}
 }
 
@@ -139,7 +139,7 @@ func (s *session) onPong(payload []byte) {
 	case n >= proofEvery:
 		s.gw.questions.hurry(s)
 	case n > 0:
-		s.gw.questions.book(s, proofPause)
+		s.gw.questions.book(s)
 	}
 }
 
@@ -212,10 +212,10 @@ type questions struct {
 	now   int            // the slot that fires next
 }
 
-// book has s asked after proofDelay, and not before pause has passed since it was asked last. Who is booked stays as it is.
-func (q *questions) book(s *session, pause time.Duration) {
+// book has s asked after proofDelay, and not before proofPause has passed since it was asked last. Who is booked stays as it is.
+func (q *questions) book(s *session) {
 	if s.proof.booked.CompareAndSwap(false, true) {
-		q.put(s, pause)
+		q.put(s, proofPause)
 	}
 }
 
@@ -252,7 +252,7 @@ func (q *questions) run(ctx context.Context) {
 		for _, s := range due {
 			s.proof.booked.Store(false)
 			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
-				q.book(s, proofPause) // it was asked in a hurry meanwhile
+				q.book(s) // it was asked in a hurry meanwhile
 				continue
 			}
 			s.ask()
