@@ -132,6 +132,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		if a.pubsub, err = a.newPubSub(); err != nil {
 			return nil, err
 		}
+		a.engine.holdWhile(a.pubsub.Owes)
 		a.stream = a.newStream()
 	}
 	if cfg.Server.RedisDoor != "" {

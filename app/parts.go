@@ -37,7 +37,11 @@ type engine struct {
 	stream  *redis.Stream   // where the app appends; nil with the memory engine
 	passage *redis.Passage  // where the Redis door passes commands on to; nil with the memory engine
 	stats   func() engineStats
-	weak    func() []redis.Weakness // ways in which the engine can lose what it was given
+
+	// holdWhile keeps publications back while there is an error; nil with the memory engine.
+	holdWhile func(owes func() error)
+
+	weak func() []redis.Weakness // ways in which the engine can lose what it was given
 }
 
 // engineStats are the figures of an engine for metrics; what an engine does not know is zero.
@@ -107,7 +111,7 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 		tickets:  broker.Tickets(),
 		devices:  broker.Devices(),
 		announce: broker.AnnounceRevocation, extend: broker.AnnounceExtension, source: source,
-		ledger: broker.Ledger(), weak: broker.Weaknesses,
+		ledger: broker.Ledger(), holdWhile: broker.HoldWhile, weak: broker.Weaknesses,
 		stats: func() engineStats {
 			st := broker.Stats()
 			return engineStats{

@@ -91,6 +91,8 @@ type PubSub struct {
 	node    *stamping.Node
 	broken  error     // why the last connection that ended did
 	refused error     // why the ledger did not answer the last report; nil: it did
+	breaks  uint64    // times at which no connection was left
+	clear   uint64    // of these, those that the ledger knew of when it last answered
 	heard   time.Time // when somebody last stamped, as far as this node knows
 	placed  bool      // this node has been aligned before
 
@@ -213,6 +215,23 @@ func (p *PubSub) Ready() error {
 		return errors.New("intake: this node has not found its place in what it hears yet")
 	}
 	return errors.New("intake: nobody stamps PUBLISH")
+}
+
+// Owes returns nil, or why what is stored now would go with its epoch: all readers have to be told a gap first, or that may turn out.
+// It is for Broker.HoldWhile.
+func (p *PubSub) Owes() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.node.Status()
+	switch {
+	case p.refused != nil:
+		return fmt.Errorf("intake: nobody knows whether a gap has to be told: %w", p.refused)
+	case p.breaks != p.clear, s.Held && s.Joined == 0, s.Holder == "":
+		return errors.New("intake: it is not known yet whether a gap has to be told")
+	case s.Owed != "":
+		return errors.New("intake: all readers have to be told a gap first")
+	}
+	return nil
 }
 
 // served reports whether somebody stamps. The lock is held.

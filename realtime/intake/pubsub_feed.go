@@ -44,6 +44,9 @@ func (f *feed) run(ctx context.Context) {
 		left := p.node.Status().Joined
 		if ctx.Err() == nil {
 			p.broken = err
+			if left == 0 {
+				p.breaks++
+			}
 		}
 		p.mu.Unlock()
 		if ctx.Err() != nil {

@@ -80,6 +80,7 @@ func build(t *testing.T, addr string, opts intake.PubSubOptions) *house {
 	if h.door, err = intake.NewPubSub(source, h.broker.Ledger(), h.broker, opts); err != nil {
 		t.Fatal(err)
 	}
+	h.broker.HoldWhile(h.door.Owes)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = h.broker.Run(ctx, h.listener) })
@@ -185,5 +186,22 @@ func TestOnlyPatterns(t *testing.T) {
 	eventually(t, "the last message", func() bool { return h.has(`"last"`) })
 	if s := h.door.Stats(); s.Received != 2 || s.Unmatched != 0 {
 		t.Errorf("the door counts %+v, want 2 received and nothing else", s)
+	}
+}
+
+// A publication is acknowledged the moment Redis is back without its data. The turn of all epochs that is owed then must not take it
+// along: who was told that it is stored, was told the truth.
+func TestAcknowledgedOutlivesTheTurn(t *testing.T) {
+	server := testenv.StartRedis(t)
+	h := build(t, server.Addr, intake.PubSubOptions{})
+	for i := range 6 {
+		server.Kill()
+		server.Restart()
+		data := fmt.Sprintf(`{"round":%d}`, i)
+		eventually(t, "a publication to be stored", func() bool {
+			_, err := h.broker.Publish(t.Context(), realtime.Channel{Tenant: "k1", Name: "production:updates"}, []byte(data), realtime.PublishOptions{})
+			return err == nil
+		})
+		eventually(t, "what was stored to be delivered: "+data, func() bool { return h.has(data) })
 	}
 }

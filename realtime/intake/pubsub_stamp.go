@@ -49,6 +49,7 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mu.Lock()
 	before := p.node.Status()
 	r := p.node.Report(probe)
+	breaks := p.breaks
 	p.mu.Unlock()
 	s, err := p.ledger.Report(ctx, r)
 	now := time.Now()
@@ -61,7 +62,7 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 		}
 		return
 	}
-	p.mute = false
+	p.mute, p.clear = false, breaks
 	p.node.Reported(&r, &s, now.UnixNano())
 	p.closeDeaf()
 	after, again := p.node.Status(), p.placed

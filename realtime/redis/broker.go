@@ -37,6 +37,8 @@ type Broker struct {
 
 	revocations chan []byte // heard, to be remembered
 
+	hold atomic.Pointer[func() error] // see HoldWhile
+
 	health health
 	counts counters
 }
@@ -113,6 +115,19 @@ func (b *Broker) Close() {
 		b.pub.wait()
 		b.health.set(partLink, errStopped)
 	})
+}
+
+// HoldWhile keeps publications back while owes returns an error, for as long as each may wait; then they are answered with
+// ErrNotStored. It is for the time in which all epochs are about to be turned: what is stored before that goes with its epoch, and who
+// was told that it is stored believed it. owes is asked before each batch, by one goroutine, and must not wait for this Broker.
+func (b *Broker) HoldWhile(owes func() error) { b.hold.Store(&owes) }
+
+// held returns why publications have to wait, or nil.
+func (b *Broker) held() error {
+	if owes := b.hold.Load(); owes != nil {
+		return (*owes)()
+	}
+	return nil
 }
 
 // check is the first thing that each call does.

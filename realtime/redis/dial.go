@@ -43,7 +43,7 @@ var (
 // also what waits for an answer inside of a library.
 //
 // After a failed try the next ones are refused at once until the backoff is over, with the error of the try. So callers get
-// their answer soon and Redis is not stormed by them while it comes up.
+// their answer soon and Redis is not stormed by them while it comes up. Once it has answered one dialer, the others try at once too.
 type dialer struct {
 	opts   *Options
 	name   string        // of the connections, in CLIENT LIST
@@ -55,7 +55,7 @@ type dialer struct {
 	closed  bool
 	fails   int
 	next    time.Time
-	failed  <-chan struct{} // closed once the primary has moved since the last failure
+	failed  <-chan struct{} // closed once the primary has moved or answered somebody since the last failure
 	lastErr error
 	opened  uint64 // connections so far
 	lineage string // of the data behind the last one, or a word of its own if Redis does not say
@@ -82,7 +82,7 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 		d.mu.Unlock()
 		return nil, errStopped
 	}
-	if time.Now().Before(d.next) && !isClosed(d.failed) { // what failed elsewhere says nothing of here
+	if time.Now().Before(d.next) && !isClosed(d.failed) { // what failed elsewhere or before says nothing of here and now
 		defer d.mu.Unlock()
 		return nil, d.lastErr
 	}
@@ -91,6 +91,9 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 	defer cancel()
 	began, changed := time.Now(), d.opts.Primary.changes()
 	c, err := d.open(ctx)
+	if err != nil {
+		d.opts.Primary.missed()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {

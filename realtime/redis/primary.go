@@ -22,7 +22,8 @@ type Primary struct {
 	conns   map[*trackedConn]string // to which process; empty until that is known
 	run     string                  // the process that answered last
 	place   place                   // where the sentinels say that it is; its address is empty before the first answer
-	changed chan struct{}           // closed when place changes, and made anew
+	changed chan struct{}           // closed when place changes or Redis is back, and made anew
+	out     bool                    // somebody could not connect since somebody last did
 	moves   uint64
 
 	asking chan struct{} // has something while nobody asks the sentinels
@@ -46,14 +47,14 @@ func newPrimary(o Options) *Primary {
 
 var errMoved = errors.New("the primary is another one now")
 
-// changes returns a channel that is closed when the primary has moved.
+// changes returns a channel that is closed when the primary has moved, or answers again: who waits for that need not wait longer.
 func (p *Primary) changes() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changed
 }
 
-// pause waits for d at most, or until the primary has moved; false if ctx ended first.
+// pause waits for d at most, or until changes says so; false if ctx ended first.
 func (p *Primary) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -109,16 +110,34 @@ func (p *Primary) arrived(c *trackedConn) error {
 				others = append(others, other)
 			}
 		}
+		p.out = p.out || c.run != p.run
 		p.run = c.run
 		if _, open := p.conns[c]; open {
 			p.conns[c] = c.run
 		}
+	}
+	if p.out {
+		p.out = false
+		p.wake()
 	}
 	p.mu.Unlock()
 	for _, other := range others {
 		other.end(errMoved)
 	}
 	return nil
+}
+
+// missed notes that somebody could not connect.
+func (p *Primary) missed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out = true
+}
+
+// wake has all that wait for the primary try again. The lock is held.
+func (p *Primary) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 // move takes what the sentinels say.
@@ -130,8 +149,7 @@ func (p *Primary) move(to place) {
 		p.mu.Unlock()
 		return
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.wake()
 	var stale []*trackedConn
 	for c := range p.conns {
 		if c.address != to.address {

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -151,11 +153,21 @@ func (p *publisher) send(idle chan struct{}) {
 			fails = 0
 			continue
 		}
+		if errors.Is(err, errHeld) {
+			p.broker.opts.Primary.pause(p.broker.life, heldFor)
+			continue
+		}
 		p.broker.health.set(partPublish, err)
 		p.broker.opts.Primary.pause(p.broker.life, backoff(fails))
 		fails++
 	}
 }
+
+// errHeld is the failure of a batch that may not go out yet, and heldFor how soon it is tried again: a turn of all epochs takes about
+// as long.
+var errHeld = errors.New("publications are held back")
+
+const heldFor = 10 * time.Millisecond
 
 // gather waits until Options.GatherFor has passed since the last batch began, so that a stream of messages goes out a
 // few at a time: for each batch two processes wake up, and that costs five times what a message in it does. Who comes alone
@@ -226,6 +238,9 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 	if len(live) > 0 {
 		if err := p.connect(); err != nil {
 			return live, err
+		}
+		if err := p.broker.held(); err != nil {
+			return live, fmt.Errorf("%w: %w", errHeld, err)
 		}
 	}
 	if live = goOut(live); len(live) == 0 {
