@@ -1,5 +1,5 @@
 // Testreport reads what `go test -json` writes and prints it for people: one line a test, everything that a failed test
-// wrote, the lines that go test ends its packages with, and a sum at the end.
+// wrote, the lines that go test ends its packages with, what the failed ones said first once more, and a sum at the end.
 //
 // It fails when a test failed, and also when one skipped itself: `make test` installs whatever a test may need, so that a
 // skipped test is one that nobody runs.
@@ -23,6 +23,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
 	}
+	fmt.Print(sum.first())
 	fmt.Printf("%s, %s\n", sum, time.Since(begin).Round(time.Second))
 	if !sum.good() {
 		os.Exit(1)
@@ -41,6 +42,43 @@ type event struct {
 type totals struct {
 	passed, skipped, failed  int
 	packages, brokenPackages int
+
+	failures []failure
+}
+
+// failure is what one failed test wrote first: that says why, and the logs of its servers that follow do not.
+type failure struct {
+	test  string // with its package
+	lines []string
+}
+
+// The bounds of what is repeated, so that it fits on the last page that a person or a machine keeps.
+const (
+	repeatTests = 10
+	repeatLines = 12
+	repeatBytes = 300 // of a line
+)
+
+func (t *totals) fail(e event, lines []string) {
+	t.failed++
+	if len(t.failures) < repeatTests {
+		t.failures = append(t.failures, failure{e.Package + " " + e.Test, slices.Clone(lines[:min(repeatLines, len(lines))])})
+	}
+}
+
+// first returns what the failed tests wrote first.
+func (t *totals) first() string {
+	var b strings.Builder
+	for _, f := range t.failures {
+		fmt.Fprintf(&b, "\nFAILED %s\n", f.test)
+		for _, l := range f.lines {
+			if len(l) > repeatBytes {
+				l = strings.ToValidUTF8(l[:repeatBytes], "") + "…\n"
+			}
+			b.WriteString(l)
+		}
+	}
+	return b.String()
 }
 
 // good reports whether every test ran and passed. No tests at all are not good.
@@ -126,7 +164,7 @@ func (p *output) take(e event, sum *totals) {
 	case "skip":
 		sum.skipped++
 	case "fail":
-		sum.failed++
+		sum.fail(e, p.tests[e.Test])
 	default: // run, pause, cont, bench
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -71,8 +72,12 @@ t.Run("Sub", func(t *testing.T) { t.Error("got 1; want 2") }) }; func TestB(*tes
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, sum := run(t, c.body)
-			if sum != c.want || sum.good() != c.good {
+			failures := sum.failures
+			if sum.failures = nil; !reflect.DeepEqual(sum, c.want) || sum.good() != c.good {
 				t.Errorf("got %+v, good %v; want %+v, good %v\n%s", sum, sum.good(), c.want, c.good, out)
+			}
+			if len(failures) != c.want.failed {
+				t.Errorf("%d failed tests are repeated; want %d", len(failures), c.want.failed)
 			}
 			for _, s := range c.prints {
 				if !strings.Contains(out, s) {
@@ -101,5 +106,13 @@ no JSON
 	}
 	if want := "no JSON\nstill busy\n"; out.String() != want {
 		t.Errorf("got %q; want %q", out.String(), want)
+	}
+}
+
+func TestReportRepeatsWhatFailedFirst(t *testing.T) {
+	_, sum := run(t, `func TestA(t *testing.T) { t.Error("got 1; want 2"); for range 100 { t.Log("the log of a server") } }`)
+	got := sum.first()
+	if !strings.HasPrefix(got, "\nFAILED example TestA\n") || !strings.Contains(got, "got 1; want 2") || strings.Count(got, "\n") > repeatLines+2 {
+		t.Errorf("repeated is %q", got)
 	}
 }

@@ -24,14 +24,29 @@ func Open(t testing.TB) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), // nothing but the test's own server may be talked to
 	)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
-	t.Cleanup(stop)
-	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
-	t.Cleanup(closePage) // waits for the browser's end, and only then the profile is removed
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start chromium: %v", err)
+	for tries := 1; ; tries++ {
+		ctx, end, err := start(t, flags)
+		if err == nil {
+			t.Cleanup(end)
+			return ctx
+		}
+		end()
+		if tries == maxStarts {
+			t.Fatalf("start chromium, %d times: %v", tries, err)
+		}
+		t.Logf("start chromium: %v", err)
 	}
-	return ctx
+}
+
+// maxStarts is how often a browser is started that dies while it starts, as Chromium now and then does on a machine that is short of
+// everything. What is tested here is not Chromium.
+const maxStarts = 3
+
+// start returns a browser with one blank page, and what ends it.
+func start(t testing.TB, flags []chromedp.ExecAllocatorOption) (ctx context.Context, end func(), err error) {
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
+	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
+	return ctx, func() { closePage(); stop() }, chromedp.Do(ctx) // closePage waits for the browser's end, and only then the profile is removed
 }
 
 // Page opens one more page in the browser of ctx, with the same cookies. It closes with the test.
