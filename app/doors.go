@@ -156,7 +156,7 @@ type doorSession struct {
 }
 
 // Offer implements hub.Subscriber.
-func (s doorSession) Offer(m *hub.Message) { s.hear(m.Wire, m.Publication) }
+func (s doorSession) Offer(m *hub.Message) { s.hear(m.Wire(), m.Publication) }
 
 // OfferGap implements hub.Subscriber. Pub/Sub of Redis has no word for a gap, and promises nothing that it would break.
 func (doorSession) Flush() {}

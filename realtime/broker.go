@@ -95,6 +95,17 @@ type Sink interface {
 	Gap(g Gap)
 }
 
+// Gatherer is the extra ability of a Sink to take several publications before it does anything about them. An engine that has read
+// many at once gives them to Gather and calls Flush behind the last, and before it waits for anything: what is then done at one go costs
+// less than what is done in between.
+type Gatherer interface {
+	// Gather is Deliver, but the publication may be kept until Flush. The order is kept with regard to Deliver and Gap as well.
+	Gather(p *Publication)
+
+	// Flush delivers what was gathered, by whoever it was. It costs next to nothing if that is nothing.
+	Flush()
+}
+
 // AsyncPublisher is the extra ability of a Broker to take in many publications without a goroutine for each: the doors
 // through which the app pours use it.
 type AsyncPublisher interface {

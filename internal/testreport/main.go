@@ -24,7 +24,7 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Print(sum.first())
-	fmt.Printf("%s, %s\n", sum, time.Since(begin).Round(time.Second))
+	fmt.Printf("%s, %s\n", &sum, time.Since(begin).Round(time.Second))
 	if !sum.good() {
 		os.Exit(1)
 	}
@@ -82,10 +82,10 @@ func (t *totals) first() string {
 }
 
 // good reports whether every test ran and passed. No tests at all are not good.
-func (t totals) good() bool { return t.failed+t.skipped+t.brokenPackages == 0 && t.passed > 0 }
+func (t *totals) good() bool { return t.failed+t.skipped+t.brokenPackages == 0 && t.passed > 0 }
 
 // String is the closing line.
-func (t totals) String() string {
+func (t *totals) String() string {
 	verdict := "ok"
 	if !t.good() {
 		verdict = "FAIL"

@@ -32,7 +32,7 @@ func (s *session) onTick(at time.Duration) (due time.Duration) {
 		s.close(protocol.CloseIdle, "")
 		return 0
 	}
-	if at >= s.nextBeat {
+	if s.nextBeat = max(s.nextBeat, s.lastAsked()+s.interval()); at >= s.nextBeat {
 		s.beat(now)
 		s.nextBeat = at + s.interval()
 	}

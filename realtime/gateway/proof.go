@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +36,10 @@ const (
 	// proofDelay is how long messages wait for more before their arrival is asked for, and proofPause how long the next
 	// question waits, unless proofEvery messages were sent since the last one. What comes twice after a lost line is what was
 	// sent since the last answer: it must stay far below what a channel's history holds (500 by default), and a question
-	// with its answer costs as much as two deliveries.
+	// with its answer costs as much as two deliveries. proofPause is a second less than the usual ping interval: who gets messages is
+	// asked instead of being pinged, and that is all the traffic there is.
 	proofDelay = time.Second
-	proofPause = 12 * time.Second
+	proofPause = 24 * time.Second
 	proofEvery = 50
 
 	// proofSaveEvery is how often the progress of one connection is noted. The end of its line is noted at once.
@@ -93,6 +95,14 @@ func (s *session) askOnTheWay(cursor func() string) {
 	if p := s.proof; p != nil && s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay && !p.waits() {
 		s.askFor(cursor())
 	}
+}
+
+// lastAsked is when the last question went out, as gateway.clock; a question is a ping. Long ago if there was none.
+func (s *session) lastAsked() time.Duration {
+	if s.proof == nil {
+		return math.MinInt64 / 2
+	}
+	return time.Duration(s.proof.at.Load())
 }
 
 // waits reports whether a question is not answered yet. TCP loses no answer, so there is one question at a time.
@@ -208,7 +218,7 @@ func (s *session) leftByPage(code protocol.Code) {
 // questions are the sessions that are to be asked soon. One list a second and one entry a session replace a timer each.
 type questions struct {
 	mu    sync.Mutex
-	slots [16][]*session // by second; more than proofPause
+	slots [32][]*session // by second; more than proofPause
 	now   int            // the slot that fires next
 }
 

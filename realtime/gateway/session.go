@@ -80,7 +80,7 @@ func (s *session) Offer(m *hub.Message) {
 		frame = m.V1(s.deflate)
 	case protocol.SSE:
 		if cursor := s.mark(m.Publication.Channel, m.Publication.Position); cursor != "" {
-			frame = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire, cursor, m.Publication))
+			frame = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))
 		} else {
 			frame = m.SSE()
 		}

@@ -39,8 +39,8 @@ func (s *shard) followers(ch realtime.Channel) (n int) {
 }
 
 func (m *members) live() (n int) {
-	for _, sub := range *m {
-		if sub.live {
+	for i := range *m {
+		if (*m)[i].live {
 			n++
 		}
 	}

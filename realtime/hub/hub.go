@@ -118,6 +118,20 @@ func (h *Hub) Run(ctx context.Context) error {
 // shard's queue is full: then the engine reads no further, and the publications wait there.
 func (h *Hub) Deliver(p *realtime.Publication) { h.enqueue(p.Channel, job{publication: p}) }
 
+// Gather implements realtime.Gatherer. What is left to a shard is not gathered here: there, what waits is together anyway.
+func (h *Hub) Gather(p *realtime.Publication) {
+	if p.Channel.Tenant == tenant.Global || !h.shardOf(p.Channel.Tenant).hold(p) {
+		h.Deliver(p)
+	}
+}
+
+// Flush implements realtime.Gatherer.
+func (h *Hub) Flush() {
+	for _, s := range h.shards {
+		s.flush()
+	}
+}
+
 // Gap implements realtime.Sink.
 func (h *Hub) Gap(g realtime.Gap) { h.enqueue(g.Channel, job{gap: &g}) }
 

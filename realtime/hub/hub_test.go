@@ -34,7 +34,7 @@ func (r *reader) Offer(m *hub.Message) {
 	m.V1(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wires = append(r.wires, m.Wire)
+	r.wires = append(r.wires, m.Wire())
 	r.seen = append(r.seen, *m.Publication)
 }
 

@@ -12,12 +12,12 @@ import (
 type room struct {
 	shard  *shard
 	tenant tenant.ID
-	heads  map[string]realtime.Position // by channel name: the newest that was delivered here; nil: no channel had a publication
-	fresh  realtime.Position            // of channels that never had a publication
-	all    members                      // who follows all channels of the tenant, and the global ones
-	named  map[string]*circle           // who follows just one channel; nil: nobody ever did
-	size   int                          // subscriptions that entered: those in all and named, and those on their way
-	moves  uint64                       // how often a head has moved
+	heads  map[string]*realtime.Position // by channel name: the newest that was delivered here; nil: no channel had a publication
+	fresh  realtime.Position             // of channels that never had a publication
+	all    members                       // who follows all channels of the tenant, and the global ones
+	named  map[string]*circle            // who follows just one channel; nil: nobody ever did
+	size   int                           // subscriptions that entered: those in all and named, and those on their way
+	moves  uint64                        // how often a head has moved
 
 	cursor    string    // the last that was made, for all who need one until a head moves
 	cursorFor [2]uint64 // the moves of this room, and of the global one, that it is of
@@ -64,10 +64,14 @@ func (r *room) open(heads realtime.Heads) {
 
 // move sets the head of the channel called name.
 func (r *room) move(name string, to realtime.Position) {
-	if r.heads == nil {
-		r.heads = map[string]realtime.Position{}
+	if head := r.heads[name]; head != nil {
+		*head = to
+		return
 	}
-	r.heads[name] = to
+	if r.heads == nil {
+		r.heads = map[string]*realtime.Position{}
+	}
+	r.heads[name] = &to
 }
 
 // isOpen reports whether r can be entered without waiting.
@@ -75,8 +79,8 @@ func (r *room) isOpen() bool { return r != nil && r.following == nil && r.leavin
 
 // at returns the head of the channel called name.
 func (r *room) at(name string) realtime.Position {
-	if p, ok := r.heads[name]; ok {
-		return p
+	if p := r.heads[name]; p != nil {
+		return *p
 	}
 	return r.fresh
 }
@@ -98,13 +102,21 @@ func (r *room) advance(p *realtime.Publication) place {
 		f.early[name] = early{position: p.Position, turned: f.early[name].turned}
 		return stale // nobody is live yet
 	}
-	at := r.at(name)
-	if p.Position.Epoch != at.Epoch || p.Position.Offset <= at.Offset {
+	head, last := r.heads[name], r.fresh.Offset
+	at := &r.fresh
+	if head != nil {
+		at, last = head, head.Offset
+	}
+	if p.Position.Epoch != at.Epoch || p.Position.Offset <= last {
 		return stale
 	}
 	r.moves++
-	r.move(name, p.Position)
-	if p.Position.Offset != at.Offset+1 {
+	if head != nil {
+		*head = p.Position
+	} else {
+		r.move(name, p.Position)
+	}
+	if p.Position.Offset != last+1 {
 		return hole
 	}
 	return next
@@ -125,7 +137,7 @@ func (r *room) turn(g realtime.Gap) {
 func (r *room) addTo(positions map[realtime.Channel]realtime.Position) {
 	positions[realtime.Channel{Tenant: r.tenant}] = r.fresh
 	for name, p := range r.heads {
-		positions[realtime.Channel{Tenant: r.tenant, Name: name}] = p
+		positions[realtime.Channel{Tenant: r.tenant, Name: name}] = *p
 	}
 }
 
@@ -136,19 +148,26 @@ type circle struct {
 	wire string // as clients spell it
 }
 
-// members is a set of subscriptions that can be walked fast; each knows its own place in it.
-type members []*Subscription
+// members is a set of subscriptions; each knows its own place in it. What a walk needs of all of them lies side by side: a cold
+// line of memory for each screen would cost a tenth of what the write to it does.
+type members []member
 
-func (m *members) add(s *Subscription) {
+type member struct {
+	session Subscriber
+	sub     *Subscription
+	live    bool // it stands at the head: publications are offered as they come
+}
+
+func (m *members) add(to Subscriber, s *Subscription) {
 	s.place = int32(len(*m)) //nolint:gosec // far less than there are descriptors
-	*m = append(*m, s)
+	*m = append(*m, member{session: to, sub: s})
 }
 
 func (m *members) remove(s *Subscription) {
 	last := len(*m) - 1
 	moved := (*m)[last]
-	(*m)[s.place], (*m)[last] = moved, nil
-	moved.place = s.place
+	(*m)[s.place], (*m)[last] = moved, member{}
+	moved.sub.place = s.place
 	*m = (*m)[:last]
 	if cap(*m) > 64 && last < cap(*m)/4 {
 		*m = append(make(members, 0, 2*last), *m...) // a room that was full once does not keep that memory
@@ -156,9 +175,9 @@ func (m *members) remove(s *Subscription) {
 }
 
 func (m *members) offer(msg *Message) (offered int) {
-	for _, sub := range *m {
-		if sub.live {
-			sub.session.Offer(msg)
+	for i := range *m {
+		if to := &(*m)[i]; to.live {
+			to.session.Offer(msg)
 			offered++
 		}
 	}
@@ -166,17 +185,17 @@ func (m *members) offer(msg *Message) (offered int) {
 }
 
 func (m *members) flush() {
-	for _, sub := range *m {
-		if sub.live {
-			sub.session.Flush()
+	for i := range *m {
+		if to := &(*m)[i]; to.live {
+			to.session.Flush()
 		}
 	}
 }
 
 func (m *members) offerGap(wire string, g realtime.Gap) {
-	for _, sub := range *m {
-		if sub.live {
-			sub.session.OfferGap(wire, g)
+	for i := range *m {
+		if to := &(*m)[i]; to.live {
+			to.session.OfferGap(wire, g)
 		}
 	}
 }

@@ -18,11 +18,15 @@ type shard struct {
 	pending atomic.Int64 // jobs that were put into the queue and are not done
 	batch   []job        // of the goroutine that takes them out
 
+	holds atomic.Bool // something is held
+
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int
-	turn          time.Time     // when the current turn of the caller's time began
-	spent         time.Duration // of it, delivering on the caller's goroutine
+	held          []*realtime.Publication // gathered for Flush; what comes to be done before that does these first
+	message       Message                 // that is being offered
+	turn          time.Time               // when the current turn of the caller's time began
+	spent         time.Duration           // of it, delivering on the caller's goroutine
 }
 
 // job is one thing to tell the sessions: a publication or a gap.
@@ -64,22 +68,74 @@ func (s *shard) put(j job) {
 // serveHere delivers p on the caller's goroutine, unless it had better not. The lock is held. Publications of one tenant
 // are brought one after the other, so if an earlier one waits, it is pending now, and is not overtaken.
 func (s *shard) serveHere(p *realtime.Publication) (done bool, offered int) {
-	if s.pending.Load() > 0 || p.Channel.Tenant == tenant.Global {
+	s.release()
+	if !s.here(p) {
 		return false, 0
+	}
+	began := time.Now()
+	offered = s.serve(p, false)
+	s.spent += time.Since(began)
+	return true, offered
+}
+
+// here reports whether p is to be delivered on the caller's goroutine. The lock is held.
+func (s *shard) here(p *realtime.Publication) bool {
+	if s.pending.Load() > 0 || p.Channel.Tenant == tenant.Global {
+		return false
 	}
 	if r := s.rooms[p.Channel.Tenant]; r != nil && r.size > smallRoom {
-		return false, 0
+		return false
 	}
-	now := time.Now()
-	if now.Sub(s.turn) > callerTurn {
+	if now := time.Now(); now.Sub(s.turn) > callerTurn {
 		s.turn, s.spent = now, 0
 	}
-	if s.spent > callerPart {
-		return false, 0
+	return s.spent <= callerPart
+}
+
+// maxHeld bounds what is held: about what one read from the engine brings, and much less than half of a caller's time.
+const maxHeld = 128
+
+// hold keeps p for flush, or reports false: it had better be put.
+func (s *shard) hold(p *realtime.Publication) bool {
+	if s.pending.Load() > 0 || !s.mu.TryLock() {
+		return false
 	}
-	offered = s.serve(p, false)
-	s.spent += time.Since(now)
-	return true, offered
+	defer s.mu.Unlock()
+	if !s.here(p) {
+		return false
+	}
+	s.held = append(s.held, p)
+	s.holds.Store(true)
+	if len(s.held) >= maxHeld {
+		s.release()
+	}
+	return true
+}
+
+// flush delivers what is held.
+func (s *shard) flush() {
+	if s.holds.Load() {
+		s.mu.Lock()
+		s.release()
+		s.mu.Unlock()
+	}
+}
+
+// release is flush for those who hold the lock, which they do not take for anything that comes behind what is held without
+// calling it first. All are written at one go: a peer on this machine, or the interrupt of a network card, that is still busy with
+// the write before need not be woken up again.
+func (s *shard) release() {
+	if len(s.held) == 0 {
+		return
+	}
+	began := time.Now()
+	for i, p := range s.held {
+		s.tellDelivered(p, s.serve(p, false))
+		s.held[i] = nil
+	}
+	s.held = s.held[:0]
+	s.holds.Store(false)
+	s.spent += time.Since(began)
 }
 
 func (s *shard) run(ctx context.Context) {
@@ -149,6 +205,7 @@ func (s *shard) group(jobs []job) int {
 func (s *shard) deliver(group []job) {
 	var offered [maxGather]int
 	s.mu.Lock()
+	s.release()
 	more := len(group) > 1
 	for i, j := range group {
 		offered[i] = s.serve(j.publication, more)
@@ -189,14 +246,14 @@ func (s *shard) serve(p *realtime.Publication, more bool) (offered int) {
 			"tenant", p.Channel.Tenant, "channel", p.Channel.Name, "epoch", p.Position.Epoch, "offset", p.Position.Offset)
 	case next:
 	}
-	m := &Message{Publication: p, Wire: s.hub.opts.Names.Spell(p.Channel), More: more, deflateMin: s.hub.opts.DeflateMin}
+	m := &s.message
+	*m = Message{Publication: p, More: more, shard: s, room: r}
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
-			m.sse, m.cursor = nil, func() string { return s.cursor(other) } // tells of that tenant's channels too
+			m.sse, m.room = nil, other // an event tells of that tenant's channels too
 			offered += other.all.offer(m)
 		}
 	} else {
-		m.cursor = func() string { return s.cursor(r) }
 		offered += r.all.offer(m)
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
@@ -208,6 +265,7 @@ func (s *shard) serve(p *realtime.Publication, more bool) (offered int) {
 func (s *shard) tellGap(g realtime.Gap) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.release()
 	if r := s.rooms[g.Channel.Tenant]; r != nil {
 		r.turn(g)
 		s.offerGap(r, g)

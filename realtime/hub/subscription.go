@@ -15,12 +15,25 @@ const followTimeout = 10 * time.Second
 
 // Subscription is one session following one channel, or all channels of one tenant together with the global ones.
 type Subscription struct {
-	session Subscriber
-	room    *room
-	circle  *circle // in which it follows one channel; nil: all
-	place   int32   // in its members
-	live    bool    // stands at the head: publications are offered as they come
-	ended   bool    // unsubscribed; may not become live again
+	room   *room
+	circle *circle // in which it follows one channel; nil: all
+	place  int32   // in its members
+	ended  bool    // unsubscribed; may not become live again
+}
+
+// members returns those of which sub is one.
+func (sub *Subscription) members() *members {
+	if sub.circle == nil {
+		return &sub.room.all
+	}
+	return &sub.circle.members
+}
+
+// goLive has publications offered, unless it has ended. The lock is held.
+func (sub *Subscription) goLive() {
+	if !sub.ended {
+		(*sub.members())[sub.place].live = true
+	}
 }
 
 // Channel returns what sub follows; without a name: all channels of the tenant and the global ones.
@@ -90,9 +103,9 @@ func (h *Hub) SubscribeNow(s Subscriber, ch realtime.Channel, home tenant.ID) *S
 
 // add makes a subscription in r, where it is counted already. The lock is held.
 func (s *shard) add(to Subscriber, r *room, name string) *Subscription {
-	sub := &Subscription{session: to, room: r}
+	sub := &Subscription{room: r}
 	if name == "" {
-		r.all.add(sub)
+		r.all.add(to, sub)
 		return sub
 	}
 	sub.circle = r.named[name]
@@ -103,7 +116,7 @@ func (s *shard) add(to Subscriber, r *room, name string) *Subscription {
 		sub.circle = &circle{name: name, wire: s.hub.opts.Names.Spell(realtime.Channel{Tenant: r.tenant, Name: name})}
 		r.named[name] = sub.circle
 	}
-	sub.circle.add(sub)
+	sub.circle.add(to, sub)
 	return sub
 }
 
@@ -116,14 +129,10 @@ func (h *Hub) Unsubscribe(sub *Subscription) {
 	if sub.ended {
 		return
 	}
-	sub.live, sub.ended = false, true
-	if c := sub.circle; c == nil {
-		r.all.remove(sub)
-	} else {
-		c.remove(sub)
-		if len(c.members) == 0 {
-			delete(r.named, c.name)
-		}
+	sub.ended = true
+	sub.members().remove(sub)
+	if c := sub.circle; c != nil && len(c.members) == 0 {
+		delete(r.named, c.name)
 	}
 	s.leave(r)
 }
@@ -168,9 +177,9 @@ func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool, more ...*Subs
 	if sub.ended || !caughtUp(Heads{sub}) {
 		return sub.ended
 	}
-	sub.live = true
+	sub.goLive()
 	for _, m := range more {
-		m.live = !m.ended
+		m.goLive()
 	}
 	return true
 }

@@ -36,7 +36,7 @@ type hubListening struct {
 
 type hearer func(string, *realtime.Publication)
 
-func (h hearer) Offer(m *hub.Message) { h(m.Wire, m.Publication) }
+func (h hearer) Offer(m *hub.Message) { h(m.Wire(), m.Publication) }
 func (hearer) Flush()                 {}
 
 func (hearer) OfferGap(string, realtime.Gap) {}

@@ -73,7 +73,7 @@ func New(opts Options) (*Broker, error) {
 	b.acks = newAcknowledged(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
-	b.ledger = &Ledger{broker: b, known: positions{}}
+	b.ledger = &Ledger{broker: b}
 	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil
@@ -90,6 +90,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	defer context.AfterFunc(b.life, cancel)() //nolint:contextcheck // Close ends Run too
 
 	b.sub.sink = sink
+	b.sub.gatherer, _ = sink.(realtime.Gatherer)
 	close(b.sub.started)
 	var wg sync.WaitGroup
 	wg.Go(func() { b.opts.Primary.follow(ctx) })

@@ -360,7 +360,7 @@ func (f *follower) repair(tr *track) {
 func (f *follower) deliver(tr *track, p *realtime.Publication) {
 	tr.last, tr.written = p.Position, written{ms: p.Time.UnixMilli()}
 	f.broker.counts.delivered.Add(1)
-	f.broker.sub.sink.Deliver(p)
+	f.broker.sub.deliver(p)
 }
 
 // gap tells that something may be missing before head, which was read at ms.

@@ -24,20 +24,21 @@ import (
 type Ledger struct {
 	broker *Broker
 
-	mu    sync.Mutex
-	known positions // acknowledged by Stamp
-
-	words map[realtime.Channel]*channelWords // of the goroutine that stamps
+	// The fields below are of the call of Stamp that goes on; there is one at a time.
+	stamping sync.Mutex
+	words    map[realtime.Channel]*channelWords
+	called   []*channelWords // of the messages of a batch
 }
 
 // channelWords is what the script is told of a channel with each message.
 type channelWords struct {
 	head, stream, live, newest string
 	size, age                  string
+	known                      realtime.Position // acknowledged by Stamp; zero: none was
 }
 
-// maxChannelWords bounds the memory of words; it takes some 500 bytes each.
-const maxChannelWords = 20_000
+// maxChannelWords bounds the memory of words; it takes some 600 bytes each.
+const maxChannelWords = 100_000
 
 // wordsOf spells the words of ch once.
 func (l *Ledger) wordsOf(ch realtime.Channel) *channelWords {
@@ -125,6 +126,8 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	}
 	ctx, cancel := b.within(ctx)
 	defer cancel()
+	l.stamping.Lock()
+	defer l.stamping.Unlock()
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
@@ -159,8 +162,6 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	default:
 		return stamping.Receipt{}, unavailable(doing, errLedger)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for i, place := range places {
 		if place == "" || i >= len(batch.Messages) {
 			continue
@@ -170,7 +171,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 			return stamping.Receipt{}, unavailable(doing, err)
 		}
 		r.Count++
-		l.known.put(batch.Messages[i].Channel, position)
+		l.called[i].known = position
 	}
 	b.counts.published.Add(uint64(r.Count)) //nolint:gosec // a count
 	return r, nil
@@ -182,12 +183,14 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	args = append(make([]string, 0, 6+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
 		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch())
 	tokens := b.pub.tokens(batch.Messages)
+	l.called = l.called[:0]
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
-		w, known := l.wordsOf(m.Channel), l.knows(m.Channel)
+		w := l.wordsOf(m.Channel)
+		l.called = append(l.called, w)
 		keys = append(keys, w.head, w.stream)
 		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.live,
-			string(tokens[i][:]), known.Epoch, strconv.FormatUint(known.Offset, 10))
+			string(tokens[i][:]), w.known.Epoch, strconv.FormatUint(w.known.Offset, 10))
 		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
 			keys = append(keys, w.newest)
 			args = append(args, "k"+key)
@@ -196,12 +199,6 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 		}
 	}
 	return keys, args
-}
-
-func (l *Ledger) knows(ch realtime.Channel) realtime.Position {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.known[ch]
 }
 
 // Turn implements stamping.Ledger.

@@ -24,6 +24,8 @@ type link struct {
 	maxBytes int    // longer messages are read over, and only their size is told
 	lineage  string // of the server's data, as in trackedConn
 
+	before func() // called before each wait for the connection; nil: nothing is
+
 	wants func(kind eventKind, size int) bool // asked before each payload; what it does not want is read over too. Nil: all
 
 	deadline time.Time // of reading, as it was last set
@@ -69,7 +71,19 @@ func openLink(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
 
 // newLink returns a link over a connection that is signed in.
 func newLink(conn net.Conn, limit time.Duration, maxBytes int) *link {
-	return &link{conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 16<<10), limit: limit, maxBytes: maxBytes}
+	l := &link{conn: conn, w: bufio.NewWriterSize(conn, 16<<10), limit: limit, maxBytes: maxBytes}
+	l.r = bufio.NewReaderSize(linkReader{l}, 64<<10)
+	return l
+}
+
+// linkReader is where the reader of a link gets its bytes from.
+type linkReader struct{ l *link }
+
+func (r linkReader) Read(p []byte) (int, error) {
+	if r.l.before != nil {
+		r.l.before()
+	}
+	return r.l.conn.Read(p)
 }
 
 func (l *link) close() { _ = l.conn.Close() } // it is given up

@@ -12,13 +12,14 @@ import (
 
 // subscriber keeps the subscribing connection up and hands what comes over it to the followers.
 type subscriber struct {
-	broker  *Broker
-	sink    realtime.Sink // set before started is closed
-	started chan struct{} // closed by Run
-	dialer  *dialer
-	syncer  *syncer
-	epochs  interner // of the reader, as lineage
-	lineage string   // of the data behind the last connection
+	broker   *Broker
+	sink     realtime.Sink     // set before started is closed
+	gatherer realtime.Gatherer // the same, if it is one; else nil
+	started  chan struct{}     // closed by Run
+	dialer   *dialer
+	syncer   *syncer
+	epochs   interner // of the reader, as lineage
+	lineage  string   // of the data behind the last connection
 
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
@@ -70,6 +71,10 @@ func (s *subscriber) serve(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
+	if s.gatherer != nil {
+		l.before = s.gatherer.Flush
+		defer s.gatherer.Flush()
+	}
 	if err := l.send("SUBSCRIBE", b.keys.revoke(), b.keys.extend()); err != nil {
 		return err
 	}
@@ -113,6 +118,15 @@ func (s *subscriber) serve(ctx context.Context) error {
 			}
 		case eventPMessage, eventOther: // nothing of ours
 		}
+	}
+}
+
+// deliver gives p to the sink. What can gather it flushes before this goroutine, or the syncer, waits for anything.
+func (s *subscriber) deliver(p *realtime.Publication) {
+	if s.gatherer != nil {
+		s.gatherer.Gather(p)
+	} else {
+		s.sink.Deliver(p)
 	}
 }
 

@@ -129,6 +129,9 @@ func (s *syncer) do(ctx context.Context, jobs []job) (again []job) {
 			again = append(again, j)
 		}
 	}
+	if g := s.broker.sub.gatherer; g != nil {
+		g.Flush()
+	}
 	return again
 }
 
