@@ -39,9 +39,9 @@ func TestMain(m *testing.M) {
 // TestMixture breaks everything that the server runs on at once, each fault at least one time, and expects that nobody notices.
 // It is the small one of the command; make chaos is the large one.
 func TestMixture(t *testing.T) {
-	for _, e := range []string{"memory", "redis", "sentinel"} {
+	for e, sockets := range map[string]string{"memory": "portable", "redis": "auto", "sentinel": "auto"} {
 		t.Run(e, func(t *testing.T) {
-			o := options{Seed: 1, Mix: "small", Engine: e, Nodes: 2, Clients: 18, Rate: 150}
+			o := options{Seed: 1, Mix: "small", Engine: e, Sockets: sockets, Nodes: 2, Clients: 18, Rate: 150}
 			scenes, err := o.plan()
 			if err != nil {
 				t.Fatal(err)

@@ -185,6 +185,9 @@ func (o *options) again() string {
 	if o.Faults != "" {
 		text.WriteString(" --faults " + o.Faults)
 	}
+	if o.Sockets != "auto" && o.Sockets != "" {
+		text.WriteString(" --sockets " + o.Sockets)
+	}
 	for _, set := range []struct {
 		name string
 		n    int

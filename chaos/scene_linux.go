@@ -18,6 +18,7 @@ const (
 type scene struct {
 	name    string // of the faults, for the table
 	engine  engine
+	sockets string // KENTONGAN_SOCKETS; empty or auto: what the server chooses
 	nodes   int
 	seed    uint64
 	faults  []fault
@@ -31,7 +32,11 @@ type scene struct {
 }
 
 func (s *scene) String() string {
-	return fmt.Sprintf("%s, %s engine, %d nodes, seed %d", s.name, s.engine, s.nodes, s.seed)
+	sockets := ""
+	if s.sockets != "" && s.sockets != "auto" {
+		sockets = ", " + s.sockets + " sockets"
+	}
+	return fmt.Sprintf("%s, %s engine%s, %d nodes, seed %d", s.name, s.engine, sockets, s.nodes, s.seed)
 }
 
 // pace is how long faults last.

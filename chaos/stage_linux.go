@@ -124,6 +124,9 @@ func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
 		// What may wait for a slow reader is small, so that slow readers are found out within a run.
 		"KENTONGAN_MAX_PUBLISH_BYTES=64KiB", "KENTONGAN_BACKLOG_BYTES=64KiB", "GORACE=atexit_sleep_ms=0",
 	}
+	if s.sockets != "" {
+		env = append(env, "KENTONGAN_SOCKETS="+s.sockets)
+	}
 	switch s.engine {
 	case redis:
 		link, err := stand.NewLink(ctx, func() string { return s.redis[0].Address })
