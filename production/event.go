@@ -37,6 +37,3 @@ type Notice struct {
 	NextTry   Instant // not before; zero: now
 	LastError string  // of the last try, at most 200 bytes
 }
-
-// moneyFields are the JSON names that only MaySeeMoney may see.
-var moneyFields = []string{"estimatedCost", "actualCost", "costPerPortion", "costVariance", "efficiencyScore", "overallRating"}

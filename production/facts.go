@@ -10,6 +10,8 @@ type Facts struct {
 	ChecksPassed int  `json:"checksPassed,omitempty"` // how many of them passed
 	SafetyFailed bool `json:"safetyFailed,omitempty"` // a SAFETY check has failed, ever
 
+	FailedSeverity Severity `json:"failedSeverity,omitempty"` // of the check that failed last
+
 	RoundReading bool    `json:"roundReading,omitempty"` // what this round of COOKING has to measure was measured
 	RoundChecks  int     `json:"roundChecks,omitempty"`  // checks since the batch came to its status
 	LastReading  Instant `json:"lastReading,omitempty"`  // the newest reading, of any kind
@@ -17,6 +19,16 @@ type Facts struct {
 
 	EarlyReason string `json:"earlyReason,omitempty"` // why cooking began before the day did; empty: it did not
 	Started     bool   `json:"started,omitempty"`     // preparing has begun
+
+	Settled []Settled `json:"settled,omitempty"` // alerts that people resolved while their cause is still there: at most one a code
+}
+
+// Settled is an alert that somebody has resolved while its cause is still there. It is not raised again, unless it gets worse or
+// happens anew.
+type Settled struct {
+	Code     AlertCode `json:"code"`
+	Severity Severity  `json:"severity"`
+	Key      string    `json:"key,omitempty"` // which happening it was, where a rule tells them apart
 }
 
 // Track is the newest temperature of one kind and dish, and for how long it was out of bounds.

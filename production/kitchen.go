@@ -27,8 +27,9 @@ type Certificate struct {
 type KitchenState struct {
 	Kitchen  Kitchen
 	Alerts   []Alert
-	Revision int64   // 0: not stored yet; a kitchen exists from its first use, with the default limits
-	NextLook Instant // as in Batch
+	Settled  []Settled // as in Facts; kept as JSON
+	Revision int64     // 0: not stored yet; a kitchen exists from its first use, with the default limits
+	NextLook Instant   // as in Batch
 }
 
 // Person is a member of a kitchen's staff. IDs are those of the app's users.
