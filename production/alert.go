@@ -142,3 +142,18 @@ func (a Alert) MarshalJSON() ([]byte, error) {
 		a.CorrectiveAction, a.Escalations, int64(a.EscalatedAt),
 	})
 }
+
+// UnmarshalJSON reads what MarshalJSON writes. Tenant and NextEscalation are not in it.
+func (a *Alert) UnmarshalJSON(data []byte) error {
+	var j alertJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*a = Alert{
+		ID: j.ID, Code: j.Code, Severity: j.Severity, Status: j.Status, ProductionID: j.ProductionID, BatchNumber: j.BatchNumber,
+		Message: j.Message, Value: j.Value, Limit: j.Limit, Unit: j.Unit, RaisedAt: Instant(j.RaisedAt), RisenAt: Instant(j.RisenAt),
+		AcknowledgedAt: Instant(j.AcknowledgedAt), AcknowledgedBy: j.AcknowledgedBy, ResolvedAt: Instant(j.ResolvedAt),
+		ResolvedBy: j.ResolvedBy, CorrectiveAction: j.CorrectiveAction, Escalations: j.Escalations, EscalatedAt: Instant(j.EscalatedAt),
+	}
+	return nil
+}

@@ -28,7 +28,13 @@ const (
 // fields collects what is wrong with a change: all of it, so that a form can show it at once.
 type fields []Field
 
+// maxFields is how many complaints one answer has: a list of thousands can be wrong in each line.
+const maxFields = 100
+
 func (f *fields) add(path, format string, args ...any) {
+	if len(*f) >= maxFields {
+		return
+	}
 	*f = append(*f, Field{path, fmt.Sprintf(format, args...)})
 }
 

@@ -2,9 +2,19 @@ package production
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"log/slog"
+	"strings"
 	"time"
+
+	"kentongan/tenant"
 )
 
 // Options are what a Service may be told. The zero value is ready for use.
@@ -23,6 +33,7 @@ type Service struct {
 	store Changes
 	opts  Options
 	pins  pinGuard
+	lanes *lanes
 }
 
 // New returns a Service that keeps everything in store.
@@ -36,7 +47,7 @@ func New(store Changes, opts Options) *Service {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: store, opts: opts}
+	return &Service{store: store, opts: opts, lanes: newLanes()}
 }
 
 // Result is the answer to a change.
@@ -123,21 +134,163 @@ func (s *Service) Resolve(ctx context.Context, r Request, alert, correctiveActio
 	return s.do(ctx, r, "", Resolve{alert, correctiveAction})
 }
 
-// Configure changes a kitchen's settings. version is the one that the sender has seen.
-func (s *Service) Configure(ctx context.Context, r Request, k Kitchen) (Kitchen, error) {
-	return Kitchen{}, errors.ErrUnsupported
-}
+// maxTries bounds how often a change that meets others is decided again. Changes of one batch wait for each other within a
+// process, so only other processes can come between.
+const maxTries = 16
 
-// Put adds to a kitchen's lists, or replaces what has the same ids. It is all or nothing.
-func (s *Service) Put(ctx context.Context, r Request, lists References) error {
-	return errors.ErrUnsupported
-}
-
-// Looked writes down that somebody of the platform looked into a kitchen. what is a short word: board, batches, audit.
-func (s *Service) Looked(ctx context.Context, r Request, what string) error {
-	return errors.ErrUnsupported
-}
-
+// do carries out one change: who is it, what is there, what do the rules say, store it.
 func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result, error) {
-	return Result{}, errors.ErrUnsupported
+	if err := r.check(); err != nil {
+		return Result{}, err
+	}
+	actor, err := s.prove(ctx, r)
+	if err != nil {
+		return Result{}, err
+	}
+	r.Actor = actor
+	c := Change{Request: r, Production: id, NewID: s.opts.NewID(), Act: act}
+	print := c.fingerprint()
+	if _, ok := act.(Create); ok {
+		c.Production = c.NewID
+	}
+	want := c.Wants()
+	if want.Alert != "" {
+		if want.Production, err = s.batchOf(ctx, r.Tenant, want); err != nil {
+			return Result{}, err
+		}
+	}
+	leave, err := s.lanes.enter(ctx, string(r.Tenant), want.Production)
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
+	for range maxTries {
+		result, err := s.once(ctx, c, want, print)
+		if !errors.Is(err, errAgain) {
+			return result, err
+		}
+	}
+	return Result{}, fmt.Errorf("%w: %d times in a row somebody else was quicker", ErrUnavailable, maxTries)
+}
+
+// errAgain says that somebody else's commit came between load and commit.
+var errAgain = errors.New("decide again")
+
+func (s *Service) once(ctx context.Context, c Change, want Want, print Hash) (Result, error) {
+	now := At(s.opts.Now())
+	in, err := s.store.Load(ctx, c.Tenant, want)
+	if errors.Is(err, ErrNotFound) {
+		return Result{}, refuse(ErrNotFound, CodeNotFound, "there is no such production in this kitchen")
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("load production %s: %w", want.Production, err)
+	}
+	if in.Remembered != nil {
+		return repeat(in.Remembered, print)
+	}
+	d, err := Apply(in, c, now)
+	if err != nil {
+		return Result{}, err
+	}
+	if d.Commit.Batch == nil && d.Commit.Kitchen == nil {
+		return d.Result, nil
+	}
+	if c.Key != "" {
+		d.Commit.Remember = &Remembered{Key: c.Key, Fingerprint: print, At: now, Result: appendJSON(nil, d.Result)}
+	}
+	_, err = s.store.Commit(ctx, d.Commit)
+	if errors.Is(err, ErrConflict) {
+		return Result{}, errAgain
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("store production %s: %w", c.Production, err)
+	}
+	return d.Result, nil
+}
+
+// batchOf returns the batch that an alert belongs to; "" if it is the kitchen's, or does not exist.
+func (s *Service) batchOf(ctx context.Context, t tenant.ID, want Want) (string, error) {
+	in, err := s.store.Load(ctx, t, Want{Alert: want.Alert})
+	if err != nil {
+		return "", fmt.Errorf("load alert: %w", err)
+	}
+	if in.Alert == nil {
+		return "", nil
+	}
+	return in.Alert.ProductionID, nil
+}
+
+// check refuses what no part of a change may look like.
+func (r *Request) check() error {
+	if !tenant.Valid(string(r.Tenant)) {
+		return refuse(ErrForbidden, CodeForbidden, "the credential belongs to no kitchen")
+	}
+	var bad fields
+	if len(r.Key) > MaxKeyBytes || strings.IndexFunc(r.Key, func(c rune) bool { return c < ' ' || c > '~' }) >= 0 {
+		bad.add("Idempotency-Key", "want at most %d visible ASCII characters", MaxKeyBytes)
+	}
+	if r.Version < 0 {
+		bad.add("version", "is %d: want the version that you have seen", r.Version)
+	}
+	for path, at := range map[string]Instant{"takenAt": r.TakenAt, "deviceNow": r.DeviceNow} {
+		if at.Known() && (at < earliest || at >= latest) {
+			bad.add(path, "want an instant between 2000 and 2100")
+		}
+	}
+	return bad.refusal()
+}
+
+// fingerprint tells changes with the same idempotency key apart. Ids that the service makes up are no part of it.
+func (c *Change) fingerprint() Hash {
+	text := fmt.Sprintf("%s|%s|%d|%d|%s|%s|", c.Act.verb(), c.Production, c.Version, c.TakenAt, c.Actor.User, c.Actor.Person)
+	return sha256.Sum256(appendJSON([]byte(text), c.Act))
+}
+
+// repeat answers a key that has come before.
+func repeat(m *Remembered, print Hash) (Result, error) {
+	if m.Fingerprint != print {
+		return Result{}, refuse(ErrKeyReused, CodeKeyReused, "this idempotency key was used for another change: take a new one for each")
+	}
+	var r Result
+	if err := json.Unmarshal(m.Result, &r); err != nil {
+		return Result{}, fmt.Errorf("read the remembered result: %w", err)
+	}
+	r.Repeated = true
+	return r, nil
+}
+
+// lanes let changes of one batch go one after the other, so that they do not make each other decide again. Two batches may share
+// a lane by chance; that costs time and nothing else.
+type lanes [256]chan struct{}
+
+func newLanes() *lanes {
+	var l lanes
+	for i := range l {
+		l[i] = make(chan struct{}, 1)
+	}
+	return &l
+}
+
+// enter waits for the lane of a batch. A kitchen's new batches have one of their own: they need numbers.
+func (l *lanes) enter(ctx context.Context, t, production string) (leave func(), err error) {
+	h := fnv.New32a()
+	h.Write([]byte(t + "|" + production))
+	lane := l[h.Sum32()%uint32(len(l))]
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: wait for other changes of the batch: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// newID returns a UUID of version 7: they sort by time, which keeps indexes short.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[6:])
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16|uint64(b[6])<<8|uint64(b[7])) //nolint:gosec // after 1970
+	b[6] = 0x70 | b[6]&0x0f
+	b[8] = 0x80 | b[8]&0x3f
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

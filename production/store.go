@@ -65,6 +65,7 @@ type Loaded struct {
 	People     map[string]Person // those that exist
 	Alert      *Alert            // nil: does not exist
 	Reading    *Reading          // nil: does not exist, or is of another batch
+	Observed   bool              // Want.Observed is there
 }
 
 // Commit is everything that one change writes.
@@ -79,6 +80,10 @@ type Commit struct {
 	// Kitchen and KitchenBase are the same for a kitchen.
 	Kitchen     *KitchenState
 	KitchenBase int64
+
+	// LookAgain, if set, becomes the NextLook of all batches of the tenant that are open or have one: their limits have
+	// changed. Their revisions stay.
+	LookAgain Instant
 
 	Alerts []Alert // to insert, or to replace by ID
 

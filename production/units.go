@@ -182,8 +182,12 @@ func ParseDay(s string) (Day, error) {
 	return Day(s), nil
 }
 
-// UnmarshalText reads what [ParseDay] reads.
+// UnmarshalText reads what [ParseDay] reads, or nothing.
 func (d *Day) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*d = ""
+		return nil
+	}
 	got, err := ParseDay(string(text))
 	if err == nil {
 		*d = got
@@ -239,8 +243,12 @@ func ParseZone(s string) (Zone, error) {
 	return Zone(s), nil
 }
 
-// UnmarshalText reads what [ParseZone] reads.
+// UnmarshalText reads what [ParseZone] reads, or nothing.
 func (z *Zone) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*z = ""
+		return nil
+	}
 	got, err := ParseZone(string(text))
 	if err == nil {
 		*z = got
