@@ -93,7 +93,7 @@ func (d *draft) answered(a Alert) {
 		k := d.in.Kitchen
 		k.Revision++
 		k.Alerts, k.Settled = settle(k.Alerts, k.Settled, a, d.findings())
-		lookAtKitchen(&k, &d.commit, d.limits, d.now)
+		lookAtKitchen(&k, &d.commit, &d.limits, d.now)
 		d.commit.Kitchen, d.commit.KitchenBase = &k, d.in.Kitchen.Revision
 		number(&d.commit, kitchenEvents(d.commit), k.Revision)
 	} else {
@@ -101,7 +101,7 @@ func (d *draft) answered(a Alert) {
 		b.Revision++
 		b.Facts = d.f
 		b.Alerts, b.Facts.Settled = settle(b.Alerts, d.f.Settled, a, d.findings())
-		look(&b, &d.commit, Due{Kitchen: d.in.Kitchen, Batch: d.in.Batch, Day: d.in.Day}, d.limits, d.now)
+		look(&b, &d.commit, &d.in.Kitchen.Kitchen, d.in.Day, &d.limits, d.now)
 		d.commit.Batch, d.commit.Base = &b, d.in.Batch.Revision
 		number(&d.commit, b.Production.ID, b.Revision)
 	}
@@ -110,7 +110,7 @@ func (d *draft) answered(a Alert) {
 
 // findings returns what the rules find now in what the change is about.
 func (d *draft) findings() []finding {
-	q := inquiry{p: &d.p, f: &d.f, k: &d.in.Kitchen.Kitchen, day: d.in.Day, l: d.limits, now: d.now}
+	q := inquiry{p: &d.p, f: &d.f, k: &d.in.Kitchen.Kitchen, day: d.in.Day, l: &d.limits, now: d.now}
 	if d.in.Alert.ProductionID == "" {
 		q.certificates()
 	} else {

@@ -23,7 +23,7 @@ type inquiry struct {
 	f    *Facts
 	k    *Kitchen
 	day  DayLoad
-	l    Limits // all set
+	l    *Limits // all set
 	now  Instant
 	hits []finding
 	next Instant // when a rule may say something else although nothing happens; zero: never

@@ -73,7 +73,8 @@ func configure(old KitchenState, r Request, k Kitchen, now Instant) (Commit, err
 	next := old
 	next.Kitchen, next.Revision = k, old.Revision+1
 	c := Commit{Tenant: r.Tenant, Kitchen: &next, KitchenBase: old.Revision, LookAgain: now}
-	lookAtKitchen(&next, &c, k.Limits.OrDefaults(), now)
+	limits := k.Limits.OrDefaults()
+	lookAtKitchen(&next, &c, &limits, now)
 	number(&c, kitchenEvents(c), next.Revision)
 	c.Audit = []AuditEntry{{
 		Tenant: r.Tenant, At: now, User: r.Actor.User, Role: r.Actor.Role, Person: r.Actor.Person, Action: "configure", Version: k.Version,

@@ -126,12 +126,27 @@ var sampleKeep = Limit{
 // LimitTable returns a description of every limit, in the order of Limits' documentation.
 func LimitTable() []Limit { return append([]Limit(nil), limitTable...) }
 
+// defaults has every limit set. Its pointers are shared and never written through.
+var defaults = func() Limits {
+	var l Limits
+	for i := range limitTable {
+		limitTable[i].set(&l, limitTable[i].Default)
+	}
+	return l
+}()
+
 // OrDefaults returns l with every limit set: to the default where it was nil.
 func (l Limits) OrDefaults() Limits {
+	if l == (Limits{}) {
+		return defaults
+	}
 	for i := range limitTable {
 		d := &limitTable[i]
-		if _, ok := d.value(&l); !ok {
-			d.set(&l, d.Default)
+		switch {
+		case d.degree != nil && *d.degree(&l) == nil:
+			*d.degree(&l) = *d.degree(&defaults)
+		case d.whole != nil && *d.whole(&l) == nil:
+			*d.whole(&l) = *d.whole(&defaults)
 		}
 	}
 	return l

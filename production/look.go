@@ -43,7 +43,7 @@ func Look(d Due, now Instant) (c Commit, ok bool) {
 	if d.Batch.Production.ID == "" {
 		k := d.Kitchen
 		k.Revision++
-		lookAtKitchen(&k, &c, limits, now)
+		lookAtKitchen(&k, &c, &limits, now)
 		if len(c.Alerts) == 0 && k.NextLook == d.Kitchen.NextLook {
 			return Commit{}, false
 		}
@@ -54,12 +54,12 @@ func Look(d Due, now Instant) (c Commit, ok bool) {
 	}
 	b := d.Batch
 	b.Revision++
-	b.Facts = b.Facts.clone()
-	look(&b, &c, d, limits, now)
+	look(&b, &c, &d.Kitchen.Kitchen, d.Day, &limits, now)
 	if len(c.Alerts) == 0 && b.NextLook == d.Batch.NextLook {
 		return Commit{}, false
 	}
-	c.Batch, c.Base = &b, d.Batch.Revision
+	stored := b // b itself stays off the heap: mostly there is nothing to store
+	c.Batch, c.Base = &stored, d.Batch.Revision
 	number(&c, b.Production.ID, b.Revision)
 	watched(&c, now)
 	return c, true
@@ -93,24 +93,24 @@ func watched(c *Commit, now Instant) {
 }
 
 // look brings the alerts of b up to date with what the rules find now. b is b of revision b.Revision: the one to be stored.
-func look(b *Batch, c *Commit, d Due, l Limits, now Instant) {
-	q := inquiry{p: &b.Production, f: &b.Facts, k: &d.Kitchen.Kitchen, day: d.Day, l: l, now: now}
+func look(b *Batch, c *Commit, k *Kitchen, day DayLoad, l *Limits, now Instant) {
+	q := inquiry{p: &b.Production, f: &b.Facts, k: k, day: day, l: l, now: now}
 	q.ask()
 	life := life{
 		alerts: b.Alerts, settled: b.Facts.Settled, c: c, l: l, now: now, next: q.next,
-		of: Alert{ProductionID: b.Production.ID, BatchNumber: b.Production.BatchNumber, Tenant: c.Tenant},
-		id: fmt.Sprintf("%s|%s|%d", c.Tenant, b.Production.ID, b.Revision), version: b.Production.Version,
+		of:       Alert{ProductionID: b.Production.ID, BatchNumber: b.Production.BatchNumber, Tenant: c.Tenant},
+		revision: b.Revision, version: b.Production.Version,
 	}
 	life.meet(q.hits)
 	b.Alerts, b.Facts.Settled, b.NextLook = life.alerts, life.settled, life.next
 }
 
-func lookAtKitchen(k *KitchenState, c *Commit, l Limits, now Instant) {
+func lookAtKitchen(k *KitchenState, c *Commit, l *Limits, now Instant) {
 	q := inquiry{k: &k.Kitchen, l: l, now: now}
 	q.certificates()
 	life := life{
 		alerts: k.Alerts, settled: k.Settled, c: c, l: l, now: now, next: q.next, of: Alert{Tenant: c.Tenant},
-		id: fmt.Sprintf("%s||%d", c.Tenant, k.Revision),
+		revision: k.Revision,
 	}
 	life.meet(q.hits)
 	k.Alerts, k.Settled, k.NextLook = life.alerts, life.settled, life.next
@@ -121,12 +121,12 @@ type life struct {
 	alerts  []Alert   // active ones
 	settled []Settled // see Settled
 	c       *Commit
-	l       Limits
+	l       *Limits
 	now     Instant
 	next    Instant
-	of      Alert  // what all have in common
-	id      string // what their ids follow from
-	version int64
+	of      Alert // what all have in common
+
+	revision, version int64 // of what they belong to
 }
 
 // meet compares what is found with what is known.
@@ -173,7 +173,7 @@ func clearsItself(a *Alert) bool {
 
 func (v *life) raise(f finding) {
 	a := v.of
-	sum := sha256.Sum256([]byte(v.id + "|" + string(f.code)))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%d|%s", a.Tenant, a.ProductionID, v.revision, f.code)) // two nodes find the same
 	a.ID = "alert_" + hex.EncodeToString(sum[:12])
 	a.Code, a.Status, a.Message, a.RaisedAt = f.code, AlertOpen, messages[f.code], v.now
 	v.settled = slices.DeleteFunc(v.settled, func(s Settled) bool { return s.Code == f.code })

@@ -107,19 +107,16 @@ func (d *draft) decision() Decision {
 	d.p.UpdatedAt = d.now
 	day := d.in.Day
 	day.Portions += d.p.counted() - d.before.counted()
-	due := Due{
-		Kitchen: d.in.Kitchen, Day: day,
-		Batch: Batch{Production: d.p, Facts: d.f, Alerts: d.in.Batch.Alerts, Revision: d.in.Batch.Revision + 1},
-	}
+	b := Batch{Production: d.p, Facts: d.f, Alerts: d.in.Batch.Alerts, Revision: d.in.Batch.Revision + 1}
 	d.commit.Events = append(d.commit.Events, d.event())
-	look(&due.Batch, &d.commit, due, d.limits, d.now)
-	d.commit.Batch, d.commit.Base = &due.Batch, d.in.Batch.Revision
-	number(&d.commit, due.Batch.Production.ID, due.Batch.Revision)
+	look(&b, &d.commit, &d.in.Kitchen.Kitchen, day, &d.limits, d.now)
+	d.commit.Batch, d.commit.Base = &b, d.in.Batch.Revision
+	number(&d.commit, b.Production.ID, b.Revision)
 	d.commit.Audit = append(d.commit.Audit, d.audit())
 	if day.Portions > d.limits.cap(d.in.Kitchen.Kitchen) && d.p.counted() > d.before.counted() {
 		d.warn(WarnOverCapacity)
 	}
-	d.result.Production = due.Batch.Production
+	d.result.Production = b.Production
 	return Decision{d.commit, d.result}
 }
 

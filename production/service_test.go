@@ -98,8 +98,10 @@ func TestQuickerOthers(t *testing.T) {
 		"Reading":   func() error { _, err := s.svc.Reading(t.Context(), s.as("koki"), id, AddReading{}); return err },
 		"Resolve":   func() error { _, err := s.svc.Resolve(t.Context(), s.as("kepala"), "a", ""); return err },
 		"Configure": func() error { _, err := s.svc.Configure(t.Context(), s.as("kepala"), Kitchen{}); return err },
-		"Put":       func() error { return s.svc.Put(t.Context(), s.as("kepala"), References{Menus: []Menu{{ID: "a", Name: "a"}}}) },
-		"Looked":    func() error { return s.svc.Looked(t.Context(), s.as("super"), "board") },
+		"Put": func() error {
+			return s.svc.Put(t.Context(), s.as("kepala"), References{Menus: []Menu{{ID: "a", Name: "a"}}})
+		},
+		"Looked": func() error { return s.svc.Looked(t.Context(), s.as("super"), "board") },
 	} {
 		if err := call(); !errors.Is(err, ErrUnavailable) || errors.As(err, new(*Refusal)) {
 			t.Errorf("%s: got %v; want ErrUnavailable, and no refusal", name, err)

@@ -168,7 +168,7 @@ func (s *stage) to(status Status) string {
 		at     time.Duration
 		do     func()
 	}{
-		{Planned, 0, func() {}},
+		{Planned, -6 * time.Hour, func() {}},
 		{Preparing, -4 * time.Hour, func() { s.step("koki", id, Preparing) }},
 		{Cooking, 2 * time.Hour, func() {
 			s.inspect(id, Hygiene, true)

@@ -185,7 +185,7 @@ func (d *draft) temperaturesHold() bool {
 func (d *draft) noCritical() bool {
 	b := d.in.Batch
 	var c Commit
-	look(&b, &c, Due{Kitchen: d.in.Kitchen, Batch: d.in.Batch, Day: d.in.Day}, d.limits, d.now)
+	look(&b, &c, &d.in.Kitchen.Kitchen, d.in.Day, &d.limits, d.now)
 	return !slices.ContainsFunc(b.Alerts, func(a Alert) bool { return a.Severity == Critical && a.Active() })
 }
 
