@@ -106,10 +106,10 @@ type Alert struct {
 }
 
 // Active reports whether the alert is neither resolved nor has resolved itself.
-func (a *Alert) Active() bool { return a.Status == AlertOpen || a.Status == AlertAcknowledged }
+func (a Alert) Active() bool { return a.Status == AlertOpen || a.Status == AlertAcknowledged }
 
 // Sounds reports whether the alert makes a noise until somebody answers.
-func (a *Alert) Sounds() bool { return a.Status == AlertOpen && a.Severity.Rank() >= High.Rank() }
+func (a Alert) Sounds() bool { return a.Status == AlertOpen && a.Severity.Rank() >= High.Rank() }
 
 // alertJSON is the alert object of the events: times are milliseconds, and what is not known is left out.
 type alertJSON struct {

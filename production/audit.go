@@ -65,7 +65,7 @@ func (e AuditEntry) digest() Hash {
 		"1", string(e.Tenant), fmt.Sprint(e.Seq), fmt.Sprint(int64(e.At)), fmt.Sprint(int64(e.TakenAt)), e.User, string(e.Role), e.Person,
 		e.Action, e.ProductionID, fmt.Sprint(e.Version), e.Reason, string(e.Detail),
 	} {
-		fmt.Fprintf(h, "%d:%s", len(field), field)
+		h.Write(fmt.Appendf(nil, "%d:%s", len(field), field))
 	}
 	return Hash(h.Sum(nil))
 }

@@ -39,11 +39,11 @@ func (f *fields) add(path, format string, args ...any) {
 }
 
 // refusal returns nil if nothing is wrong.
-func (f fields) refusal() error {
-	if len(f) == 0 {
+func (f *fields) refusal() error {
+	if len(*f) == 0 {
 		return nil
 	}
-	return invalid(f...)
+	return invalid(*f...)
 }
 
 // text wants lo to hi characters that a person can have meant.

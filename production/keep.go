@@ -172,7 +172,8 @@ func put(r Request, lists References, now Instant) (Commit, error) {
 		n.People = append(n.People, fmt.Sprintf("%s %s active=%t", p.ID, p.Role, p.Active)) // who may do what is worth a trace
 	}
 	return Commit{Tenant: r.Tenant, Put: lists, Audit: []AuditEntry{{
-		Tenant: r.Tenant, At: now, User: r.Actor.User, Role: r.Actor.Role, Person: r.Actor.Person, Action: "put", Detail: appendJSON(nil, n),
+		Tenant: r.Tenant, At: now, User: r.Actor.User, Role: r.Actor.Role, Person: r.Actor.Person, Action: "put",
+		Detail: appendJSON(nil, n),
 	}}}, nil
 }
 
@@ -192,7 +193,7 @@ func (l References) at(now Instant) References {
 }
 
 // check returns everything that is wrong with l.
-func (l *References) check() error {
+func (l References) check() error {
 	var bad fields
 	if len(l.People)+len(l.Menus)+len(l.Programmes) == 0 {
 		bad.add("", "names nothing to store")

@@ -8,7 +8,7 @@ type Kitchen struct {
 	Name          string        `json:"name"`          // at most 100 characters
 	Zone          Zone          `json:"timeZone"`      // the zero Zone is WIB
 	CertifiedCook bool          `json:"certifiedCook"` // a certified cook raises the day's cap of portions
-	YoungGroups   []string      `json:"youngGroups"`   // target groups that are toddlers to grade 3, for the limit of costs; nil: DefaultYoungGroups
+	YoungGroups   []string      `json:"youngGroups"`   // target groups that are toddlers to grade 3; nil: DefaultYoungGroups
 	Certificates  []Certificate `json:"certificates"`  // SLHS and others that expire, at most 20
 	Limits        Limits        `json:"limits"`
 	Version       int64         `json:"version"` // 0: nobody has set anything; the defaults hold

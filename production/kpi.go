@@ -70,12 +70,10 @@ func KPIsOf(p Production, f Facts) KPIs {
 		k.YieldPercentage = figure(percent(float64(*p.ActualPortions), float64(p.PlannedPortions)))
 	}
 	planned, actual := p.PlannedEnd.Sub(p.PlannedStart), p.ActualEnd.Sub(p.ActualStart)
-	timed := p.ActualStart.Known() && p.ActualEnd.Known() && planned > 0
-	if timed {
+	if p.ActualStart.Known() && p.ActualEnd.Known() && planned > 0 {
 		k.TimeVariance = figure(percent(float64(actual-planned), float64(planned)))
 	}
-	costed := p.ActualCost != nil && p.EstimatedCost != nil && *p.EstimatedCost > 0
-	if costed {
+	if p.ActualCost != nil && p.EstimatedCost != nil && *p.EstimatedCost > 0 {
 		k.CostVariance = figure(percent(float64(*p.ActualCost-*p.EstimatedCost), float64(*p.EstimatedCost)))
 	}
 	k.QualityScore = quality(&p, &f)
@@ -83,24 +81,7 @@ func KPIsOf(p Production, f Facts) KPIs {
 		onTime := p.ActualEnd <= p.PlannedEnd
 		k.OnTime = &onTime
 	}
-	speed, thrift := 100.0, 100.0 // what is unknown counts 100
-	if timed && actual > 0 {
-		speed = percent(float64(planned), float64(actual))
-	}
-	if costed && *p.ActualCost > 0 {
-		thrift = percent(float64(*p.EstimatedCost), float64(*p.ActualCost))
-	}
-	if k.YieldPercentage != nil {
-		k.EfficiencyScore = figure(min(100, (*k.YieldPercentage+speed+thrift)/3))
-	}
-	if k.YieldPercentage != nil && k.QualityScore != nil && k.OnTime != nil && k.CostVariance != nil {
-		punctual := 0.0
-		if *k.OnTime {
-			punctual = 15
-		}
-		k.OverallRating = figure(min(100, 0.40**k.YieldPercentage+0.35**k.QualityScore+punctual+
-			0.10*max(0, 100-math.Abs(*k.CostVariance))))
-	}
+	k.EfficiencyScore, k.OverallRating = efficiency(&k, &p), overall(&k)
 	k.DistributionReadiness = readiness(&p)
 	if p.WasteAmount != nil && p.ActualPortions != nil && *p.ActualPortions > 0 {
 		k.WastePer100Portions = figure(float64(*p.WasteAmount) / 10 / float64(*p.ActualPortions) * 100)
@@ -113,6 +94,33 @@ func KPIsOf(p Production, f Facts) KPIs {
 		k.MinutesLeft = figure(p.ConsumeBy.Sub(p.Dispatched).Minutes())
 	}
 	return k
+}
+
+// efficiency counts what is unknown as 100, but a batch whose portions nobody has counted has none.
+func efficiency(k *KPIs, p *Production) *float64 {
+	if k.YieldPercentage == nil {
+		return nil
+	}
+	speed, thrift := 100.0, 100.0
+	if actual := p.ActualEnd.Sub(p.ActualStart); k.TimeVariance != nil && actual > 0 {
+		speed = percent(float64(p.PlannedEnd.Sub(p.PlannedStart)), float64(actual))
+	}
+	if k.CostVariance != nil && *p.ActualCost > 0 {
+		thrift = percent(float64(*p.EstimatedCost), float64(*p.ActualCost))
+	}
+	return figure(min(100, (*k.YieldPercentage+speed+thrift)/3))
+}
+
+// overall needs all of its parts.
+func overall(k *KPIs) *float64 {
+	if k.YieldPercentage == nil || k.QualityScore == nil || k.OnTime == nil || k.CostVariance == nil {
+		return nil
+	}
+	punctual := 0.0
+	if *k.OnTime {
+		punctual = 15
+	}
+	return figure(min(100, 0.40**k.YieldPercentage+0.35**k.QualityScore+punctual+0.10*max(0, 100-math.Abs(*k.CostVariance))))
 }
 
 func percent(part, whole float64) float64 { return part / whole * 100 }

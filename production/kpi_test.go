@@ -12,21 +12,21 @@ import (
 func TestKPIs(t *testing.T) {
 	start := At(midnight)
 	p := Production{
-		Status: Completed, PlannedPortions: 1000, ActualPortions: ptr(950), PlannedStart: start, PlannedEnd: start.Add(5 * time.Hour),
-		ActualStart: start, ActualEnd: start.Add(6 * time.Hour), EstimatedCost: ptr(Rupiah(8_000_000)), ActualCost: ptr(Rupiah(10_000_000)),
-		CostPerPortion: ptr(Rupiah(10_526)), HygieneScore: ptr(90), TasteRating: ptr(4), AppearanceRating: ptr(5), TextureRating: ptr(3),
-		QualityPassed: ptr(true), WasteAmount: ptr(Kilograms(125)), Cooked: start.Add(4 * time.Hour), ConsumeBy: start.Add(8 * time.Hour),
+		Status: Completed, PlannedPortions: 1000, ActualPortions: new(950), PlannedStart: start, PlannedEnd: start.Add(5 * time.Hour),
+		ActualStart: start, ActualEnd: start.Add(6 * time.Hour), EstimatedCost: new(Rupiah(8_000_000)), ActualCost: new(Rupiah(10_000_000)),
+		CostPerPortion: new(Rupiah(10_526)), HygieneScore: new(90), TasteRating: new(4), AppearanceRating: new(5), TextureRating: new(3),
+		QualityPassed: new(true), WasteAmount: new(Kilograms(125)), Cooked: start.Add(4 * time.Hour), ConsumeBy: start.Add(8 * time.Hour),
 		Dispatched: start.Add(6*time.Hour + 30*time.Minute),
 	}
 	f := Facts{Checks: 5, ChecksPassed: 4}
 	want := KPIs{
-		YieldPercentage: ptr(95.0), TimeVariance: ptr(20.0), CostVariance: ptr(25.0), CostPerPortion: ptr(Rupiah(10_526)),
-		QualityScore:          ptr(85.0),  // (90 + 80 + 100 + 60 + 80 + 100) / 6
-		OnTime:                ptr(false), //
-		EfficiencyScore:       ptr(86.11), // (95 + 83.33 + 80) / 3
-		OverallRating:         ptr(75.25), // 0.40 × 95 + 0.35 × 85 + 0 + 0.10 × 75
-		DistributionReadiness: ptr(90.0), WastePer100Portions: ptr(1.32), MinutesToRelease: ptr(120.0), MinutesToDispatch: ptr(150.0),
-		MinutesLeft: ptr(90.0), ChecksPassed: 4, Checks: 5,
+		YieldPercentage: new(95.0), TimeVariance: new(20.0), CostVariance: new(25.0), CostPerPortion: new(Rupiah(10_526)),
+		QualityScore:          new(85.0),  // (90 + 80 + 100 + 60 + 80 + 100) / 6
+		OnTime:                new(false), //
+		EfficiencyScore:       new(86.11), // (95 + 83.33 + 80) / 3
+		OverallRating:         new(75.25), // 0.40 × 95 + 0.35 × 85 + 0 + 0.10 × 75
+		DistributionReadiness: new(90.0), WastePer100Portions: new(1.32), MinutesToRelease: new(120.0), MinutesToDispatch: new(150.0),
+		MinutesLeft: new(90.0), ChecksPassed: 4, Checks: 5,
 	}
 	if got := KPIsOf(p, f); !reflect.DeepEqual(got, want) {
 		a, _ := json.Marshal(got)
@@ -38,7 +38,7 @@ func TestKPIs(t *testing.T) {
 	if !*got.OnTime || *got.OverallRating != 90.25 || *got.DistributionReadiness != 100 || got.MinutesLeft != nil {
 		t.Errorf("on time and not dispatched: %+v", got)
 	}
-	p.ActualPortions, p.ActualCost, p.ActualStart = ptr(1500), ptr(Rupiah(1_000_000)), p.ActualEnd.Add(-time.Hour)
+	p.ActualPortions, p.ActualCost, p.ActualStart = new(1500), new(Rupiah(1_000_000)), p.ActualEnd.Add(-time.Hour)
 	if got := KPIsOf(p, f); *got.EfficiencyScore != 100 || *got.OverallRating != 100 {
 		t.Errorf("better than planned: efficiency %v, overall %v; want 100 at most", *got.EfficiencyScore, *got.OverallRating)
 	}
@@ -57,7 +57,7 @@ func TestUnknownIsNotZero(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("got %s; want %s", text, want)
 	}
-	if got := KPIsOf(Production{PlannedPortions: 10, ActualPortions: ptr(8)}, Facts{}); *got.EfficiencyScore != 93.33 || got.OverallRating != nil {
+	if got := KPIsOf(Production{PlannedPortions: 10, ActualPortions: new(8)}, Facts{}); *got.EfficiencyScore != 93.33 || got.OverallRating != nil {
 		t.Errorf("unknown parts of the efficiency count 100: got %v; the rating needs all: %v", *got.EfficiencyScore, got.OverallRating)
 	}
 	text, _ = json.Marshal(Summarise(nil, nil))
@@ -70,7 +70,7 @@ func TestSummarise(t *testing.T) {
 	start := At(midnight)
 	batch := func(late bool, failed, reworks int) Batch {
 		b := Batch{Production: Production{
-			Status: Completed, PlannedPortions: 100, ActualPortions: ptr(90), PlannedStart: start, PlannedEnd: start.Add(time.Hour),
+			Status: Completed, PlannedPortions: 100, ActualPortions: new(90), PlannedStart: start, PlannedEnd: start.Add(time.Hour),
 			ActualStart: start, ActualEnd: start.Add(time.Hour), ReworkCount: reworks, Cooked: start, ConsumeBy: start.Add(4 * time.Hour),
 			Dispatched: start.Add(3 * time.Hour),
 		}, Facts: Facts{Checks: 5, ChecksPassed: 5 - failed}}

@@ -152,7 +152,7 @@ func TestTheNextFailureIsNew(t *testing.T) {
 	s.inspect(id, Hygiene, false)
 	first := s.alert(id, QCFailed)
 	s.must(s.svc.Resolve(t.Context(), s.as("gizi"), first.ID, "Area dibersihkan ulang"))
-	s.must(s.svc.Work(t.Context(), s.on("koki", id), id, Work{Progress: ptr(5)}))
+	s.must(s.svc.Work(t.Context(), s.on("koki", id), id, Work{Progress: new(5)}))
 	s.want(id, "")
 	s.inspect(id, Hygiene, false)
 	if second := s.alert(id, QCFailed); second.ID == first.ID || second.Status != AlertOpen {

@@ -193,7 +193,8 @@ func (l Limits) check() []Field {
 		low, _ := a.value(&full)
 		high, _ := b.value(&full)
 		if low > high {
-			bad = append(bad, Field{"limits." + a.Name, fmt.Sprintf("is %s: want at most %s, which is %s", a.text(low), b.Name, b.text(high))})
+			why := fmt.Sprintf("is %s: want at most %s, which is %s", a.text(low), b.Name, b.text(high))
+			bad = append(bad, Field{"limits." + a.Name, why})
 		}
 	}
 	return bad

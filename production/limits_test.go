@@ -50,7 +50,7 @@ func TestLimitTable(t *testing.T) {
 			}
 		}
 	}
-	if bad := (Limits{SampleKeepHours: ptr(48)}).check(); len(bad) > 0 {
+	if bad := (Limits{SampleKeepHours: new(48)}).check(); len(bad) > 0 {
 		t.Errorf("48 hours are what health offices ask for: %v", bad)
 	}
 	for _, pair := range order {

@@ -183,7 +183,8 @@ func (e AuditEntry) For(r Role) AuditEntry {
 		return e
 	}
 	e.Detail = WithoutMoney(e.Detail)
-	if e.Action == (Correct{}).verb() && slices.ContainsFunc(moneyNames, func(n string) bool { return bytes.Contains(e.Detail, []byte(n)) }) {
+	named := func(n string) bool { return bytes.Contains(e.Detail, []byte(n)) }
+	if e.Action == (Correct{}).verb() && slices.ContainsFunc(moneyNames, named) {
 		e.Detail = nil
 	}
 	return e

@@ -169,13 +169,13 @@ func TestColumns(t *testing.T) {
 
 // TestForRoles: who may not see money sees none, in whatever is asked for.
 func TestForRoles(t *testing.T) {
-	p := Production{EstimatedCost: ptr(Rupiah(1)), ActualCost: ptr(Rupiah(2)), CostPerPortion: ptr(Rupiah(3))}
+	p := Production{EstimatedCost: new(Rupiah(1)), ActualCost: new(Rupiah(2)), CostPerPortion: new(Rupiah(3))}
 	a := Alert{Code: CostOver, Value: 1, Limit: 2, Unit: "%"}
 	row := Correction{Field: "actualCost", Value: "7777"}
 	e := AuditEntry{Action: "work", Detail: []byte(`{"actualCost":7777,"progress":3}`)}
 	e2 := AuditEntry{Action: "correct", Detail: []byte(`{"field":"actualCost","value":"7777","reason":"x"}`)}
 	e3 := AuditEntry{Action: "correct", Detail: []byte(`{"field":"notes","value":"7777","reason":"x"}`)}
-	k := KPIs{CostVariance: ptr(1.0), CostPerPortion: ptr(Rupiah(1)), EfficiencyScore: ptr(1.0), OverallRating: ptr(1.0), QualityScore: ptr(1.0)}
+	k := KPIs{CostVariance: new(1.0), CostPerPortion: new(Rupiah(1)), EfficiencyScore: new(1.0), OverallRating: new(1.0), QualityScore: new(1.0)}
 	for _, role := range append(slices.Clone(Roles), Server) {
 		sees := role.May(MaySeeMoney)
 		r := Result{Production: p, Alert: &a}.For(role)
@@ -212,11 +212,11 @@ func TestForRoles(t *testing.T) {
 func TestMoneyIsMarked(t *testing.T) {
 	s := newStage(t)
 	c := plan()
-	c.EstimatedCost = ptr(Rupiah(9_000_001))
+	c.EstimatedCost = new(Rupiah(9_000_001))
 	id := s.create(c)
-	s.must(s.svc.Update(t.Context(), s.on("manajer", id), id, Update{EstimatedCost: ptr(Rupiah(20_000_001))})) // COST_OVER, too
-	s.must(s.svc.Work(t.Context(), s.on("akuntan", id), id, Work{ActualCost: ptr(Rupiah(30_000_001))}))
-	s.must(s.svc.Update(t.Context(), s.on("manajer", id), id, Update{Notes: ptr("x")}))
+	s.must(s.svc.Update(t.Context(), s.on("manajer", id), id, Update{EstimatedCost: new(Rupiah(20_000_001))})) // COST_OVER, too
+	s.must(s.svc.Work(t.Context(), s.on("akuntan", id), id, Work{ActualCost: new(Rupiah(30_000_001))}))
+	s.must(s.svc.Update(t.Context(), s.on("manajer", id), id, Update{Notes: new("x")}))
 	s.must(s.svc.Cancel(t.Context(), s.on("manajer", id), id, Cancel{"Bahan tidak datang"}))
 	s.must(s.svc.Correct(t.Context(), s.as("kepala"), id, Correct{"actualCost", "30000001", "Salah ketik nol satu"}))
 	marked := 0

@@ -25,7 +25,7 @@ func TestNight(t *testing.T) {
 	}
 	s.refused(go1("koki", id, Preparing), CodeGuards, GuardHeadCook, GuardNotTooEarly)
 	s.refused(go1("koki", id, Cooking), CodeNoSuchStep, string(Preparing), string(Cancelled))
-	s.must(s.svc.Update(ctx, s.on("manajer", id), id, Update{HeadCook: ptr("koki"), PlannedStart: ptr(At(midnight.Add(-4 * time.Hour)))}))
+	s.must(s.svc.Update(ctx, s.on("manajer", id), id, Update{HeadCook: new("koki"), PlannedStart: new(At(midnight.Add(-4 * time.Hour)))}))
 	s.wait(2 * time.Hour)
 	s.step("koki", id, Preparing)
 	if p := s.batch(id).Production; p.ActualStart != s.clock() {
@@ -50,7 +50,7 @@ func TestNight(t *testing.T) {
 	s.refused(go1("koki", id, QualityCheck), CodeGuards, GuardPortions)
 	cooked := s.clock()
 	s.must(s.svc.Transition(ctx, s.on("koki", id), id, Transition{To: QualityCheck, Work: Work{
-		ActualPortions: ptr(980), Cooked: []DishCooked{{Name: "Nasi"}},
+		ActualPortions: new(980), Cooked: []DishCooked{{Name: "Nasi"}},
 	}}))
 	p := s.batch(id).Production
 	if p.Cooked != cooked || p.ConsumeBy != cooked.Add(4*time.Hour) || p.Progress != 80 {
@@ -83,7 +83,7 @@ func TestNight(t *testing.T) {
 	}
 	s.refused(go1("gizi", id, Completed), CodeGuards, GuardSample)
 	s.must(s.svc.Sample(ctx, s.as("mutu"), id, TakeSample{Place: "Lemari es 1"}))
-	s.must(s.svc.Work(ctx, s.on("akuntan", id), id, Work{ActualCost: ptr(Rupiah(9_800_000))}))
+	s.must(s.svc.Work(ctx, s.on("akuntan", id), id, Work{ActualCost: new(Rupiah(9_800_000))}))
 	s.step("gizi", id, Completed)
 	p = s.batch(id).Production
 	if p.Progress != 100 || p.QualityPassed == nil || !*p.QualityPassed || p.ActualEnd != s.clock() || *p.CostPerPortion != 10_000 ||
@@ -92,7 +92,7 @@ func TestNight(t *testing.T) {
 	}
 	s.refused(go1("gizi", id, Cooking), CodeFinal)
 
-	s.must(s.svc.Dispatch(ctx, s.as("kurir"), id, RecordDispatch{Portions: ptr(980), Destination: "SDN 1"}))
+	s.must(s.svc.Dispatch(ctx, s.as("kurir"), id, RecordDispatch{Portions: new(980), Destination: "SDN 1"}))
 	s.must(s.svc.Correct(ctx, s.as("kepala"), id, Correct{"actualPortions", "979", "Satu porsi tumpah saat pemorsian"}))
 	s.proved(id)
 }

@@ -91,7 +91,8 @@ func notice(a Alert, now Instant) Notice {
 	return Notice{
 		ID: a.ID + "." + strconv.Itoa(a.Escalations), Tenant: a.Tenant, AlertID: a.ID, At: now,
 		Payload: appendJSON(nil, call{
-			"alert_escalation", string(a.Tenant), a.ProductionID, a.For(Nutritionist), a.Escalations, []Role{Head, Nutritionist}, int64(now),
+			"alert_escalation", string(a.Tenant), a.ProductionID, a.For(Nutritionist), a.Escalations,
+			[]Role{Head, Nutritionist}, int64(now),
 		}),
 	}
 }

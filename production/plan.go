@@ -69,7 +69,7 @@ func (d *draft) noNil() {
 	}
 }
 
-func (p *Production) staff() []string {
+func (p Production) staff() []string {
 	ids := append([]string{p.HeadCook, p.SupervisorID}, p.AssistantCooks...)
 	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }

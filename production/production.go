@@ -126,7 +126,7 @@ type Production struct {
 }
 
 // Open reports whether a step can still lead on from p.
-func (p *Production) Open() bool { return !p.Status.Final() }
+func (p Production) Open() bool { return !p.Status.Final() }
 
 // Dish is one of the dishes of a batch.
 type Dish struct {

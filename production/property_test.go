@@ -42,7 +42,6 @@ type mob struct {
 	*stage
 	rt       *rapid.T
 	id       string
-	deleted  bool
 	severity map[string]int // of each alert, so far
 }
 
@@ -59,7 +58,7 @@ func (m *mob) helpful(b Batch) (string, Act) {
 	missing := func(kinds ...CheckType) (string, Act) {
 		for _, k := range kinds {
 			if !b.Facts.passed(k) && rapid.IntRange(0, 4).Draw(m.rt, "skip") > 0 {
-				return "gizi", AddCheck{Type: k, Parameter: "uji", ActualValue: "baik", Passed: ptr(k == Safety || rapid.IntRange(0, 3).Draw(m.rt, "passed") > 0)}
+				return "gizi", AddCheck{Type: k, Parameter: "uji", ActualValue: "baik", Passed: new(k == Safety || rapid.IntRange(0, 3).Draw(m.rt, "passed") > 0)}
 			}
 		}
 		return "", nil
@@ -77,7 +76,7 @@ func (m *mob) helpful(b Batch) (string, Act) {
 		if rapid.Bool().Draw(m.rt, "measure") {
 			return "koki", AddReading{Kind: Core, Dish: dish, Celsius: Degrees(rapid.Int32Range(70, 95).Draw(m.rt, "celsius"))}
 		}
-		return "koki", Transition{To: QualityCheck, Work: Work{ActualPortions: ptr(950), Cooked: []DishCooked{{Name: dish}}}}
+		return "koki", Transition{To: QualityCheck, Work: Work{ActualPortions: new(950), Cooked: []DishCooked{{Name: dish}}}}
 	case QualityCheck:
 		if b.Facts.failedNow() && rapid.IntRange(0, 3).Draw(m.rt, "again") > 0 {
 			return "gizi", Transition{To: Cooking}
@@ -113,14 +112,14 @@ func (m *mob) any(b Batch) (string, Act) {
 	passed := rapid.Bool().Draw(rt, "passed")
 	acts := []Act{
 		Transition{To: rapid.SampledFrom(Statuses).Draw(rt, "to"), Override: passed, Reason: "Karena memang harus"},
-		Work{Progress: ptr(rapid.IntRange(-1, 101).Draw(rt, "progress"))},
-		Work{Cooked: []DishCooked{{dish, instant}}, ActualPortions: ptr(rapid.IntRange(0, 1100).Draw(rt, "portions"))},
-		Work{ActualCost: ptr(Rupiah(rapid.Int64Range(-1, 2e7).Draw(rt, "cost"))), WasteAmount: ptr(Kilograms(rapid.Int32Range(0, 500).Draw(rt, "waste")))},
+		Work{Progress: new(rapid.IntRange(-1, 101).Draw(rt, "progress"))},
+		Work{Cooked: []DishCooked{{dish, instant}}, ActualPortions: new(rapid.IntRange(0, 1100).Draw(rt, "portions"))},
+		Work{ActualCost: new(Rupiah(rapid.Int64Range(-1, 2e7).Draw(rt, "cost"))), WasteAmount: new(Kilograms(rapid.Int32Range(0, 500).Draw(rt, "waste")))},
 		AddReading{Kind: rapid.SampledFrom(ReadingKinds).Draw(rt, "kind"), Dish: dish, Celsius: Celsius(rapid.Int32Range(-310, 1310).Draw(rt, "celsius"))},
 		AddCheck{Type: rapid.SampledFrom(CheckTypes).Draw(rt, "type"), Parameter: "uji", ActualValue: "x", Passed: &passed},
 		TakeSample{Dish: dish}, RecordDispatch{}, Cancel{"Listrik padam sejak pagi"}, Delete{},
 		Correct{"wasteAmount", "3.5", "Timbangan belum nol"},
-		Update{PlannedPortions: ptr(rapid.IntRange(0, 4000).Draw(rt, "plan")), ControlMode: ptr(rapid.SampledFrom([]ControlMode{ControlTime, ControlHot, ControlCold}).Draw(rt, "mode"))},
+		Update{PlannedPortions: new(rapid.IntRange(0, 4000).Draw(rt, "plan")), ControlMode: new(rapid.SampledFrom([]ControlMode{ControlTime, ControlHot, ControlCold}).Draw(rt, "mode"))},
 	}
 	if len(b.Alerts) > 0 {
 		a := rapid.SampledFrom(b.Alerts).Draw(rt, "alert")
@@ -155,8 +154,7 @@ func (m *mob) act() {
 	after := m.batchNow()
 	what := fmt.Sprintf("%s by %s at %s: %#v (%v)", act.verb(), user, m.clock(), act, err)
 	if err != nil {
-		var refusal *Refusal
-		if !errors.As(err, &refusal) {
+		if _, ok := errors.AsType[*Refusal](err); !ok {
 			m.rt.Fatalf("%s: not a refusal", what)
 		}
 		if m.store.commits != commits || !reflect.DeepEqual(before, after) {
@@ -331,7 +329,7 @@ func TestForeignBatch(t *testing.T) {
 
 // everyAct has one of each kind but Create.
 var everyAct = []Act{
-	Update{Notes: ptr("x")}, Work{Progress: ptr(1)}, Transition{To: Preparing}, Cancel{"Bahan tidak datang"}, Delete{},
-	AddReading{Kind: Ambient, Celsius: 250}, AddCheck{Type: Hygiene, Parameter: "a", ActualValue: "b", Passed: ptr(true)}, TakeSample{},
+	Update{Notes: new("x")}, Work{Progress: new(1)}, Transition{To: Preparing}, Cancel{"Bahan tidak datang"}, Delete{},
+	AddReading{Kind: Ambient, Celsius: 250}, AddCheck{Type: Hygiene, Parameter: "a", ActualValue: "b", Passed: new(true)}, TakeSample{},
 	RecordDispatch{}, Correct{"notes", "x", "Catatan yang terlupa"}, Acknowledge{"alert_x"}, Resolve{"alert_x", "Diperbaiki"},
 }

@@ -153,7 +153,7 @@ func (d *draft) reading(a AddReading) error {
 	oneOf(&bad, "source", a.Source, Manual, Probe)
 	bad.celsius("celsius", &a.Celsius)
 	d.dish(&bad, a.Dish)
-	if a.Corrects != "" && (d.in.Reading == nil || d.in.Reading.ID != a.Corrects || d.in.Reading.Kind != a.Kind || d.in.Reading.Dish != a.Dish) {
+	if old := d.in.Reading; a.Corrects != "" && (old == nil || old.ID != a.Corrects || old.Kind != a.Kind || old.Dish != a.Dish) {
 		bad.add("corrects", "is no reading of this batch, kind and dish")
 	}
 	if err := bad.refusal(); err != nil {

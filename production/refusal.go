@@ -49,7 +49,7 @@ type Field struct {
 }
 
 // Refusal says no, with everything that a screen needs to say why. It unwraps to one of the sentinels.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is the word of the rules: a step is refused
 	Code    Code
 	Message string   // one English sentence
 	Unmet   []string // guards that do not hold (all of them), or the statuses that would do
@@ -60,14 +60,15 @@ type Refusal struct {
 
 // Error returns the code, the message and what is unmet.
 func (r *Refusal) Error() string {
-	text := string(r.Code) + ": " + r.Message
+	var text strings.Builder
+	text.WriteString(string(r.Code) + ": " + r.Message)
 	if len(r.Unmet) > 0 {
-		text += ": " + strings.Join(r.Unmet, ", ")
+		text.WriteString(": " + strings.Join(r.Unmet, ", "))
 	}
 	for _, f := range r.Fields {
-		text += "; " + f.Path + ": " + f.Reason
+		text.WriteString("; " + f.Path + ": " + f.Reason)
 	}
-	return text
+	return text.String()
 }
 
 // Unwrap returns the sentinel.
@@ -83,7 +84,7 @@ const (
 	GuardNotAfterDay      Guard = "NOT_AFTER_PRODUCTION_DAY" // PREPARING: the serving day is not over
 	GuardHygiene          Guard = "HYGIENE_PASSED"           // COOKING: the latest HYGIENE check passed
 	GuardDayBegan         Guard = "PRODUCTION_DAY_BEGAN"     // COOKING: not before 00:00, or an override by the head
-	GuardReading          Guard = "READING_IN_COOKING"       // QUALITY_CHECK: a CORE reading, or of COLD a COLD_HOLD one, was taken in COOKING
+	GuardReading          Guard = "READING_IN_COOKING"       // QUALITY_CHECK: a CORE reading (COLD: COLD_HOLD) was taken in COOKING
 	GuardPortions         Guard = "ACTUAL_PORTIONS"          // QUALITY_CHECK: at least one portion
 	GuardTemperature      Guard = "TEMPERATURE_PASSED"       // COMPLETED: the latest check passed
 	GuardTaste            Guard = "TASTE_PASSED"             // COMPLETED

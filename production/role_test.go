@@ -12,30 +12,30 @@ import (
 func TestRightsCellByCell(t *testing.T) {
 	const table = `
                  SA SU KE AD GZ AK PM DM DP QC VW SV
-see               x  x  x  x  x  x  x  x  x  x  x  x
-see-money         x  -  x  x  -  x  x  -  -  -  -  x
-plan              -  -  x  x  -  -  x  -  -  -  -  -
-work              -  -  x  -  -  -  x  -  x  -  -  -
-measure           -  -  x  -  x  -  x  -  x  x  -  -
-check             -  -  x  -  x  -  x  -  -  x  -  -
-release           -  -  x  -  x  -  -  -  -  x  -  -
-rework            -  -  x  -  x  -  x  -  -  x  -  -
-cancel-planned    -  -  x  x  -  -  x  -  -  -  -  -
-cancel-later      -  -  x  -  x  -  x  -  -  x  -  -
-override          -  -  x  -  -  -  -  -  -  -  -  -
-enter-cost        -  -  x  -  -  x  x  -  -  -  -  -
-acknowledge       -  -  x  x  x  -  x  x  x  x  -  -
-acknowledge-cost  -  -  x  x  x  x  x  x  x  x  -  -
-resolve-high      -  -  x  -  x  -  x  -  -  x  -  -
-resolve-critical  -  -  x  -  x  -  -  -  -  -  -  -
-dispatch          -  -  x  -  -  -  x  x  -  -  -  -
-set-safety        -  -  x  -  x  -  -  -  -  -  -  -
-set               -  -  x  x  -  -  -  -  -  -  -  -
-keep-users        x  -  x  x  -  -  -  -  -  -  -  x
-keep-lists        -  -  x  x  -  -  -  -  -  -  -  x
-export            x  x  x  x  x  -  x  -  -  x  -  x
-export-cost       x  x  x  x  x  x  x  -  -  x  -  x
-correct           -  -  x  -  -  -  -  -  -  -  -  -`
+see               +  +  +  +  +  +  +  +  +  +  +  +
+see-money         +  -  +  +  -  +  +  -  -  -  -  +
+plan              -  -  +  +  -  -  +  -  -  -  -  -
+work              -  -  +  -  -  -  +  -  +  -  -  -
+measure           -  -  +  -  +  -  +  -  +  +  -  -
+check             -  -  +  -  +  -  +  -  -  +  -  -
+release           -  -  +  -  +  -  -  -  -  +  -  -
+rework            -  -  +  -  +  -  +  -  -  +  -  -
+cancel-planned    -  -  +  +  -  -  +  -  -  -  -  -
+cancel-later      -  -  +  -  +  -  +  -  -  +  -  -
+override          -  -  +  -  -  -  -  -  -  -  -  -
+enter-cost        -  -  +  -  -  +  +  -  -  -  -  -
+acknowledge       -  -  +  +  +  -  +  +  +  +  -  -
+acknowledge-cost  -  -  +  +  +  +  +  +  +  +  -  -
+resolve-high      -  -  +  -  +  -  +  -  -  +  -  -
+resolve-critical  -  -  +  -  +  -  -  -  -  -  -  -
+dispatch          -  -  +  -  -  -  +  +  -  -  -  -
+set-safety        -  -  +  -  +  -  -  -  -  -  -  -
+set               -  -  +  +  -  -  -  -  -  -  -  -
+keep-users        +  -  +  +  -  -  -  -  -  -  -  +
+keep-lists        -  -  +  +  -  -  -  -  -  -  -  +
+export            +  +  +  +  +  -  +  -  -  +  -  +
+export-cost       +  +  +  +  +  +  +  -  -  +  -  +
+correct           -  -  +  -  -  -  -  -  -  -  -  -`
 	roles := append(slices.Clone(Roles), Server)
 	rows := strings.Split(strings.TrimSpace(table), "\n")[1:]
 	for _, row := range rows {
@@ -44,7 +44,7 @@ correct           -  -  x  -  -  -  -  -  -  -  -  -`
 			t.Fatalf("row %q has %d cells", row, len(cells))
 		}
 		for i, r := range roles {
-			if got, want := r.May(Right(cells[0])), cells[i+1] == "x"; got != want {
+			if got, want := r.May(Right(cells[0])), cells[i+1] == "+"; got != want {
 				t.Errorf("%s may %s: got %t; want %t", r, cells[0], got, want)
 			}
 		}
@@ -82,14 +82,14 @@ func TestActsAskForTheirRight(t *testing.T) {
 			}
 		}
 	}
-	t.Run("Update", on(Planned, Update{Notes: ptr("x")}, MayPlan))
+	t.Run("Update", on(Planned, Update{Notes: new("x")}, MayPlan))
 	t.Run("Delete", on(Planned, Delete{}, MayPlan))
 	t.Run("CancelPlanned", on(Planned, Cancel{"Bahan tidak datang"}, MayCancelPlanned))
 	t.Run("CancelLater", on(Cooking, Cancel{"Listrik padam sejak pagi"}, MayCancelLater))
-	t.Run("Work", on(Cooking, Work{Progress: ptr(50)}, MayWork))
-	t.Run("Cost", on(Cooking, Work{ActualCost: ptr(Rupiah(1))}, MayEnterCost))
+	t.Run("Work", on(Cooking, Work{Progress: new(50)}, MayWork))
+	t.Run("Cost", on(Cooking, Work{ActualCost: new(Rupiah(1))}, MayEnterCost))
 	t.Run("Reading", on(Cooking, AddReading{Kind: Core, Celsius: 800}, MayMeasure))
-	t.Run("Check", on(Cooking, AddCheck{Type: Taste, Parameter: "a", ActualValue: "b", Passed: ptr(true)}, MayCheck))
+	t.Run("Check", on(Cooking, AddCheck{Type: Taste, Parameter: "a", ActualValue: "b", Passed: new(true)}, MayCheck))
 	t.Run("Sample", on(Cooking, TakeSample{}, MayCheck))
 	t.Run("Dispatch", on(Completed, RecordDispatch{}, MayDispatch))
 	t.Run("Correct", on(Completed, Correct{"notes", "x", "Catatan yang terlupa"}, MayCorrect))
@@ -172,7 +172,7 @@ func TestSharedTablet(t *testing.T) {
 		r.Actor.Person, r.Actor.PersonRole = "kepala", Head // nobody can name himself
 		return r
 	}
-	check := AddCheck{Type: Taste, Parameter: "rasa", ActualValue: "enak", Passed: ptr(true)}
+	check := AddCheck{Type: Taste, Parameter: "rasa", ActualValue: "enak", Passed: new(true)}
 	_, err := s.svc.Check(t.Context(), tablet(nil), id, check)
 	s.refused(err, CodePINRequired)
 	_, err = s.svc.Check(t.Context(), tablet(&PIN{"koki", "2468"}), id, check)

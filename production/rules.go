@@ -121,7 +121,7 @@ func (d *draft) decision() Decision {
 }
 
 // counted returns the portions with which p counts for its day.
-func (p *Production) counted() int {
+func (p Production) counted() int {
 	if p.Status == Cancelled || p.DeletedAt.Known() {
 		return 0
 	}
@@ -153,7 +153,7 @@ func (d *draft) allowed(right Right) error {
 	case a.As().May(right):
 		return nil
 	case a.Role == KitchenStaff && a.Person == "":
-		return refuse(ErrForbidden, CodePINRequired, "the role "+string(a.Role)+" may not "+string(right)+": give the PIN of somebody who may")
+		return refuse(ErrForbidden, CodePINRequired, fmt.Sprintf("the role %s may not %s: give the PIN of somebody who may", a.Role, right))
 	default:
 		return refuse(ErrForbidden, CodeForbidden, fmt.Sprintf("the role %.40s may not %s", a.As(), right))
 	}

@@ -149,7 +149,7 @@ func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result
 	}
 	r.Actor = actor
 	c := Change{Request: r, Production: id, NewID: s.opts.NewID(), Act: act}
-	print := c.fingerprint()
+	mark := c.fingerprint()
 	if _, ok := act.(Create); ok {
 		c.Production = c.NewID
 	}
@@ -165,7 +165,7 @@ func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result
 	}
 	defer leave()
 	for range maxTries {
-		result, err := s.once(ctx, c, want, print)
+		result, err := s.once(ctx, c, want, mark)
 		if !errors.Is(err, errAgain) {
 			return result, err
 		}
@@ -176,7 +176,7 @@ func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result
 // errAgain says that somebody else's commit came between load and commit.
 var errAgain = errors.New("decide again")
 
-func (s *Service) once(ctx context.Context, c Change, want Want, print Hash) (Result, error) {
+func (s *Service) once(ctx context.Context, c Change, want Want, mark Hash) (Result, error) {
 	now := At(s.opts.Now())
 	in, err := s.store.Load(ctx, c.Tenant, want)
 	if errors.Is(err, ErrNotFound) {
@@ -186,7 +186,7 @@ func (s *Service) once(ctx context.Context, c Change, want Want, print Hash) (Re
 		return Result{}, fmt.Errorf("load production %s: %w", want.Production, err)
 	}
 	if in.Remembered != nil {
-		return repeat(in.Remembered, print)
+		return repeat(in.Remembered, mark)
 	}
 	d, err := Apply(in, c, now)
 	if err != nil {
@@ -196,7 +196,7 @@ func (s *Service) once(ctx context.Context, c Change, want Want, print Hash) (Re
 		return d.Result, nil
 	}
 	if c.Key != "" {
-		d.Commit.Remember = &Remembered{Key: c.Key, Fingerprint: print, At: now, Result: appendJSON(nil, d.Result)}
+		d.Commit.Remember = &Remembered{Key: c.Key, Fingerprint: mark, At: now, Result: appendJSON(nil, d.Result)}
 	}
 	_, err = s.store.Commit(ctx, d.Commit)
 	if errors.Is(err, ErrConflict) {
@@ -241,14 +241,14 @@ func (r *Request) check() error {
 }
 
 // fingerprint tells changes with the same idempotency key apart. Ids that the service makes up are no part of it.
-func (c *Change) fingerprint() Hash {
+func (c Change) fingerprint() Hash {
 	text := fmt.Sprintf("%s|%s|%d|%d|%s|%s|", c.Act.verb(), c.Production, c.Version, c.TakenAt, c.Actor.User, c.Actor.Person)
 	return sha256.Sum256(appendJSON([]byte(text), c.Act))
 }
 
 // repeat answers a key that has come before.
-func repeat(m *Remembered, print Hash) (Result, error) {
-	if m.Fingerprint != print {
+func repeat(m *Remembered, mark Hash) (Result, error) {
+	if m.Fingerprint != mark {
 		return Result{}, refuse(ErrKeyReused, CodeKeyReused, "this idempotency key was used for another change: take a new one for each")
 	}
 	var r Result
@@ -288,7 +288,7 @@ func (l *lanes) enter(ctx context.Context, t, production string) (leave func(), 
 func newID() string {
 	var b [16]byte
 	rand.Read(b[6:])
-	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16|uint64(b[6])<<8|uint64(b[7])) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16|uint64(b[6])<<8|uint64(b[7]))
 	b[6] = 0x70 | b[6]&0x0f
 	b[8] = 0x80 | b[8]&0x3f
 	h := hex.EncodeToString(b[:])

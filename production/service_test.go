@@ -67,18 +67,18 @@ func TestVersions(t *testing.T) {
 	s := newStage(t)
 	id := s.create(plan())
 	r := s.as("manajer")
-	_, err := s.svc.Update(t.Context(), r, id, Update{Notes: ptr("x")})
+	_, err := s.svc.Update(t.Context(), r, id, Update{Notes: new("x")})
 	s.refused(err, CodeInvalid, "version")
 	r.Version = 1
-	s.must(s.svc.Update(t.Context(), r, id, Update{Notes: ptr("x")}))
-	_, err = s.svc.Update(t.Context(), r, id, Update{Notes: ptr("y")})
+	s.must(s.svc.Update(t.Context(), r, id, Update{Notes: new("x")}))
+	_, err = s.svc.Update(t.Context(), r, id, Update{Notes: new("y")})
 	s.refused(err, CodeVersionConflict)
 	var refusal *Refusal
 	if errors.As(err, &refusal); refusal.Version != 2 || !errors.Is(err, ErrConflict) {
 		t.Errorf("got %+v; want the stored version 2", refusal)
 	}
 	r.Version = -1
-	_, err = s.svc.Update(t.Context(), r, id, Update{Notes: ptr("y")})
+	_, err = s.svc.Update(t.Context(), r, id, Update{Notes: new("y")})
 	s.refused(err, CodeInvalid, "version")
 }
 
@@ -186,7 +186,7 @@ func TestOffline(t *testing.T) {
 	s.wait(90 * time.Minute)
 	r := s.on("koki", id)
 	r.TakenAt = begun.Add(20 * time.Minute)
-	s.must(s.svc.Transition(t.Context(), r, id, Transition{To: QualityCheck, Work: Work{ActualPortions: ptr(900)}}))
+	s.must(s.svc.Transition(t.Context(), r, id, Transition{To: QualityCheck, Work: Work{ActualPortions: new(900)}}))
 	if p := s.batch(id).Production; p.Cooked != r.TakenAt || p.StatusSince != s.clock() {
 		t.Errorf("cookedAt %s, statusSince %s; want %s and now", p.Cooked, p.StatusSince, r.TakenAt)
 	}
@@ -222,7 +222,7 @@ func TestLateEntries(t *testing.T) {
 	taken := s.clock().Add(-10 * time.Minute)
 	s.wait(30 * time.Minute)
 	r := s.as("mutu")
-	check := AddCheck{Type: Safety, Parameter: "formalin", ActualValue: "positif", Passed: ptr(false)}
+	check := AddCheck{Type: Safety, Parameter: "formalin", ActualValue: "positif", Passed: new(false)}
 	_, err := s.svc.Check(t.Context(), r, id, check)
 	s.refused(err, CodeFinal)
 	r.TakenAt = taken
@@ -263,7 +263,7 @@ func TestConfigure(t *testing.T) {
 	s := newStage(t)
 	ctx := t.Context()
 	id := s.to(Cooking)
-	strict := Kitchen{Name: "Dapur 1", Zone: WITA, Limits: Limits{EatByMediumMin: ptr(60), CoreMinC: ptr(Degrees(80))}}
+	strict := Kitchen{Name: "Dapur 1", Zone: WITA, Limits: Limits{EatByMediumMin: new(60), CoreMinC: new(Degrees(80))}}
 	_, err := s.svc.Configure(ctx, s.as("admin"), strict)
 	s.refused(err, CodeForbidden) // safety
 	k, err := s.svc.Configure(ctx, s.as("kepala"), strict)
@@ -273,7 +273,7 @@ func TestConfigure(t *testing.T) {
 	if got := s.batch(id).NextLook; got != s.clock() {
 		t.Errorf("the batch is looked at again at %s; want now: its limits have changed", got)
 	}
-	strict.Limits.CoreMinC = ptr(Degrees(82))
+	strict.Limits.CoreMinC = new(Degrees(82))
 	_, err = s.svc.Configure(ctx, s.as("gizi"), strict)
 	s.refused(err, CodeInvalid, "version")
 	r := s.as("gizi")
@@ -290,7 +290,7 @@ func TestConfigure(t *testing.T) {
 	r = s.as("kepala")
 	r.Version = 2
 	_, err = s.svc.Configure(ctx, r, Kitchen{Zone: "Europe/Berlin", Name: "a\x00", Certificates: []Certificate{{"", "", "x"}},
-		Limits: Limits{EatWithinMin: ptr(241), CoreMinC: ptr(Degrees(74)), SampleKeepHours: ptr(47), WasteHighKg: ptr(5)}})
+		Limits: Limits{EatWithinMin: new(241), CoreMinC: new(Degrees(74)), SampleKeepHours: new(47), WasteHighKg: new(5)}})
 	s.refused(err, CodeInvalid, "timeZone", "name", "certificates[0].kind", "certificates[0].validUntil", "limits.eatWithinMinutes",
 		"limits.coreMinC", "limits.sampleKeepHours", "limits.wasteMediumKg")
 }

@@ -243,5 +243,3 @@ func (s *stage) alert(id string, code AlertCode) Alert {
 	s.t.Fatalf("no active alert %s; there are %q", code, s.alerts(id))
 	return Alert{}
 }
-
-func ptr[T any](v T) *T { return &v }
