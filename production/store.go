@@ -38,6 +38,9 @@ type Changes interface {
 	// if a new batch's number is taken, if c.Remember's key or the id of an observation is there already, or if an alert
 	// would be the second active one of its batch and code: load again, decide again.
 	// Several commits of different batches may share one flush to the disk.
+	//
+	// A commit that is broken in itself is ErrInvalid, and nothing is written: something in it is of another tenant, a row or an
+	// alert is of a batch (or kitchen) that the commit does not have with it, or a Revision does not follow its base.
 	Commit(ctx context.Context, c Commit) ([]Event, error)
 }
 
@@ -269,11 +272,12 @@ type Timers interface {
 	// NextDue returns the earliest NextLook of all batches and kitchens, or zero.
 	NextDue(ctx context.Context) (Instant, error)
 
-	// ClaimNotices leases notices whose NextTry is not after now to owner, oldest first, at most limit.
+	// ClaimNotices leases notices whose NextTry is not after now to owner, oldest first, at most limit, for the time of lease by
+	// the store's clock. Those that somebody else has leased are left out; a lease of owner itself is renewed.
 	ClaimNotices(ctx context.Context, owner string, now Instant, lease time.Duration, limit int) ([]Notice, error)
 
 	// SettleNotice writes down how a delivery went and ends the lease: done, or to be tried again at n.NextTry, with
-	// n.Attempts and n.LastError.
+	// n.Attempts and n.LastError. If owner has no lease of it any more it is ErrConflict, and nothing is written.
 	SettleNotice(ctx context.Context, owner string, n Notice, done bool) error
 }
 
