@@ -77,9 +77,10 @@ func (q *inquiry) ask() {
 	q.figures()
 }
 
-// clock has EAT_BY and DISPATCH_TOO_LATE: the four hours, until the food has left.
+// clock has EAT_BY and DISPATCH_TOO_LATE: the four hours, until the food has left. The app knows no dispatch: with COMPLETED its
+// food is on the way.
 func (q *inquiry) clock() {
-	if !q.p.Cooked.Known() || q.p.Dispatched.Known() {
+	if !q.p.Cooked.Known() || q.p.Dispatched.Known() || q.p.Source == AppRecord && q.p.Status == Completed {
 		return
 	}
 	limit, due := wholeMinutes(minutes(q.l.EatWithinMin)), q.p.ConsumeBy
