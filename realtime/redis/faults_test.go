@@ -619,6 +619,77 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// TestAnswerLostAndTurned loses the answer to a publish, and all epochs are turned before it is repeated: the repeat finds it in the
+// history that was left, and does not store it again. The publisher may have published there before, or not, and somebody else, and
+// the turn may come twice.
+func TestAnswerLostAndTurned(t *testing.T) {
+	addr := testenv.Redis(t)
+	for _, c := range []struct{ before, after, turns int }{{1, 0, 1}, {1, 3, 1}, {0, 0, 1}, {0, 3, 1}, {1, 0, 2}, {0, 3, 2}, {0, 0, 0}} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			t.Parallel()
+			proxy, prefix := newProxy(t, addr), newPrefix()
+			b, w := follow(t, redis.Options{Address: proxy.addr, Prefix: prefix, Names: bigHistory(t)})
+			other, _ := follow(t, redis.Options{Address: addr, Prefix: prefix, Names: bigHistory(t)})
+			publish := func(b *redis.Broker, text string) realtime.Position {
+				t.Helper()
+				p, err := b.Publish(t.Context(), channelA, []byte(text), realtime.PublishOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p.Position
+			}
+			first := publish(other, `"first"`)
+			for range c.before {
+				publish(b, `"known"`)
+			}
+			proxy.cut()
+			var held, turned atomic.Bool
+			b.HoldWhile(func() error {
+				if held.Load() && !turned.Load() {
+					return errors.New("not turned yet")
+				}
+				held.Store(true) // from the second try on
+				return nil
+			})
+			lost := make(chan realtime.Position, 1)
+			go func() {
+				p, err := b.Publish(context.Background(), channelA, []byte(`"lost"`), realtime.PublishOptions{})
+				if err != nil {
+					t.Error(err)
+				}
+				lost <- p.Position
+			}()
+			eventually(t, "the first try to be stored", func() bool {
+				page, err := other.History(t.Context(), channelA, first, 100)
+				return err == nil && len(page.Publications) > c.before
+			})
+			for range c.turns {
+				if err := other.TurnEpoch(t.Context(), realtime.Channel{Tenant: channelA.Tenant}, realtime.GapIntake); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range c.after {
+				publish(other, `"new"`)
+			}
+			turned.Store(true)
+			want := realtime.Position{Epoch: first.Epoch, Offset: first.Offset + uint64(c.before) + 1}
+			if got := <-lost; got != want {
+				t.Errorf("the repeat is answered with %v, want %v", got, want)
+			}
+			settle(t, b, w)
+			page, err := other.History(t.Context(), channelA, realtime.Position{}, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range page.Publications {
+				if string(p.Data) == `"lost"` && p.Position != want {
+					t.Errorf("it was stored again, at %v", p.Position)
+				}
+			}
+		})
+	}
+}
+
 func TestWrongPassword(t *testing.T) {
 	const secret = "not-the-password-4711"
 	server := testenv.StartRedis(t, "--requirepass", "right")

@@ -19,14 +19,14 @@ if ARGV[10] ~= '' then
   end
 end
 
-local state = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name)
+local state = redis.call('HMGET', head, 'epoch', 'e:' .. name, 'o:' .. name, 'w:' .. name)
 local epoch, offset = state[2] or state[1], tonumber(state[3] or '0')
 
--- find looks for an earlier try in a stream, from an offset on. It returns where it is in that epoch, 'U' if that part of the history is
--- not all there, or nothing.
+-- find looks for an earlier try in a stream, from an offset on (0: in all that is there). It returns where it is in that epoch, 'U' if
+-- that part of the history is not all there, or nothing.
 local function find(stream, from, epoch)
   local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-  if not first or tonumber(string.match(first[1], '^%d+')) > from then return 'U' end
+  if from > 0 and (not first or tonumber(string.match(first[1], '^%d+')) > from) then return 'U' end
   while true do
     local entries = redis.call('XRANGE', stream, string.format('%.0f-0', from), '+', 'COUNT', 100)
     if #entries == 0 then return nil end
@@ -47,10 +47,14 @@ else
   if ARGV[12] == '1' then
     -- If the earlier try was stored, then after everything that the publisher knew of when it made it.
     if epoch ~= ARGV[8] then
-      local left = leftOf(stream, ARGV[8])
-      if redis.call('EXISTS', left) == 1 then
-        local found = find(left, known + 1, ARGV[8])
-        if found then return found end
+      local was = state[4]
+      for _, before in ipairs(was and was ~= ARGV[8] and { ARGV[8], was } or { ARGV[8] }) do
+        local left = leftOf(stream, before)
+        if before == was and offset == 0 and redis.call('EXISTS', left) == 0 then left = stream end
+        if before ~= '' and redis.call('EXISTS', left) == 1 then
+          local found = find(left, before == ARGV[8] and known + 1 or 0, before)
+          if found then return found end
+        end
       end
       known = 0
     end

@@ -28,7 +28,7 @@ var (
 	//go:embed stamp.lua
 	stampSource string
 
-	turnScript     = rueidis.NewLuaScript(turnSource)
+	turnScript     = rueidis.NewLuaScript("local reign = ''\n" + storeSource + turnSource) // which gives no offsets out
 	membersScript  = rueidis.NewLuaScript(membersSource)
 	deviceScript   = rueidis.NewLuaScript(deviceSource)
 	readScript     = rueidis.NewLuaScriptRetryable(readSource)

@@ -32,17 +32,39 @@ end
 -- foreign reports whether an epoch is of another reign than this, so that what was given out in it may be forgotten here.
 local function foreign(epoch) return reign ~= '' and string.sub(epoch, -#reign) ~= reign end
 
--- leftOf is where the history of an epoch that was left is kept, so that repeats find what was stored in it.
+-- leftOf is where the history of an epoch that was left is kept, so that repeats find what was stored in it. Field w: of the head is
+-- the epoch of a channel's last history that was left, or is about to be.
 local function leftOf(stream, epoch) return stream .. ':left:' .. epoch end
+
+local function keep(head, stream, name, epoch)
+  if redis.call('EXISTS', stream) == 1 then
+    redis.call('RENAME', stream, leftOf(stream, epoch))
+    redis.call('PEXPIRE', leftOf(stream, epoch), 60000) -- ten times as long as anybody repeats
+    redis.call('HSET', head, 'w:' .. name, epoch)
+  end
+end
 
 -- leave begins an epoch of a channel instead of the one before. It returns epoch and offset.
 local function leave(head, stream, name, before, epoch)
-  if redis.call('EXISTS', stream) == 1 then
-    redis.call('RENAME', stream, leftOf(stream, before))
-    redis.call('PEXPIRE', leftOf(stream, before), 60000) -- ten times as long as anybody repeats
-  end
+  keep(head, stream, name, before)
   redis.call('HSET', head, 'e:' .. name, epoch)
   return epoch, 0
+end
+
+-- leaveAll begins an epoch of all channels of a tenant. Their histories stay where they are until something comes in their way.
+local function leaveAll(head, epoch, owed)
+  local all, was = redis.call('HGETALL', head), {}
+  for i = 1, #all, 2 do was[all[i]] = all[i + 1] end
+  redis.call('DEL', head)
+  redis.call('HSET', head, 'epoch', epoch, 'turned', owed)
+  for field, value in pairs(was) do
+    local kind, name = string.sub(field, 1, 2), string.sub(field, 3)
+    if kind == 'o:' and value ~= '0' then
+      redis.call('HSET', head, 'w:' .. name, was['e:' .. name] or was.epoch)
+    elseif kind == 'w:' and (was['o:' .. name] or '0') == '0' then
+      redis.call('HSET', head, field, value)
+    end
+  end
 end
 
 local function store(c)
@@ -50,7 +72,10 @@ local function store(c)
   redis.call('HSET', c.head, 'o:' .. c.name, place)
 
   -- What is left of another epoch has other ids, in whose way these would be.
-  if c.offset == 1 then redis.call('DEL', c.stream) end
+  if c.offset == 1 then
+    local was = redis.call('HGET', c.head, 'w:' .. c.name)
+    if was then keep(c.head, c.stream, c.name, was) else redis.call('DEL', c.stream) end
+  end
   if c.size > 0 then
     -- Trimming exactly is dear for long streams; readers leave out what is too much.
     redis.call('XADD', c.stream, 'MAXLEN', c.size < 100 and '=' or '~', c.size, place .. '-0', 'd', c.data, 't', time, 'i', c.token)

@@ -1,4 +1,5 @@
 -- Gives a channel, or a whole tenant, a new epoch and says so.
+-- Before it comes store.lua.
 -- KEYS: head, stream (head again for a tenant)
 -- ARGV: 1 name ("" for all channels), 2 new epoch, 3 live channel, 4 cause, 5 and 6 a position: turn only if the channel is
 --       in that epoch and behind that offset ("" turns always), 7 of a tenant: what this turn pays, once ("" for nothing)
@@ -16,12 +17,11 @@ local kind, state = 2, redis.call('HMGET', head, 'epoch', 'e:' .. name)
 local before = state[2] or state[1] or ''
 if name == '' then
   kind = 3
-  redis.call('DEL', head)
-  redis.call('HSET', head, 'epoch', epoch, 'turned', ARGV[7])
+  leaveAll(head, epoch, ARGV[7])
 else
   redis.call('HSETNX', head, 'epoch', epoch)
+  keep(head, KEYS[2], name, before)
   redis.call('HSET', head, 'e:' .. name, epoch, 'o:' .. name, '0')
-  redis.call('DEL', KEYS[2])
 end
 local time = redis.call('TIME')
 redis.call('PUBLISH', ARGV[3], struct.pack('>BBI8I8', 1, kind, 0, time[1] * 1000 + math.floor(time[2] / 1000))
