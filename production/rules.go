@@ -47,8 +47,8 @@ type draft struct {
 func newDraft(in Loaded, c Change, now Instant) *draft {
 	d := &draft{in: in, c: c, now: now, limits: in.Kitchen.Kitchen.Limits.OrDefaults(), before: in.Batch.Production, p: in.Batch.Production}
 	d.f = in.Batch.Facts.clone()
-	skew := c.DeviceNow.Sub(now).Abs()
-	d.clockOff = c.DeviceNow.Known() && skew > MaxClockSkew || c.TakenAt.Sub(now) > MaxClockSkew
+	d.clockOff = c.DeviceNow.Known() && c.DeviceNow.Sub(now).Abs() > MaxClockSkew || c.TakenAt.Sub(now) > MaxClockSkew ||
+		c.TakenAt.Known() && d.p.CreatedAt.Sub(c.TakenAt) > MaxClockSkew // nothing happened to a batch before there was one
 	d.at = believable(c.TakenAt, now, d.clockOff)
 	d.commit.Tenant = in.Kitchen.Kitchen.ID
 	return d

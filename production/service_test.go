@@ -202,6 +202,7 @@ func TestOffline(t *testing.T) {
 	// A clock that is wrong is flagged, and the server's counts.
 	for _, wrong := range []Request{
 		{TakenAt: s.clock().Add(MaxClockSkew + time.Second)},
+		{TakenAt: At(time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))}, // a tablet whose battery was empty
 		{TakenAt: s.clock().Add(-time.Hour), DeviceNow: s.clock().Add(-MaxClockSkew - time.Second)},
 	} {
 		r := s.as("koki")
