@@ -278,3 +278,18 @@ func BenchmarkLook(b *testing.B) {
 		Look(due, now)
 	}
 }
+
+// BenchmarkApply is what the rules cost in a change: a reading of a probe, with its event and its audit entry.
+func BenchmarkApply(b *testing.B) {
+	s := newStage(b)
+	id := s.to(Cooking)
+	in := Loaded{Kitchen: s.store.kitchen(sppg).state, Batch: s.batch(id), Day: DayLoad{Portions: 1000}}
+	c := Change{Request: s.as("koki"), Production: id, NewID: "r", Act: AddReading{Kind: Core, Dish: "Ayam", Celsius: 801, Source: Probe}}
+	now := s.clock().Add(time.Minute)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Apply(in, c, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
