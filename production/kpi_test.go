@@ -60,6 +60,12 @@ func TestUnknownIsNotZero(t *testing.T) {
 	if got := KPIsOf(Production{PlannedPortions: 10, ActualPortions: new(8)}, Facts{}); *got.EfficiencyScore != 93.33 || got.OverallRating != nil {
 		t.Errorf("unknown parts of the efficiency count 100: got %v; the rating needs all: %v", *got.EfficiencyScore, got.OverallRating)
 	}
+	unrated := Production{
+		Status: Completed, PlannedPortions: 10, ActualPortions: new(8), ActualCost: new(Rupiah(1)), EstimatedCost: new(Rupiah(1)),
+	}
+	if got := KPIsOf(unrated, Facts{}); got.OverallRating != nil || got.QualityScore != nil || got.CostVariance == nil || got.OnTime == nil {
+		t.Errorf("a batch that nobody rated has %+v", got)
+	}
 	text, _ = json.Marshal(Summarise(nil, nil))
 	if strings.Contains(string(text), `"percent":0`) || strings.Contains(string(text), `"value":0`) {
 		t.Errorf("nothing was summed up to %s", text)

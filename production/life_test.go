@@ -87,6 +87,55 @@ func TestAlertLife(t *testing.T) {
 	s.refused(err, CodeNotFound)
 }
 
+// TestHotBoxes lets food in a hot box cool: each limit is met to the millisecond, although nobody measures again.
+func TestHotBoxes(t *testing.T) {
+	s := newStage(t)
+	c := plan()
+	c.ControlMode, c.PlannedEnd = ControlHot, At(midnight.Add(20*time.Hour))
+	id := s.create(c)
+	s.now = midnight
+	s.step("koki", id, Preparing)
+	s.read(id, HotHold, "Ayam", 550)
+	alert := func() string {
+		for _, a := range s.batch(id).Alerts {
+			if a.Code == HotHoldLow {
+				return string(a.Severity)
+			}
+		}
+		return ""
+	}
+	passed := time.Duration(0)
+	for _, limit := range []struct {
+		after        time.Duration
+		before, then string
+	}{{time.Minute, "", "MEDIUM"}, {2 * time.Hour, "MEDIUM", "HIGH"}, {4 * time.Hour, "HIGH", "CRITICAL"}} {
+		s.watch(limit.after - passed)
+		if got := alert(); got != limit.before {
+			t.Errorf("after %s: %q; want %q", limit.after, got, limit.before)
+		}
+		s.watch(time.Millisecond)
+		if got := alert(); got != limit.then {
+			t.Errorf("past %s: %q; want %q", limit.after, got, limit.then)
+		}
+		passed = limit.after + time.Millisecond
+		s.must(s.svc.Acknowledge(t.Context(), s.as("gizi"), s.alert(id, HotHoldLow).ID)) // or a call would wake the engine, too
+	}
+}
+
+// TestChecksOfAnotherRoundDoNotCount: food that waits to be checked waits, whatever was checked before.
+func TestChecksOfAnotherRoundDoNotCount(t *testing.T) {
+	s := newStage(t)
+	id := s.to(QualityCheck) // its hygiene check was made while it was prepared
+	s.watch(15*time.Minute + time.Millisecond)
+	if got := s.alerts(id); !strings.Contains(got, "QC_WAITING MEDIUM") {
+		t.Errorf("got %q", got)
+	}
+	s.inspect(id, Hygiene, true)
+	if got := s.alerts(id); strings.Contains(got, "QC_WAITING") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestNoticeSaysWhoIsCalled is the payload of a webhook.
 func TestNoticeSaysWhoIsCalled(t *testing.T) {
 	got := notice(Alert{ID: "a", Tenant: sppg, Code: CostOver, Value: 30, Limit: 25, Unit: "%", ProductionID: "p", Escalations: 2}, 1000)

@@ -276,6 +276,24 @@ func TestTheClockNeverRestarts(t *testing.T) {
 	s.refused(err, CodeProgressFalls)
 }
 
+// TestAReadingOfTheRoundBefore comes late: it was not taken of the food as it is now.
+func TestAReadingOfTheRoundBefore(t *testing.T) {
+	s := newStage(t)
+	id := s.to(QualityCheck)
+	first := s.clock().Add(-time.Minute)
+	s.wait(20 * time.Minute)
+	s.inspect(id, Taste, false)
+	s.step("gizi", id, Cooking)
+	r := s.as("koki")
+	r.TakenAt = first
+	s.must(s.svc.Reading(t.Context(), r, id, AddReading{Kind: Core, Dish: "Ayam", Celsius: 900}))
+	_, err := s.svc.Transition(t.Context(), s.on("koki", id), id, Transition{To: QualityCheck})
+	s.refused(err, CodeGuards, GuardReading)
+	r.TakenAt = s.clock().Add(-MaxClockSkew) // a clock may be slow by so much
+	s.must(s.svc.Reading(t.Context(), r, id, AddReading{Kind: Core, Dish: "Ayam", Celsius: 900}))
+	s.step("koki", id, QualityCheck)
+}
+
 func TestReworkEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(*stage, string)
@@ -364,6 +382,12 @@ func TestReleaseRefuses(t *testing.T) {
 		_, err := s.svc.Transition(t.Context(), s.on("gizi", id), id, Transition{To: Completed})
 		s.refused(err, CodeGuards, GuardBeforeConsumeBy, GuardNoCritical)
 		s.wait(-time.Millisecond)
+		s.step("gizi", id, Completed)
+	})
+	t.Run("At75", func(t *testing.T) {
+		s := newStage(t)
+		id := ready(s)
+		s.read(id, Core, "Ayam", 750)
 		s.step("gizi", id, Completed)
 	})
 	t.Run("ACriticalThatWasResolved", func(t *testing.T) {
