@@ -168,7 +168,7 @@ func snapshotPositions(t *testing.T, n *node) {
 // snapshotOfOneMoment reads while a writer commits and a relay marks. The state says by itself which event it reflects: the batch's
 // progress is the number of its newest event, and so is the offset of what was sent.
 func snapshotOfOneMoment(t *testing.T, n *node) {
-	const rounds = 150
+	const rounds = 50
 	n.commit(plan(k1, "b", 1))
 	done := make(chan struct{})
 	var all sync.WaitGroup
