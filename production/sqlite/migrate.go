@@ -28,6 +28,7 @@ func Migrate(ctx context.Context, o Options) (from, to int, err error) {
 	c, err := take(ctx, db)
 	if err == nil {
 		from, to, err = migrate(ctx, c)
+		err = errors.Join(err, c.Close())
 	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fail(err)

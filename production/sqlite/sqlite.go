@@ -38,7 +38,8 @@ type Store struct {
 	opts Options
 	wake chan struct{}
 
-	writing *sql.DB // of one connection
+	writing *sql.DB // of one connection, writer
+	writer  *conn   // owned by write
 	reading *sql.DB
 	readers chan *conn // those that are free; nil is one that was not needed yet
 
@@ -87,34 +88,36 @@ func (s *Store) open(ctx context.Context) error {
 	if err := create(s.opts.Path); err != nil {
 		return err
 	}
-	s.writing = connect(s.opts, 1, "")
-	w, err := s.openWriter(ctx)
-	if err != nil {
-		return errors.Join(explain(err), s.writing.Close())
-	}
-	s.reading = connect(s.opts, s.opts.Readers, "query_only(1)")
+	s.writing, s.reading = connect(s.opts, 1, ""), connect(s.opts, s.opts.Readers, "query_only(1)")
 	for range s.opts.Readers {
 		s.readers <- nil
 	}
-	version, err := dataVersion(w)
+	version, err := s.openWriter(ctx)
 	if err != nil {
 		return errors.Join(explain(err), s.reading.Close(), s.writing.Close())
 	}
-	go s.write(w, version)
+	go s.write(s.writer, version)
 	return nil
 }
 
-func (s *Store) openWriter(ctx context.Context) (*conn, error) {
+// openWriter returns the data version of the file once its schema is up to date.
+func (s *Store) openWriter(ctx context.Context) (version int64, err error) {
 	w, err := take(ctx, s.writing)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if _, _, err := migrate(ctx, w); err != nil {
-		return nil, err
+	if _, _, err = migrate(ctx, w); err == nil {
+		// Statistics for the planner, of a sample of each index: a file that has grown since they were made gets new ones.
+		_, err = w.ExecContext(ctx, "PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
 	}
-	// Statistics for the planner, of a sample of each index: a file that has grown since they were made gets new ones.
-	_, err = w.ExecContext(ctx, "PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
-	return w, err
+	if err == nil {
+		version, err = dataVersion(w)
+	}
+	if err != nil {
+		return 0, errors.Join(err, w.Close())
+	}
+	s.writer = w
+	return version, nil
 }
 
 // Close waits for what is being written and closes the file. Calls that come later, or still wait for the writer, are ErrUnavailable.
@@ -123,11 +126,14 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shut() error {
 	close(s.stop)
 	<-s.stopped
+	var failed error
 	for range s.opts.Readers { // those that read are waited for
-		<-s.readers
+		if c := <-s.readers; c != nil {
+			failed = errors.Join(failed, c.Close())
+		}
 	}
 	// The last connection of a file moves the log into it.
-	if err := errors.Join(s.reading.Close(), s.writing.Close()); err != nil {
+	if err := errors.Join(failed, s.reading.Close(), s.writer.Close(), s.writing.Close()); err != nil {
 		return fmt.Errorf("close store %s: %w", s.opts.Path, err)
 	}
 	return nil

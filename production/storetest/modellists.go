@@ -59,7 +59,13 @@ func byPlace(a, b production.BatchPlace) int {
 	return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.PlannedStart, b.PlannedStart), cmp.Compare(a.ID, b.ID))
 }
 
-func head[T any](list []T, limit int) []T { return list[:min(len(list), max(limit, 0))] }
+// head returns at most limit of list, and nil for none.
+func head[T any](list []T, limit int) []T {
+	if list = list[:min(len(list), max(limit, 0))]; len(list) == 0 {
+		return nil
+	}
+	return list
+}
 
 // Batch is as production.Lists has it.
 func (m *Model) Batch(ctx context.Context, t tenant.ID, id string) (production.Batch, error) {

@@ -16,19 +16,24 @@ import (
 // node is one Store under test, with calls that end the test when they fail.
 type node struct {
 	Store
-	t  testing.TB
-	db Database
+	t     testing.TB
+	db    Database
+	fresh func(testing.TB) Database // returns another database
 }
 
-func open(t testing.TB, db Database) *node {
+func open(t testing.TB, newDatabase func(testing.TB) Database) *node {
 	t.Helper()
-	s := db.Open(t)
-	t.Cleanup(func() { s.Close() })
-	return &node{Store: s, t: t, db: db}
+	n := &node{t: t, db: newDatabase(t), fresh: newDatabase}
+	return n.another()
 }
 
 // another returns another node on the same database.
-func (n *node) another() *node { n.t.Helper(); return open(n.t, n.db) }
+func (n *node) another() *node {
+	n.t.Helper()
+	s := n.db.Open(n.t)
+	n.t.Cleanup(func() { s.Close() })
+	return &node{Store: s, t: n.t, db: n.db, fresh: n.fresh}
+}
 
 const (
 	k1 = tenant.ID("clx0k1tchen0000000000001")

@@ -19,7 +19,7 @@ type Database struct {
 	Open func(t testing.TB) Store
 }
 
-// Run tests that Stores keep the contract. newDatabase is called once for each subtest and may use t.Cleanup.
+// Run tests that Stores keep the contract. newDatabase is called at least once for each subtest and may use t.Cleanup.
 func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 	for _, c := range []struct {
 		name string
@@ -62,8 +62,9 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"ManyKitchensAtOnce", manyKitchens},
 		{"EndedContextIsUnavailable", endedContext},
 		{"ReopenedReadsOn", reopened},
+		{"LikeTheModel", likeTheModel},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, open(t, newDatabase(t))) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, open(t, newDatabase)) })
 	}
 }
 

@@ -1,0 +1,156 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kentongan/production"
+	"kentongan/production/internal/rows"
+	"kentongan/production/sqlite"
+	"kentongan/tenant"
+)
+
+// BenchmarkCommit compares commits of a batch with one event and one audit entry with the least that anybody could do with the
+// same driver and the same durability: a transaction that inserts the row and an outbox row. They take turns in one run, each on a file of its
+// own, with the same number of clients. The figure to look at is "×bare".
+func BenchmarkCommit(b *testing.B) {
+	for _, clients := range []int{1, 8, 50} {
+		b.Run(fmt.Sprint("clients=", clients), func(b *testing.B) {
+			bare := newBare(b)
+			store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "store.db")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer store.Close()
+			var n atomic.Int64
+			commit := func() error {
+				_, err := store.Commit(b.Context(), newCommit(int(n.Add(1))))
+				return err
+			}
+			var bares, stores, ratios []float64
+			var waits []time.Duration
+			for range 5 {
+				x, _ := rate(b, clients, func() error { return bare.insert(int(n.Add(1))) })
+				y, took := rate(b, clients, commit)
+				bares, stores, ratios, waits = append(bares, x), append(stores, y), append(ratios, y/x), append(waits, took...)
+			}
+			slices.Sort(waits)
+			b.ReportMetric(median(bares), "bare/s")
+			b.ReportMetric(median(stores), "commits/s")
+			b.ReportMetric(median(ratios), "×bare")
+			b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds())/1000, "p99-ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// rate returns how often f runs in a second with so many clients, and how long each run took.
+func rate(b *testing.B, clients int, f func() error) (perSecond float64, took []time.Duration) {
+	b.Helper()
+	const turn = time.Second
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	begin := time.Now()
+	for range clients {
+		all.Go(func() {
+			var mine []time.Duration
+			for time.Since(begin) < turn {
+				start := time.Now()
+				if err := f(); err != nil {
+					b.Error(err)
+					return
+				}
+				mine = append(mine, time.Since(start))
+			}
+			mu.Lock()
+			took = append(took, mine...)
+			mu.Unlock()
+		})
+	}
+	all.Wait()
+	return float64(len(took)) / time.Since(begin).Seconds(), took
+}
+
+func median(list []float64) float64 {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// bare is what anybody would write first.
+type bare struct {
+	db       *sql.DB
+	row, out *sql.Stmt
+	doc      string
+	payload  []byte
+}
+
+func newBare(b *testing.B) *bare {
+	b.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1) // without this, 50 clients get SQLITE_BUSY
+	if _, err := db.Exec("CREATE TABLE row (id TEXT PRIMARY KEY, doc TEXT); CREATE TABLE outbox (n INTEGER PRIMARY KEY, payload BLOB)"); err != nil {
+		b.Fatal(err)
+	}
+	c := newCommit(1)
+	doc, err := rows.Encode(&c.Batch.Production)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &bare{db: db, doc: string(doc), payload: c.Events[0].Payload}
+	if s.row, err = db.Prepare("INSERT INTO row VALUES (?, ?)"); err != nil {
+		b.Fatal(err)
+	}
+	if s.out, err = db.Prepare("INSERT INTO outbox (payload) VALUES (?)"); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func (s *bare) insert(n int) error {
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Stmt(s.row).Exec(fmt.Sprintf("%036d", n), s.doc); err != nil {
+		return err
+	}
+	if _, err := tx.Stmt(s.out).Exec(s.payload); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// newCommit plans batch n, of one of a hundred kitchens, and of the size that they have.
+func newCommit(n int) production.Commit {
+	k, id := tenant.ID(fmt.Sprintf("clx0k1tchen%014d", n%100)), fmt.Sprintf("%036d", n)
+	at := production.Instant(1_795_669_200_123) + production.Instant(n)
+	day := production.DayOf(at.Add(time.Duration(n/600)*24*time.Hour), production.WIB) // six a day
+	p := production.Production{
+		ID: id, Tenant: k, ProgrammeID: "clx0programme0000000000001", MenuID: "clx0menu00000000000000001", MenuName: "Nasi Ayam Bakar", Source: production.OwnRecord,
+		BatchNumber: fmt.Sprintf("BATCH-%s-%04d", day, n), Day: day, PlannedPortions: 1000, Status: production.Planned, StatusSince: at, Wave: 1,
+		ControlMode: production.ControlTime, Dishes: []production.Dish{{Name: "Nasi"}, {Name: "Ayam"}, {Name: "Tumis buncis"}, {Name: "Pisang", Cold: true}},
+		PlannedStart: at, PlannedEnd: at.Add(4 * time.Hour), TargetTemperature: 750, HeadCook: "clx0cook00000000000000001", Version: 1, CreatedAt: at,
+		CreatedBy: "clx0user00000000000000001", UpdatedAt: at,
+	}
+	payload, err := rows.Encode(&p)
+	if err != nil {
+		panic(err)
+	}
+	return production.Commit{
+		Tenant: k, Batch: &production.Batch{Production: p, Revision: 1, NextLook: at.Add(time.Hour)},
+		Events: []production.Event{{ID: id + ".1.0", Tenant: k, Channel: production.UpdatesChannel, ProductionID: id, Version: 1, At: at, Payload: payload, Money: true}},
+		Audit:  []production.AuditEntry{{Tenant: k, At: at, User: "clx0user00000000000000001", Role: production.Head, Action: "create", ProductionID: id, Version: 1, Detail: payload[:300]}},
+	}
+}
