@@ -28,6 +28,8 @@ func create(path string) error {
 	switch info, err := os.Stat(path); {
 	case err == nil && !info.Mode().IsRegular():
 		return errors.New("it is not a file: want the path of a file")
+	case err == nil && info.Size() > 0 && info.Size() < 512: // less than the smallest page; SQLite would write over it
+		return errors.New("the file is no SQLite database: give another path, or move it away")
 	case err == nil || !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -94,6 +96,15 @@ func take(ctx context.Context, db *sql.DB) (*conn, error) {
 		return nil, err
 	}
 	return &conn{Conn: c, prepared: map[string]*sql.Stmt{}}, nil
+}
+
+// Close closes the statements, too: database/sql does not, and SQLite keeps a file open as long as there is one.
+func (c *conn) Close() error {
+	var failed error
+	for _, s := range c.prepared {
+		failed = errors.Join(failed, s.Close())
+	}
+	return errors.Join(failed, c.Conn.Close())
 }
 
 func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
