@@ -154,3 +154,134 @@ func newCommit(n int) production.Commit {
 		Audit:  []production.AuditEntry{{Tenant: k, At: at, User: "clx0user00000000000000001", Role: production.Head, Action: "create", ProductionID: id, Version: 1, Detail: payload[:300]}},
 	}
 }
+
+// BenchmarkDue asks what is due of 10,000 open batches: nothing, a hundred, and all.
+func BenchmarkDue(b *testing.B) {
+	const open = 10_000
+	store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "k.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	var n atomic.Int64
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			for i := int(n.Add(1)); i <= open; i = int(n.Add(1)) {
+				if _, err := store.Commit(b.Context(), newCommit(i)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	first, last := newCommit(1).Batch.NextLook, newCommit(open).Batch.NextLook
+	for name, c := range map[string]struct {
+		now         production.Instant
+		limit, want int
+	}{"none": {first - 1, 100, 0}, "hundred": {last, 100, 100}, "all": {last, open, open}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if due, err := store.DueBatches(b.Context(), c.now, c.limit); err != nil || len(due) != c.want {
+					b.Fatalf("%d are due, %v; want %d", len(due), err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDay reads what a kitchen has on one day, out of a million batches, and for comparison the same six batches by their
+// primary keys in one transaction, and one of them alone.
+func BenchmarkDay(b *testing.B) {
+	const batches = 1_000_000
+	path := filepath.Join(b.TempDir(), "k.db")
+	store, err := sqlite.Open(b.Context(), sqlite.Options{Path: path})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	fill(b, path, batches)
+	var n int
+	place := func() (tenant.ID, production.Day, []string) { // of six batches that are of one kitchen and day
+		n = (n + 7919*600) % (batches - 600)
+		c := newCommit(n - n%600 + n%100 + 600)
+		var ids []string
+		for i := range 6 {
+			ids = append(ids, newCommit(n-n%600+n%100+i*100).Batch.Production.ID)
+		}
+		return c.Tenant, newCommit(n - n%600 + n%100).Batch.Production.Day, ids
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	byKey, err := db.Prepare("SELECT doc FROM productions WHERE tenant = ? AND id = ?")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var six, one, day time.Duration
+	for b.Loop() {
+		t, d, ids := place()
+		begin := time.Now()
+		for i, id := range ids {
+			var doc sql.RawBytes
+			rows6, err := byKey.Query(string(t), id)
+			if err != nil || !rows6.Next() || rows6.Scan(&doc) != nil {
+				b.Fatalf("no batch %s: %v", id, err)
+			}
+			var p production.Production
+			if err := rows.Decode(doc, &p); err != nil {
+				b.Fatal(err)
+			}
+			rows6.Close()
+			if i == 0 {
+				one += time.Since(begin)
+			}
+		}
+		six += time.Since(begin)
+		begin = time.Now()
+		list, err := store.Batches(b.Context(), t, production.BatchFilter{From: d, To: d}, nil, 100)
+		day += time.Since(begin)
+		if err != nil || len(list) != 6 {
+			b.Fatalf("%d batches of %s on %s, %v; want 6", len(list), t, d, err)
+		}
+	}
+	b.ReportMetric(float64(day.Microseconds())/float64(b.N), "day-µs")
+	b.ReportMetric(float64(one.Microseconds())/float64(b.N), "key-µs")
+	b.ReportMetric(float64(day)/float64(six), "×six-keys")
+	b.ReportMetric(float64(day)/float64(one), "×one-key")
+	b.ReportMetric(0, "ns/op")
+}
+
+// fill writes n batches at once, as commits would have written them.
+func fill(b *testing.B, path string, n int) {
+	b.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(OFF)&_pragma=cache_size(-200000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	for i := 0; i < n; {
+		tx, err := db.Begin()
+		if err != nil {
+			b.Fatal(err)
+		}
+		insert, err := tx.Prepare(`INSERT INTO productions (tenant, id, revision, day, planned_start, status, open, deleted, next_look, menu, portions, batch_number, number,
+			search, doc, facts) VALUES (?, ?, 1, ?, ?, 'COMPLETED', 0, 0, 0, ?, ?, ?, 0, '', ?, '{}')`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for end := min(i+50_000, n); i < end; i++ {
+			c := newCommit(i)
+			p := &c.Batch.Production
+			if _, err := insert.Exec(string(p.Tenant), p.ID, string(p.Day), int64(p.PlannedStart), p.MenuID, p.PlannedPortions, p.BatchNumber, string(c.Events[0].Payload)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -87,7 +87,9 @@ func encode(c *production.Commit) (*commit, error) {
 
 // write runs inside of a transaction. It begins with what can conflict.
 func (w *commit) write(c *conn) error {
-	for _, part := range []func(*conn) error{w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.observe, w.put, w.notify, w.tell} {
+	for _, part := range []func(*conn) error{
+		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.observe, w.put, w.notify, w.tell,
+	} {
 		if err := part(c); err != nil {
 			return err
 		}
@@ -113,15 +115,16 @@ func (w *commit) writeBatch(c *conn) error {
 		p.BatchNumber, rows.Number(p), rows.Search(p), w.batch, w.facts, string(w.Tenant), p.ID,
 	}
 	if w.Base == 0 {
-		_, err := c.exec(background, `INSERT INTO productions (revision, day, planned_start, status, open, deleted, next_look, menu, portions,
-			batch_number, number, search, doc, facts, tenant, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
+		_, err := c.exec(background, `INSERT INTO productions
+			(revision, day, planned_start, status, open, deleted, next_look, menu, portions, batch_number, number, search, doc, facts, tenant, id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
 		if taken(err) {
 			return fmt.Errorf("production %s or its number %s is there: %w", p.ID, p.BatchNumber, production.ErrConflict)
 		}
 		return err
 	}
-	n, err := c.exec(background, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?, next_look = ?, menu = ?,
-		portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
+	n, err := c.exec(background, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
 		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("production %s is not at revision %d: %w", p.ID, w.Base, production.ErrConflict)
@@ -166,7 +169,8 @@ func (w *commit) writeAlerts(c *conn) error {
 			if a.Active() != active {
 				continue
 			}
-			_, err := c.exec(background, `INSERT INTO alerts (tenant, id, production, code, severity, active, raised, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			_, err := c.exec(background, `INSERT INTO alerts (tenant, id, production, code, severity, active, raised, doc)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (tenant, id) DO UPDATE SET production = excluded.production, code = excluded.code, severity = excluded.severity,
 				active = excluded.active, raised = excluded.raised, doc = excluded.doc`,
 				string(w.Tenant), a.ID, a.ProductionID, string(a.Code), a.Severity.Rank(), active, int64(a.RaisedAt), w.alerts[i])
@@ -241,7 +245,8 @@ const (
 func (w *commit) notify(c *conn) error {
 	for i := range w.Notices {
 		n := &w.Notices[i]
-		_, err := c.exec(background, `INSERT INTO notices (tenant, id, alert, at, payload, attempts, next_try, last_error, done, lease_owner, lease_until)
+		_, err := c.exec(background, `INSERT INTO notices
+			(tenant, id, alert, at, payload, attempts, next_try, last_error, done, lease_owner, lease_until)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0)`,
 			string(w.Tenant), n.ID, n.AlertID, int64(n.At), n.Payload, n.Attempts, int64(n.NextTry), n.LastError)
 		if err != nil {
@@ -276,7 +281,8 @@ func (w *commit) tell(c *conn) error {
 		e := &w.events[i]
 		seq++
 		e.Seq = seq
-		_, err := c.exec(background, "INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		_, err := c.exec(background, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			string(w.Tenant), seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
 		if err != nil {
 			return err
@@ -300,9 +306,10 @@ func (w *commit) tell(c *conn) error {
 }
 
 func writeAudit(c *conn, e *production.AuditEntry) error {
-	_, err := c.exec(background, `INSERT INTO audit (tenant, seq, at, taken_at, user, role, person, action, production, version, reason, detail, prev, hash)
+	_, err := c.exec(background, `INSERT INTO audit
+		(tenant, seq, at, taken_at, user, role, person, action, production, version, reason, detail, prev, hash)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(e.Tenant), e.Seq, int64(e.At), int64(e.TakenAt), e.User, string(e.Role), e.Person, e.Action, e.ProductionID, e.Version, e.Reason,
-		[]byte(e.Detail), e.Prev[:], e.Hash[:])
+		string(e.Tenant), e.Seq, int64(e.At), int64(e.TakenAt), e.User, string(e.Role), e.Person, e.Action, e.ProductionID,
+		e.Version, e.Reason, []byte(e.Detail), e.Prev[:], e.Hash[:])
 	return err
 }

@@ -63,10 +63,12 @@ func work(ctx context.Context, s *sqlite.Store, first, clients int, ack func(id 
 		})
 	}
 	all.Wait()
-	if ctx.Err() != nil {
-		return nil
+	for _, err := range failed {
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
-	return errors.Join(failed...)
+	return nil
 }
 
 // verify opens the file as it was left, and checks that every acknowledged commit is in it, and every commit wholly or not at all.

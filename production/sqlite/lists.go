@@ -36,7 +36,9 @@ func texts[T ~string](list []T) string {
 }
 
 // batchesQuery returns the query of Batches and Facts for columns.
-func batchesQuery(columns string, t tenant.ID, f *production.BatchFilter, after *production.BatchPlace, limit int) (text string, args []any) {
+func batchesQuery(
+	columns string, t tenant.ID, f *production.BatchFilter, after *production.BatchPlace, limit int,
+) (text string, args []any) {
 	var w where
 	w.and("tenant = ?", string(t))
 	w.and("deleted = 0")
@@ -66,7 +68,9 @@ func batchesQuery(columns string, t tenant.ID, f *production.BatchFilter, after 
 }
 
 // Batches is as production.Lists has it.
-func (s *Store) Batches(ctx context.Context, t tenant.ID, f production.BatchFilter, after *production.BatchPlace, limit int) ([]production.Production, error) {
+func (s *Store) Batches(
+	ctx context.Context, t tenant.ID, f production.BatchFilter, after *production.BatchPlace, limit int,
+) ([]production.Production, error) {
 	text, args := batchesQuery("doc", t, &f, after, limit)
 	return collect[production.Production](ctx, s, t, text, args...)
 }
@@ -84,7 +88,9 @@ func collect[T any](ctx context.Context, s *Store, t tenant.ID, text string, arg
 }
 
 // Facts is as production.Lists has it.
-func (s *Store) Facts(ctx context.Context, t tenant.ID, f production.BatchFilter, after *production.BatchPlace, limit int) (list []production.Batch, err error) {
+func (s *Store) Facts(
+	ctx context.Context, t tenant.ID, f production.BatchFilter, after *production.BatchPlace, limit int,
+) (list []production.Batch, err error) {
 	text, args := batchesQuery(batchColumns, t, &f, after, limit)
 	err = s.read(ctx, func(c *conn) error {
 		list, err = batches(ctx, c, text, args...)
@@ -140,7 +146,8 @@ func readRows(ctx context.Context, c *conn, t tenant.ID, id, after string, limit
 	}
 	var revision, place int64
 	if after != "" {
-		err := c.one(ctx, "SELECT revision, place FROM entries WHERE production = ? AND kind = 'reading' AND id = ?", []any{n, after}, &revision, &place)
+		err := c.one(ctx, "SELECT revision, place FROM entries WHERE production = ? AND kind = 'reading' AND id = ?", []any{n, after},
+			&revision, &place)
 		switch {
 		case isNone(err):
 			return fmt.Errorf("reading %.64q: %w", after, production.ErrNotFound)
@@ -167,7 +174,8 @@ func readRows(ctx context.Context, c *conn, t tenant.ID, id, after string, limit
 	if err != nil {
 		return err
 	}
-	to.Alerts, err = documents[production.Alert](ctx, c, "SELECT doc FROM alerts WHERE tenant = ? AND production = ? ORDER BY raised, id", string(t), id)
+	to.Alerts, err = documents[production.Alert](ctx, c,
+		"SELECT doc FROM alerts WHERE tenant = ? AND production = ? ORDER BY raised, id", string(t), id)
 	return err
 }
 
@@ -181,19 +189,21 @@ func (s *Store) Snapshot(ctx context.Context, t tenant.ID, since production.Day)
 }
 
 func snapshot(ctx context.Context, c *conn, t tenant.ID, since production.Day, to *production.Snapshot) error {
-	// Two queries, each in the order of an index, and together in that order, too: older days, of which only open batches count, come first.
-	open, err := batches(ctx, c, "SELECT "+batchColumns+" FROM productions WHERE tenant = ? AND open = 1 AND day < ? ORDER BY day, planned_start, id",
-		string(t), string(since))
+	// Two queries, each in the order of an index, and together in that order, too: older days, of which only open batches count,
+	// come first.
+	open, err := batches(ctx, c, "SELECT "+batchColumns+` FROM productions WHERE tenant = ? AND open = 1 AND day < ?
+		ORDER BY day, planned_start, id`, string(t), string(since))
 	if err != nil {
 		return err
 	}
-	recent, err := batches(ctx, c, "SELECT "+batchColumns+" FROM productions WHERE tenant = ? AND deleted = 0 AND day >= ? ORDER BY day, planned_start, id",
-		string(t), string(since))
+	recent, err := batches(ctx, c, "SELECT "+batchColumns+` FROM productions WHERE tenant = ? AND deleted = 0 AND day >= ?
+		ORDER BY day, planned_start, id`, string(t), string(since))
 	if err != nil {
 		return err
 	}
 	to.Batches = append(open, recent...)
-	to.Alerts, err = documents[production.Alert](ctx, c, "SELECT doc FROM alerts WHERE tenant = ? AND active = 1 ORDER BY raised, id", string(t))
+	to.Alerts, err = documents[production.Alert](ctx, c,
+		"SELECT doc FROM alerts WHERE tenant = ? AND active = 1 ORDER BY raised, id", string(t))
 	if err != nil {
 		return err
 	}
@@ -209,7 +219,8 @@ func snapshot(ctx context.Context, c *conn, t tenant.ID, since production.Day, t
 	if err != nil {
 		return err
 	}
-	return c.each(ctx, "SELECT channel, epoch, offset FROM positions WHERE tenant = ? ORDER BY channel", []any{string(t)}, func(r *sql.Rows) error {
+	positions := "SELECT channel, epoch, offset FROM positions WHERE tenant = ? ORDER BY channel"
+	return c.each(ctx, positions, []any{string(t)}, func(r *sql.Rows) error {
 		var p production.Sent
 		var offset int64
 		err := r.Scan(&p.Channel, &p.Epoch, &offset)
@@ -220,7 +231,9 @@ func snapshot(ctx context.Context, c *conn, t tenant.ID, since production.Day, t
 }
 
 // Alerts is as production.Lists has it.
-func (s *Store) Alerts(ctx context.Context, t tenant.ID, f production.AlertFilter, after *production.AlertPlace, limit int) ([]production.Alert, error) {
+func (s *Store) Alerts(
+	ctx context.Context, t tenant.ID, f production.AlertFilter, after *production.AlertPlace, limit int,
+) ([]production.Alert, error) {
 	text, args := alertsQuery(t, &f, after, limit)
 	return collect[production.Alert](ctx, s, t, text, args...)
 }
@@ -255,7 +268,8 @@ func alertsQuery(t tenant.ID, f *production.AlertFilter, after *production.Alert
 // References is as production.Lists has it.
 func (s *Store) References(ctx context.Context, t tenant.ID) (lists production.References, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		return c.each(ctx, "SELECT kind, pin, doc FROM lists WHERE tenant = ? ORDER BY kind, name, id", []any{string(t)}, func(r *sql.Rows) error {
+		text := "SELECT kind, pin, doc FROM lists WHERE tenant = ? ORDER BY kind, name, id"
+		return c.each(ctx, text, []any{string(t)}, func(r *sql.Rows) error {
 			var kind string
 			var pin production.PINHash
 			var doc sql.RawBytes
@@ -295,7 +309,9 @@ func addListed(to *production.References, kind string, pin production.PINHash, d
 }
 
 // Observations is as production.Lists has it.
-func (s *Store) Observations(ctx context.Context, t tenant.ID, flagged bool, after string, limit int) (list []production.Observation, err error) {
+func (s *Store) Observations(
+	ctx context.Context, t tenant.ID, flagged bool, after string, limit int,
+) (list []production.Observation, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		list, err = observations(ctx, c, t, flagged, after, limit)
 		return err
@@ -306,7 +322,9 @@ func (s *Store) Observations(ctx context.Context, t tenant.ID, flagged bool, aft
 	return list, nil
 }
 
-func observations(ctx context.Context, c *conn, t tenant.ID, flagged bool, after string, limit int) (list []production.Observation, err error) {
+func observations(
+	ctx context.Context, c *conn, t tenant.ID, flagged bool, after string, limit int,
+) (list []production.Observation, err error) {
 	var w where
 	w.and("tenant = ?", string(t))
 	if flagged {
@@ -372,7 +390,8 @@ func (s *Store) auditPage(ctx context.Context, t tenant.ID, from int64) (page []
 			e := production.AuditEntry{Tenant: t}
 			var detail []byte
 			var prev, hash sql.RawBytes
-			err := r.Scan(&e.Seq, &e.At, &e.TakenAt, &e.User, &e.Role, &e.Person, &e.Action, &e.ProductionID, &e.Version, &e.Reason, &detail, &prev, &hash)
+			err := r.Scan(&e.Seq, &e.At, &e.TakenAt, &e.User, &e.Role, &e.Person, &e.Action, &e.ProductionID, &e.Version, &e.Reason,
+				&detail, &prev, &hash)
 			e.Detail = detail
 			copy(e.Prev[:], prev)
 			copy(e.Hash[:], hash)
@@ -386,21 +405,21 @@ func (s *Store) auditPage(ctx context.Context, t tenant.ID, from int64) (page []
 // Kitchens is as production.Lists has it.
 func (s *Store) Kitchens(ctx context.Context, after tenant.ID, limit int) (list []production.Kitchen, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		return c.each(ctx, `SELECT h.tenant, k.doc FROM heads h LEFT JOIN kitchens k ON k.tenant = h.tenant WHERE h.tenant > ? ORDER BY h.tenant LIMIT ?`,
-			[]any{string(after), max(limit, 0)}, func(r *sql.Rows) error {
-				var k production.Kitchen
-				var doc sql.RawBytes
-				if err := r.Scan(&k.ID, &doc); err != nil {
+		return c.each(ctx, `SELECT h.tenant, k.doc FROM heads h LEFT JOIN kitchens k ON k.tenant = h.tenant
+			WHERE h.tenant > ? ORDER BY h.tenant LIMIT ?`, []any{string(after), max(limit, 0)}, func(r *sql.Rows) error {
+			var k production.Kitchen
+			var doc sql.RawBytes
+			if err := r.Scan(&k.ID, &doc); err != nil {
+				return err
+			}
+			if doc != nil {
+				if err := rows.Decode(doc, &k); err != nil {
 					return err
 				}
-				if doc != nil {
-					if err := rows.Decode(doc, &k); err != nil {
-						return err
-					}
-				}
-				list = append(list, k)
-				return nil
-			})
+			}
+			list = append(list, k)
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read kitchens: %w", err)

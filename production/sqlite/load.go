@@ -52,7 +52,8 @@ func load(ctx context.Context, c *conn, t tenant.ID, w production.Want, l *produ
 		}
 	}
 	if w.Alert != "" {
-		if l.Alert, err = document[production.Alert](ctx, c, "SELECT doc FROM alerts WHERE tenant = ? AND id = ?", string(t), w.Alert); err != nil {
+		l.Alert, err = document[production.Alert](ctx, c, "SELECT doc FROM alerts WHERE tenant = ? AND id = ?", string(t), w.Alert)
+		if err != nil {
 			return err
 		}
 	}
@@ -64,7 +65,8 @@ func load(ctx context.Context, c *conn, t tenant.ID, w production.Want, l *produ
 		}
 	}
 	if w.Observed != "" {
-		return c.one(ctx, "SELECT EXISTS (SELECT 1 FROM observations WHERE tenant = ? AND id = ?)", []any{string(t), w.Observed}, &l.Observed)
+		return c.one(ctx, "SELECT EXISTS (SELECT 1 FROM observations WHERE tenant = ? AND id = ?)", []any{string(t), w.Observed},
+			&l.Observed)
 	}
 	return nil
 }
@@ -86,7 +88,8 @@ func kitchen(ctx context.Context, c *conn, t tenant.ID) (k production.KitchenSta
 }
 
 func activeAlerts(ctx context.Context, c *conn, t tenant.ID, id string) ([]production.Alert, error) {
-	return documents[production.Alert](ctx, c, "SELECT doc FROM alerts WHERE tenant = ? AND production = ? AND active = 1 ORDER BY raised, id", string(t), id)
+	return documents[production.Alert](ctx, c,
+		"SELECT doc FROM alerts WHERE tenant = ? AND production = ? AND active = 1 ORDER BY raised, id", string(t), id)
 }
 
 // batchColumns are what scanBatch reads.
@@ -102,7 +105,8 @@ func scanBatch(r *sql.Rows, b *production.Batch, before ...any) error {
 
 func batch(ctx context.Context, c *conn, t tenant.ID, id string) (b production.Batch, err error) {
 	found := false
-	err = c.each(ctx, "SELECT "+batchColumns+" FROM productions WHERE tenant = ? AND id = ? AND deleted = 0", []any{string(t), id}, func(r *sql.Rows) error {
+	text := "SELECT " + batchColumns + " FROM productions WHERE tenant = ? AND id = ? AND deleted = 0"
+	err = c.each(ctx, text, []any{string(t), id}, func(r *sql.Rows) error {
 		found = true
 		return scanBatch(r, &b)
 	})
@@ -128,7 +132,8 @@ func remembered(ctx context.Context, c *conn, t tenant.ID, key string) (*product
 	if key == "" {
 		return none[production.Remembered]()
 	}
-	err := c.one(ctx, "SELECT fingerprint, at, result FROM keys WHERE tenant = ? AND key = ?", []any{string(t), key}, &fingerprint, &r.At, &r.Result)
+	err := c.one(ctx, "SELECT fingerprint, at, result FROM keys WHERE tenant = ? AND key = ?", []any{string(t), key},
+		&fingerprint, &r.At, &r.Result)
 	if errors.Is(err, sql.ErrNoRows) {
 		return none[production.Remembered]()
 	}

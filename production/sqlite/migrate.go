@@ -92,8 +92,8 @@ func migrateInside(ctx context.Context, c *conn) (from, to int, err error) {
 	case app != application && (app != 0 || from != 0 || tables != 0):
 		return 0, 0, errors.New("the file is a database of another program: give another path")
 	case from > to:
-		return 0, 0, fmt.Errorf(
-			"its schema has version %d, and this program knows version %d: start the newer program, or restore a copy from before the update", from, to)
+		return 0, 0, fmt.Errorf("its schema has version %d, and this program knows version %d: "+
+			"start the newer program, or restore a copy from before the update", from, to)
 	}
 	for _, f := range files[from:] {
 		text, err := migrations.ReadFile("migrations/" + f.Name())

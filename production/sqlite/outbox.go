@@ -84,7 +84,8 @@ func (s *Store) MarkSent(ctx context.Context, owner string, t tenant.ID, seq int
 func markSent(c *conn, owner string, now int64, t tenant.ID, seq int64, at []production.Sent) error {
 	var last, sent, until int64
 	var holder string
-	err := c.one(background, "SELECT seq, sent, lease_owner, lease_until FROM heads WHERE tenant = ?", []any{string(t)}, &last, &sent, &holder, &until)
+	err := c.one(background, "SELECT seq, sent, lease_owner, lease_until FROM heads WHERE tenant = ?", []any{string(t)},
+		&last, &sent, &holder, &until)
 	switch {
 	case isNone(err) || err == nil && (holder != owner || until <= now):
 		return fmt.Errorf("%s has no lease: %w", owner, production.ErrConflict)
@@ -113,7 +114,8 @@ func markSent(c *conn, owner string, now int64, t tenant.ID, seq int64, at []pro
 // Release is as production.Outbox has it.
 func (s *Store) Release(ctx context.Context, owner string, t tenant.ID) error {
 	err := s.update(ctx, false, func(c *conn) error {
-		_, err := c.exec(background, "UPDATE heads SET lease_owner = '', lease_until = 0 WHERE tenant = ? AND lease_owner = ?", string(t), owner)
+		_, err := c.exec(background, "UPDATE heads SET lease_owner = '', lease_until = 0 WHERE tenant = ? AND lease_owner = ?",
+			string(t), owner)
 		return err
 	})
 	if err != nil {
@@ -125,7 +127,8 @@ func (s *Store) Release(ctx context.Context, owner string, t tenant.ID) error {
 // Backlog is as production.Outbox has it.
 func (s *Store) Backlog(ctx context.Context) (n int64, oldest production.Instant, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		return c.one(ctx, "SELECT coalesce(sum(seq - sent), 0), coalesce(min(waiting), 0) FROM heads WHERE waiting IS NOT NULL", nil, &n, &oldest)
+		return c.one(ctx, "SELECT coalesce(sum(seq - sent), 0), coalesce(min(waiting), 0) FROM heads WHERE waiting IS NOT NULL", nil,
+			&n, &oldest)
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("count unsent events: %w", err)

@@ -206,8 +206,8 @@ type (
 func record(t *testing.T) *disk {
 	t.Helper()
 	d := &disk{dir: t.TempDir(), tls: libc.NewTLS(), names: map[uintptr]string{}}
-	real := lib.Xsqlite3_vfs_find(d.tls, 0)
-	d.real = at[lib.Tsqlite3_vfs](real)
+	below := lib.Xsqlite3_vfs_find(d.tls, 0)
+	d.real = at[lib.Tsqlite3_vfs](below)
 	d.mine = libc.Xcalloc(d.tls, 1, libc.Tsize_t(unsafe.Sizeof(lib.Tsqlite3_vfs{})))
 	name, err := libc.CString("recording")
 	if err != nil {
@@ -219,7 +219,7 @@ func record(t *testing.T) *disk {
 	var mu sync.Mutex
 	methods := map[uintptr]uintptr{} // copies of the real ones that write down, by the real ones
 	mine.FxOpen = keep(d, func(tls *libc.TLS, _, name, file uintptr, flags int32, out uintptr) int32 {
-		rc := fn[openFunc](d.real.FxOpen)(tls, real, name, file, flags, out)
+		rc := fn[openFunc](d.real.FxOpen)(tls, below, name, file, flags, out)
 		f := at[lib.Tsqlite3_file](file)
 		if rc != lib.SQLITE_OK || name == 0 || f.FpMethods == 0 || !strings.HasPrefix(libc.GoString(name), d.dir+"/") {
 			return rc
@@ -236,7 +236,7 @@ func record(t *testing.T) *disk {
 		return rc
 	})
 	mine.FxDelete = keep(d, func(tls *libc.TLS, _, name uintptr, sync int32) int32 {
-		rc := fn[deleteFunc](d.real.FxDelete)(tls, real, name, sync)
+		rc := fn[deleteFunc](d.real.FxDelete)(tls, below, name, sync)
 		if rc == lib.SQLITE_OK && strings.HasPrefix(libc.GoString(name), d.dir+"/") {
 			d.add(op{kind: 'd', file: filepath.Base(libc.GoString(name))})
 		}
@@ -251,8 +251,8 @@ func record(t *testing.T) *disk {
 
 // methods returns a copy of the methods of an open file in which those that change it write it down. A sync is written down once
 // it is done: who was told of it has a disk that holds it.
-func (d *disk) methods(real uintptr) uintptr {
-	r := at[lib.Tsqlite3_io_methods](real)
+func (d *disk) methods(below uintptr) uintptr {
+	r := at[lib.Tsqlite3_io_methods](below)
 	p := libc.Xcalloc(d.tls, 1, libc.Tsize_t(unsafe.Sizeof(lib.Tsqlite3_io_methods{})))
 	m := at[lib.Tsqlite3_io_methods](p)
 	*m = *r

@@ -110,10 +110,13 @@ func (s *Store) NextDue(ctx context.Context) (production.Instant, error) {
 }
 
 // waitingNotices are those that the owner may lease.
-const waitingNotices = "FROM notices WHERE done = 0 AND next_try <= ? AND (lease_owner = ? OR lease_until <= ?) ORDER BY at, tenant, id LIMIT ?"
+const waitingNotices = `FROM notices WHERE done = 0 AND next_try <= ? AND (lease_owner = ? OR lease_until <= ?)
+	ORDER BY at, tenant, id LIMIT ?`
 
 // ClaimNotices is as production.Timers has it. It writes only if there is something to do.
-func (s *Store) ClaimNotices(ctx context.Context, owner string, now production.Instant, lease time.Duration, limit int) ([]production.Notice, error) {
+func (s *Store) ClaimNotices(
+	ctx context.Context, owner string, now production.Instant, lease time.Duration, limit int,
+) ([]production.Notice, error) {
 	list, err := s.claimNotices(ctx, owner, now, lease, max(limit, 0))
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
@@ -121,7 +124,9 @@ func (s *Store) ClaimNotices(ctx context.Context, owner string, now production.I
 	return list, nil
 }
 
-func (s *Store) claimNotices(ctx context.Context, owner string, now production.Instant, lease time.Duration, limit int) (list []production.Notice, err error) {
+func (s *Store) claimNotices(
+	ctx context.Context, owner string, now production.Instant, lease time.Duration, limit int,
+) (list []production.Notice, err error) {
 	waiting := false
 	err = s.read(ctx, func(c *conn) error {
 		return c.each(ctx, "SELECT 1 "+waitingNotices, []any{int64(now), owner, s.now(), 1}, func(*sql.Rows) error {
@@ -162,7 +167,8 @@ func (s *Store) claimNotices(ctx context.Context, owner string, now production.I
 // SettleNotice is as production.Timers has it.
 func (s *Store) SettleNotice(ctx context.Context, owner string, n production.Notice, done bool) error {
 	err := s.update(ctx, false, func(c *conn) error {
-		changed, err := c.exec(background, `UPDATE notices SET done = ?, next_try = ?, attempts = ?, last_error = ?, lease_owner = '', lease_until = 0
+		changed, err := c.exec(background, `UPDATE notices SET
+			done = ?, next_try = ?, attempts = ?, last_error = ?, lease_owner = '', lease_until = 0
 			WHERE tenant = ? AND id = ? AND done = 0 AND lease_owner = ? AND lease_until > ?`,
 			done, int64(n.NextTry), n.Attempts, n.LastError, string(n.Tenant), n.ID, owner, s.now())
 		if err == nil && changed == 0 {

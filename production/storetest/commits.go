@@ -17,13 +17,13 @@ import (
 func full() production.Production {
 	return production.Production{
 		ID: "full", Tenant: k1, ProgrammeID: "programme'; --", MenuID: "menu", MenuName: "Nasi Goréng \"istimewa\" 🍛\n\t\\u0041", Source: production.OwnRecord,
-		BatchNumber: "BATCH-20261126-0042", Day: day, PlannedPortions: 10_000, ActualPortions: ptr(0), HeadCook: "cook", AssistantCooks: []string{"b", "a"},
+		BatchNumber: "BATCH-20261126-0042", Day: day, PlannedPortions: 10_000, ActualPortions: new(0), HeadCook: "cook", AssistantCooks: []string{"b", "a"},
 		SupervisorID: "s", Status: production.QualityCheck, StatusSince: noon, Progress: 80, Wave: 6, TargetGroup: "SD 1–3", ControlMode: production.ControlHot,
-		Dishes:       []production.Dish{{Name: "Nasi", Cooked: noon + 1, CoreTemp: ptr(production.Celsius(755))}, {Name: "Buah", Cold: true, CoreTemp: ptr(production.Celsius(-5))}},
+		Dishes:       []production.Dish{{Name: "Nasi", Cooked: noon + 1, CoreTemp: new(production.Celsius(755))}, {Name: "Buah", Cold: true, CoreTemp: new(production.Celsius(-5))}},
 		PlannedStart: noon, PlannedEnd: noon + 1, ActualStart: noon + 2, ActualEnd: noon + 3, CookingStarted: noon + 4, Cooked: noon + 5, ConsumeBy: noon + 6,
-		Dispatched: noon + 7, EstimatedCost: ptr(production.Rupiah(0)), ActualCost: ptr(production.Rupiah(math.MaxInt64)), CostPerPortion: ptr(production.Rupiah(9_007_199_254_740_993)),
-		TargetTemperature: 751, ActualTemperature: ptr(production.Celsius(-1)), HygieneScore: ptr(100), TasteRating: ptr(1), AppearanceRating: ptr(2), TextureRating: ptr(3),
-		QualityPassed: ptr(false), RejectionReason: "tidak", WasteAmount: ptr(production.Kilograms(0)), WasteNotes: "w", SampleTaken: noon + 8, SampleKeepUntil: noon + 9,
+		Dispatched: noon + 7, EstimatedCost: new(production.Rupiah(0)), ActualCost: new(production.Rupiah(math.MaxInt64)), CostPerPortion: new(production.Rupiah(9_007_199_254_740_993)),
+		TargetTemperature: 751, ActualTemperature: new(production.Celsius(-1)), HygieneScore: new(100), TasteRating: new(1), AppearanceRating: new(2), TextureRating: new(3),
+		QualityPassed: new(false), RejectionReason: "tidak", WasteAmount: new(production.Kilograms(0)), WasteNotes: "w", SampleTaken: noon + 8, SampleKeepUntil: noon + 9,
 		Notes: strings.Repeat("catatan ", 200), Photos: []string{"https://foto/1"}, ReworkCount: 2, Version: math.MaxInt64, CreatedAt: 1, CreatedBy: "user", UpdatedAt: -1,
 	}
 }
@@ -44,7 +44,7 @@ func given(t *testing.T, n *node) {
 		Kitchen: &production.KitchenState{Revision: 1, NextLook: noon + 11, Kitchen: production.Kitchen{
 			ID: k1, Name: "Dapur Menteng", Zone: production.WIT, CertifiedCook: true, YoungGroups: []string{"PAUD"},
 			Certificates: []production.Certificate{{Kind: "SLHS", Number: "1/2", ValidUntil: "2027-01-31"}},
-			Limits:       production.Limits{EatWithinMin: ptr(0), CoreMinC: ptr(production.Celsius(801)), CertificateDays: ptr(45)}, Version: 3, UpdatedAt: noon, UpdatedBy: "u",
+			Limits:       production.Limits{EatWithinMin: new(0), CoreMinC: new(production.Celsius(801)), CertificateDays: new(45)}, Version: 3, UpdatedAt: noon, UpdatedBy: "u",
 		}},
 		Alerts: []production.Alert{raised, oven},
 		Readings: []production.Reading{{
@@ -53,12 +53,12 @@ func given(t *testing.T, n *node) {
 		}},
 		Checks: []production.Check{{
 			ID: "c1", ProductionID: "full", Type: production.Safety, Time: noon, ReceivedAt: noon + 1, CheckedBy: "q", Parameter: "formalin", ExpectedValue: "-", ActualValue: "+",
-			Score: ptr(0), Rating: ptr(1), TextureRating: ptr(5), Celsius: ptr(production.Celsius(1)), Severity: production.Critical, Notes: "n", Recommendations: "r",
+			Score: new(0), Rating: new(1), TextureRating: new(5), Celsius: new(production.Celsius(1)), Severity: production.Critical, Notes: "n", Recommendations: "r",
 			ActionRequired: true, ActionTaken: "t", ActionBy: "b", ActionDate: noon + 2, FollowUpRequired: true, FollowUpDate: noon + 3, ClockOff: true, Late: true,
 		}},
 		Samples: []production.Sample{{ID: "s1", ProductionID: "full", Dish: "d", TakenAt: noon, ReceivedAt: noon + 1, KeepUntil: noon + 2, TakenBy: "t", Place: "kulkas", ClockOff: true}},
 		Dispatches: []production.Dispatch{{
-			ID: "d1", ProductionID: "full", TakenAt: noon, ReceivedAt: noon + 1, By: "b", Portions: ptr(0), Destination: "SDN 1", Vehicle: "B 1", Notes: "n", ClockOff: true, Late: true,
+			ID: "d1", ProductionID: "full", TakenAt: noon, ReceivedAt: noon + 1, By: "b", Portions: new(0), Destination: "SDN 1", Vehicle: "B 1", Notes: "n", ClockOff: true, Late: true,
 		}},
 		Corrections: []production.Correction{{ID: "x1", ProductionID: "full", Field: "notes", Value: "v", Reason: "salah ketik saja", By: "u", At: noon}},
 		Events: []production.Event{
@@ -255,7 +255,7 @@ func conflictWritesNothing(t *testing.T, n *node) {
 	}
 }
 
-func numbers(t *testing.T, n *node) {
+func numbers(_ *testing.T, n *node) {
 	n.commit(plan(k1, "a", 1))
 	n.refused(plan(k1, "b", 1), production.ErrConflict)
 	n.commit(plan(k2, "a", 1)) // another kitchen counts for itself

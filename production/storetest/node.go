@@ -171,8 +171,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // plan returns a commit that inserts a batch, with an event and an audit entry. n makes the number and the order.
 func plan(t tenant.ID, id string, n int) production.Commit {
 	c := production.Commit{

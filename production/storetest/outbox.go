@@ -78,7 +78,7 @@ func (n *node) backlog(count int64, oldest production.Instant) {
 	}
 }
 
-func outboxOrder(t *testing.T, n *node) {
+func outboxOrder(_ *testing.T, n *node) {
 	for i := range production.Instant(5) {
 		n.tellOf(k1, noon+i)
 	}
@@ -98,7 +98,7 @@ func outboxOrder(t *testing.T, n *node) {
 	n.backlog(0, 0)
 }
 
-func outboxOldestFirst(t *testing.T, n *node) {
+func outboxOldestFirst(_ *testing.T, n *node) {
 	n.tellOf("late", noon+5)
 	n.tellOf("early", noon+1)
 	n.tellOf("middle", noon+3)

@@ -51,7 +51,8 @@ type alert struct {
 
 // written keeps the difference between an empty list and none, for the API shows it.
 var written = json.JoinOptions(json.FormatNilSliceAsNull(true), json.WithMarshalers(json.JoinMarshalers(
-	whole[production.Instant](), whole[production.Celsius](), whole[production.Kilograms](), text[production.Zone](), text[production.Day](),
+	whole[production.Instant](), whole[production.Celsius](), whole[production.Kilograms](),
+	text[production.Zone](), text[production.Day](),
 	json.MarshalToFunc(func(e *jsontext.Encoder, a production.Alert) error { return json.MarshalEncode(e, alert(a)) }),
 )))
 
