@@ -32,14 +32,15 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 // commit is a production.Commit with its JSON, which is made before the writer has it: the writer is what all wait for.
 type commit struct {
 	*production.Commit
-	batch, facts, kitchen string
-	alerts                []string
-	entries               []entry
-	people                []string
-	menus                 []string
-	programmes            []string
-	flags                 []sql.NullString
-	events                []production.Event // numbered, once it is written
+	batch, facts     string
+	kitchen, settled string
+	alerts           []string
+	entries          []entry
+	people           []string
+	menus            []string
+	programmes       []string
+	flags            []sql.NullString
+	events           []production.Event // numbered, once it is written
 }
 
 type entry struct {
@@ -61,7 +62,7 @@ func encode(c *production.Commit) (*commit, error) {
 		w.batch, w.facts = doc(&c.Batch.Production), doc(&c.Batch.Facts)
 	}
 	if c.Kitchen != nil {
-		w.kitchen = doc(&c.Kitchen.Kitchen)
+		w.kitchen, w.settled = doc(&c.Kitchen.Kitchen), doc(c.Kitchen.Settled)
 	}
 	for i := range c.Alerts {
 		w.alerts = append(w.alerts, doc(&c.Alerts[i]))
@@ -88,7 +89,7 @@ func encode(c *production.Commit) (*commit, error) {
 // write runs inside of a transaction. It begins with what can conflict.
 func (w *commit) write(c *conn) error {
 	for _, part := range []func(*conn) error{
-		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.observe, w.put, w.notify, w.tell,
+		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.lookAgain, w.observe, w.put, w.notify, w.tell,
 	} {
 		if err := part(c); err != nil {
 			return err
@@ -137,10 +138,10 @@ func (w *commit) writeKitchen(c *conn) error {
 	if k == nil {
 		return nil
 	}
-	values := []any{k.Revision, int64(k.NextLook), w.kitchen, string(w.Tenant)}
-	text := "UPDATE kitchens SET revision = ?, next_look = ?, doc = ? WHERE tenant = ? AND revision = ?"
+	values := []any{k.Revision, int64(k.NextLook), w.kitchen, w.settled, string(w.Tenant)}
+	text := "UPDATE kitchens SET revision = ?, next_look = ?, doc = ?, settled = ? WHERE tenant = ? AND revision = ?"
 	if w.KitchenBase == 0 {
-		text = "INSERT INTO kitchens (revision, next_look, doc, tenant) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+		text = "INSERT INTO kitchens (revision, next_look, doc, settled, tenant) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 	} else {
 		values = append(values, w.KitchenBase)
 	}
@@ -149,6 +150,22 @@ func (w *commit) writeKitchen(c *conn) error {
 		err = fmt.Errorf("the kitchen is not at revision %d: %w", w.KitchenBase, production.ErrConflict)
 	}
 	return err
+}
+
+// lookAgain goes through the batches that are open or have a look before them: both indexes hold no others.
+func (w *commit) lookAgain(c *conn) error {
+	if !w.LookAgain.Known() {
+		return nil
+	}
+	for _, text := range []string{
+		"UPDATE productions INDEXED BY productions_open SET next_look = ? WHERE tenant = ? AND open = 1",
+		"UPDATE productions INDEXED BY productions_due SET next_look = ? WHERE tenant = ? AND next_look <> 0",
+	} {
+		if _, err := c.exec(background, text, int64(w.LookAgain), string(w.Tenant)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *commit) remember(c *conn) error {

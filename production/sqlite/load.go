@@ -73,11 +73,14 @@ func load(ctx context.Context, c *conn, t tenant.ID, w production.Want, l *produ
 
 // kitchen returns the kitchen as it is stored, or as it is before anything was set.
 func kitchen(ctx context.Context, c *conn, t tenant.ID) (k production.KitchenState, err error) {
-	var doc sql.RawBytes
 	found := false
-	err = c.each(ctx, "SELECT revision, next_look, doc FROM kitchens WHERE tenant = ?", []any{string(t)}, func(r *sql.Rows) error {
+	err = c.each(ctx, "SELECT revision, next_look, doc, settled FROM kitchens WHERE tenant = ?", []any{string(t)}, func(r *sql.Rows) error {
 		found = true
-		return errors.Join(r.Scan(&k.Revision, &k.NextLook, &doc), rows.Decode(doc, &k.Kitchen))
+		var doc, settled sql.RawBytes
+		if err := r.Scan(&k.Revision, &k.NextLook, &doc, &settled); err != nil {
+			return err
+		}
+		return errors.Join(rows.Decode(doc, &k.Kitchen), rows.Decode(settled, &k.Settled))
 	})
 	if err != nil || !found {
 		k.Kitchen.ID = t

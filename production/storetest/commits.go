@@ -33,6 +33,7 @@ func given(t *testing.T, n *node) {
 		Tracks: []production.Track{{Kind: production.Core, Dish: "Nasi", Celsius: 755, At: noon, OutSince: 1, OutMs: 12}}, Checks: 2, ChecksPassed: 1,
 		Marks:        []production.CheckMark{{Type: production.Taste, ID: "c1", Passed: true, Severity: production.Low, At: noon}},
 		SafetyFailed: true, RoundReading: true, RoundChecks: 1, LastReading: noon, LastProbe: noon + 1, EarlyReason: "hujan", Started: true,
+		FailedSeverity: production.High, Settled: []production.Settled{{Code: production.WasteHigh, Severity: production.Medium, Key: "k"}},
 	}
 	raised := alarm(k1, "full", "a1", production.CoreTempLow)
 	raised.AcknowledgedAt, raised.AcknowledgedBy, raised.Escalations, raised.EscalatedAt = noon+1, "x", 3, noon+2
@@ -41,7 +42,7 @@ func given(t *testing.T, n *node) {
 	c := production.Commit{
 		Tenant: k1,
 		Batch:  &production.Batch{Production: full(), Facts: facts, Revision: 1, NextLook: noon + 10},
-		Kitchen: &production.KitchenState{Revision: 1, NextLook: noon + 11, Kitchen: production.Kitchen{
+		Kitchen: &production.KitchenState{Revision: 1, NextLook: noon + 11, Settled: []production.Settled{{Code: production.DocExpiring, Severity: production.Low}}, Kitchen: production.Kitchen{
 			ID: k1, Name: "Dapur Menteng", Zone: production.WIT, CertifiedCook: true, YoungGroups: []string{"PAUD"},
 			Certificates: []production.Certificate{{Kind: "SLHS", Number: "1/2", ValidUntil: "2027-01-31"}},
 			Limits:       production.Limits{EatWithinMin: new(0), CoreMinC: new(production.Celsius(801)), CertificateDays: new(45)}, Version: 3, UpdatedAt: noon, UpdatedBy: "u",

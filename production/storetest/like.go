@@ -112,6 +112,9 @@ func (p *pair) draw() production.Commit {
 	for range p.int("audit", 0, 2) {
 		c.Audit = append(c.Audit, production.AuditEntry{Tenant: t, At: p.instant("audit"), Action: "x"})
 	}
+	if p.int("look again", 0, 9) == 0 {
+		c.LookAgain = p.instant("look again")
+	}
 	id := fmt.Sprint(p.int("id", 0, 30))
 	if p.maybe("key") {
 		c.Remember = &production.Remembered{Key: id, At: p.instant("key"), Result: []byte(id)}

@@ -440,6 +440,44 @@ func timers(t *testing.T, n *node) {
 	}
 }
 
+func lookAgain(t *testing.T, n *node) {
+	for i, c := range []struct {
+		id     string
+		status production.Status
+		look   production.Instant
+	}{
+		{"open", production.Planned, 0}, {"waiting", production.Cooking, noon + 5}, {"over", production.Completed, 0},
+		{"undispatched", production.Completed, noon + 5}, {"deleted", production.Planned, 0}, {"elsewhere", production.Planned, noon + 5},
+	} {
+		p := plan(k1, c.id, i+1)
+		if c.id == "elsewhere" {
+			p = plan(k2, c.id, i+1)
+		}
+		p.Batch.Production.Status, p.Batch.NextLook = c.status, c.look
+		n.commit(p)
+	}
+	n.commit(next(n.batch(k1, "deleted"), func(b *production.Batch) { b.Production.DeletedAt = noon }))
+	n.commit(production.Commit{
+		Tenant: k1, Kitchen: &production.KitchenState{Kitchen: production.Kitchen{ID: k1}, Revision: 1}, LookAgain: noon + 1,
+	})
+	due, err := n.DueBatches(t.Context(), noon+1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "due", ids(due, func(d *production.Due) string { return d.Batch.Production.ID }), []string{"open", "undispatched", "waiting"})
+	for i := range due {
+		if due[i].Batch.Revision != 1 || due[i].Batch.NextLook != noon+1 {
+			t.Errorf("%s is at revision %d and due at %v", due[i].Batch.Production.ID, due[i].Batch.Revision, due[i].Batch.NextLook)
+		}
+	}
+	if got := n.batch(k1, "over"); got.NextLook != 0 {
+		t.Errorf("a batch of which nothing can change is due at %v", got.NextLook)
+	}
+	if got := n.batch(k2, "elsewhere"); got.NextLook != noon+5 {
+		t.Errorf("another kitchen's batch is due at %v", got.NextLook)
+	}
+}
+
 func notices(t *testing.T, n *node) {
 	ctx := t.Context()
 	c := production.Commit{Tenant: k1}

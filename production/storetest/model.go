@@ -222,6 +222,11 @@ func (m *Model) Commit(ctx context.Context, c production.Commit) ([]production.E
 	for _, a := range c.Alerts {
 		k.alerts[a.ID] = copied(a)
 	}
+	for _, b := range k.batches {
+		if c.LookAgain.Known() && !b.Production.DeletedAt.Known() && (b.Production.Open() || b.NextLook.Known()) {
+			b.NextLook = c.LookAgain
+		}
+	}
 	for _, o := range c.Observations {
 		o.Payload, o.Flags = bytes.Clone(o.Payload), slices.Clone(o.Flags)
 		k.observed[o.ID] = o

@@ -57,6 +57,7 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"WakeAfterCommits", wake},
 		{"ForgetKeepsWhatIsNeeded", forget},
 		{"TimersInOrder", timers},
+		{"LookAgainConcernsWhatCanStillChange", lookAgain},
 		{"NoticesAreLeased", notices},
 		{"ManyClientsOneWins", manyClients},
 		{"ManyKitchensAtOnce", manyKitchens},

@@ -18,7 +18,8 @@ CREATE TABLE kitchens (
     tenant    TEXT PRIMARY KEY,
     revision  INTEGER NOT NULL,
     next_look INTEGER NOT NULL,
-    doc       TEXT NOT NULL
+    doc       TEXT NOT NULL,
+    settled   TEXT NOT NULL -- a JSON list
 ) STRICT;
 CREATE INDEX kitchens_due ON kitchens (next_look, tenant) WHERE next_look <> 0;
 
