@@ -20,13 +20,9 @@ func TestStoredForm(t *testing.T) {
 	}{
 		{
 			"Production",
-			`{"id":"b","sppgId":"k","programId":"","menuId":"","menuName":"","source":"SERVICE","batchNumber":"BATCH-20261126-0001","productionDate":"2026-11-26",` +
-				`"plannedPortions":1,"actualPortions":0,"headCook":"","assistantCooks":[],"supervisorId":"","status":"PLANNED","statusSince":1,"progress":0,"wave":1,` +
-				`"targetGroup":"","controlMode":"TIME","dishes":[{"name":"n","cold":true,"cookedAt":-1,"coreTempC":-5}],"plannedStartTime":0,"plannedEndTime":0,` +
-				`"actualStartTime":0,"actualEndTime":0,"cookingStartedAt":0,"cookedAt":0,"consumeBy":0,"dispatchedAt":0,"estimatedCost":null,` +
-				`"actualCost":9223372036854775807,"costPerPortion":null,"targetTemperature":750,"actualTemperature":null,"hygieneScore":null,"tasteRating":null,` +
-				`"appearanceRating":null,"textureRating":null,"qualityPassed":null,"rejectionReason":"","wasteAmount":null,"wasteNotes":"","sampleTakenAt":0,` +
-				`"sampleKeepUntil":0,"notes":"","photos":null,"reworkCount":0,"version":1,"createdAt":0,"createdBy":"","updatedAt":0}`,
+			`{"id":"b","sppgId":"k","source":"SERVICE","batchNumber":"BATCH-20261126-0001","productionDate":"2026-11-26","plannedPortions":1,"actualPortions":0,` +
+				`"assistantCooks":[],"status":"PLANNED","statusSince":1,"wave":1,"controlMode":"TIME","dishes":[{"name":"n","cold":true,"cookedAt":-1,"coreTempC":-5}],` +
+				`"actualCost":9223372036854775807,"targetTemperature":750,"version":1}`,
 			production.Production{
 				ID: "b", Tenant: "k", Source: production.OwnRecord, BatchNumber: "BATCH-20261126-0001", Day: "2026-11-26", PlannedPortions: 1, ActualPortions: &portions,
 				AssistantCooks: []string{}, Status: production.Planned, StatusSince: 1, Wave: 1, ControlMode: production.ControlTime,
@@ -48,8 +44,7 @@ func TestStoredForm(t *testing.T) {
 		},
 		{
 			"Kitchen",
-			`{"sppgId":"k","name":"","timeZone":"","certifiedCook":false,"youngGroups":null,"certificates":[{"kind":"SLHS","number":"1","validUntil":""}],` +
-				`"limits":{"coreMinC":755},"version":0,"updatedAt":0,"updatedBy":""}`,
+			`{"sppgId":"k","certificates":[{"kind":"SLHS","number":"1"}],"limits":{"coreMinC":755}}`,
 			production.Kitchen{ID: "k", Certificates: []production.Certificate{{Kind: "SLHS", Number: "1"}}, Limits: production.Limits{CoreMinC: new(production.Celsius(755))}},
 			&production.Kitchen{},
 		},
@@ -117,4 +112,23 @@ func TestNumber(t *testing.T) {
 			t.Errorf("%q: got %d, want %d", number, got, want)
 		}
 	}
+}
+
+// BenchmarkDecode is what each batch of a list costs beside the database.
+func BenchmarkDecode(b *testing.B) {
+	cost, at := production.Rupiah(8000), production.Instant(1_795_669_200_123)
+	doc, err := rows.Encode(production.Production{
+		ID: "01994c1e-0000-7000-8000-000000000001", Tenant: "clx0k1tchen0000000000001", MenuName: "Nasi Ayam", BatchNumber: "BATCH-20261126-0001", Day: "2026-11-26",
+		Status: production.Cooking, Dishes: []production.Dish{{Name: "Nasi", Cooked: at}, {Name: "Ayam"}, {Name: "Sayur"}}, PlannedStart: at, PlannedEnd: at, ActualCost: &cost,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var p production.Production
+		if err := rows.Decode(doc, &p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.SetBytes(int64(len(doc)))
 }
