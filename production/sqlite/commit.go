@@ -87,21 +87,18 @@ func encode(c *production.Commit) (*commit, error) {
 }
 
 // write runs inside of a transaction. It begins with what can conflict.
-func (w *commit) write(c *conn) error {
-	for _, part := range []func(*conn) error{
+func (w *commit) write(ctx context.Context, c *conn) error {
+	for _, part := range []func(context.Context, *conn) error{
 		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.lookAgain, w.observe, w.put, w.notify, w.tell,
 	} {
-		if err := part(c); err != nil {
+		if err := part(ctx, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// The writer's statements are never cut off, so they have no context of a caller.
-var background = context.Background()
-
-func (w *commit) writeBatch(c *conn) error {
+func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 	b := w.Batch
 	if b == nil {
 		return nil
@@ -116,15 +113,16 @@ func (w *commit) writeBatch(c *conn) error {
 		p.BatchNumber, rows.Number(p), rows.Search(p), w.batch, w.facts, string(w.Tenant), p.ID,
 	}
 	if w.Base == 0 {
-		_, err := c.exec(background, `INSERT INTO productions
-			(revision, day, planned_start, status, open, deleted, next_look, menu, portions, batch_number, number, search, doc, facts, tenant, id)
+		_, err := c.exec(ctx, `INSERT INTO productions
+			(revision, day, planned_start, status, open, deleted, next_look, menu, portions, batch_number, number,
+			search, doc, facts, tenant, id)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
 		if taken(err) {
 			return fmt.Errorf("production %s or its number %s is there: %w", p.ID, p.BatchNumber, production.ErrConflict)
 		}
 		return err
 	}
-	n, err := c.exec(background, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
 		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
 		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
 	if err == nil && n == 0 {
@@ -133,7 +131,7 @@ func (w *commit) writeBatch(c *conn) error {
 	return err
 }
 
-func (w *commit) writeKitchen(c *conn) error {
+func (w *commit) writeKitchen(ctx context.Context, c *conn) error {
 	k := w.Kitchen
 	if k == nil {
 		return nil
@@ -145,7 +143,7 @@ func (w *commit) writeKitchen(c *conn) error {
 	} else {
 		values = append(values, w.KitchenBase)
 	}
-	n, err := c.exec(background, text, values...)
+	n, err := c.exec(ctx, text, values...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("the kitchen is not at revision %d: %w", w.KitchenBase, production.ErrConflict)
 	}
@@ -153,7 +151,7 @@ func (w *commit) writeKitchen(c *conn) error {
 }
 
 // lookAgain goes through the batches that are open or have a look before them: both indexes hold no others.
-func (w *commit) lookAgain(c *conn) error {
+func (w *commit) lookAgain(ctx context.Context, c *conn) error {
 	if !w.LookAgain.Known() {
 		return nil
 	}
@@ -161,32 +159,32 @@ func (w *commit) lookAgain(c *conn) error {
 		"UPDATE productions INDEXED BY productions_open SET next_look = ? WHERE tenant = ? AND open = 1",
 		"UPDATE productions INDEXED BY productions_due SET next_look = ? WHERE tenant = ? AND next_look <> 0",
 	} {
-		if _, err := c.exec(background, text, int64(w.LookAgain), string(w.Tenant)); err != nil {
+		if _, err := c.exec(ctx, text, int64(w.LookAgain), string(w.Tenant)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *commit) remember(c *conn) error {
+func (w *commit) remember(ctx context.Context, c *conn) error {
 	r := w.Remember
 	if r == nil {
 		return nil
 	}
-	_, err := c.exec(background, "INSERT INTO keys (tenant, key, fingerprint, at, result) VALUES (?, ?, ?, ?, ?)",
+	_, err := c.exec(ctx, "INSERT INTO keys (tenant, key, fingerprint, at, result) VALUES (?, ?, ?, ?, ?)",
 		string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
 	return err
 }
 
 // writeAlerts writes those that have ended first: a new one of the same code may take their place.
-func (w *commit) writeAlerts(c *conn) error {
+func (w *commit) writeAlerts(ctx context.Context, c *conn) error {
 	for _, active := range []bool{false, true} {
 		for i := range w.Alerts {
 			a := &w.Alerts[i]
 			if a.Active() != active {
 				continue
 			}
-			_, err := c.exec(background, `INSERT INTO alerts (tenant, id, production, code, severity, active, raised, doc)
+			_, err := c.exec(ctx, `INSERT INTO alerts (tenant, id, production, code, severity, active, raised, doc)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (tenant, id) DO UPDATE SET production = excluded.production, code = excluded.code, severity = excluded.severity,
 				active = excluded.active, raised = excluded.raised, doc = excluded.doc`,
@@ -202,10 +200,10 @@ func (w *commit) writeAlerts(c *conn) error {
 	return nil
 }
 
-func (w *commit) writeEntries(c *conn) error {
+func (w *commit) writeEntries(ctx context.Context, c *conn) error {
 	for i := range w.entries {
 		e := &w.entries[i]
-		_, err := c.exec(background, `INSERT INTO entries (production, kind, revision, place, id, doc)
+		_, err := c.exec(ctx, `INSERT INTO entries (production, kind, revision, place, id, doc)
 			SELECT n, ?, ?, ?, ?, ? FROM productions WHERE tenant = ? AND id = ?`,
 			string(e.Kind), w.Batch.Revision, i, e.ID, e.doc, string(w.Tenant), w.Batch.Production.ID)
 		if err != nil {
@@ -215,10 +213,10 @@ func (w *commit) writeEntries(c *conn) error {
 	return nil
 }
 
-func (w *commit) observe(c *conn) error {
+func (w *commit) observe(ctx context.Context, c *conn) error {
 	for i := range w.Observations {
 		o := &w.Observations[i]
-		_, err := c.exec(background, "INSERT INTO observations (tenant, id, at, production, payload, flags) VALUES (?, ?, ?, ?, ?, ?)",
+		_, err := c.exec(ctx, "INSERT INTO observations (tenant, id, at, production, payload, flags) VALUES (?, ?, ?, ?, ?, ?)",
 			string(w.Tenant), o.ID, int64(o.At), o.ProductionID, o.Payload, w.flags[i])
 		if err != nil {
 			return err
@@ -227,9 +225,9 @@ func (w *commit) observe(c *conn) error {
 	return nil
 }
 
-func (w *commit) put(c *conn) error {
+func (w *commit) put(ctx context.Context, c *conn) error {
 	put := func(kind, id, name string, pin production.PINHash, doc string) error {
-		_, err := c.exec(background, `INSERT INTO lists (tenant, kind, id, name, pin, doc) VALUES (?, ?, ?, ?, ?, ?)
+		_, err := c.exec(ctx, `INSERT INTO lists (tenant, kind, id, name, pin, doc) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (tenant, kind, id) DO UPDATE SET name = excluded.name, doc = excluded.doc,
 			pin = CASE excluded.pin WHEN '' THEN pin ELSE excluded.pin END`, string(w.Tenant), kind, id, name, string(pin), doc)
 		return err
@@ -259,10 +257,10 @@ const (
 	programme = "programme"
 )
 
-func (w *commit) notify(c *conn) error {
+func (w *commit) notify(ctx context.Context, c *conn) error {
 	for i := range w.Notices {
 		n := &w.Notices[i]
-		_, err := c.exec(background, `INSERT INTO notices
+		_, err := c.exec(ctx, `INSERT INTO notices
 			(tenant, id, alert, at, payload, attempts, next_try, last_error, done, lease_owner, lease_until)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0)`,
 			string(w.Tenant), n.ID, n.AlertID, int64(n.At), n.Payload, n.Attempts, int64(n.NextTry), n.LastError)
@@ -274,16 +272,16 @@ func (w *commit) notify(c *conn) error {
 }
 
 // tell numbers the events and seals the audit entries behind the newest of the tenant.
-func (w *commit) tell(c *conn) error {
+func (w *commit) tell(ctx context.Context, c *conn) error {
 	var seq int64
 	var waiting sql.NullInt64
 	var last production.AuditEntry
 	var hash []byte
-	err := c.one(background, "SELECT seq, waiting, audit_seq, audit_hash FROM heads WHERE tenant = ?", []any{string(w.Tenant)},
+	err := c.one(ctx, "SELECT seq, waiting, audit_seq, audit_hash FROM heads WHERE tenant = ?", []any{string(w.Tenant)},
 		&seq, &waiting, &last.Seq, &hash)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err = c.exec(background, `INSERT INTO heads (tenant, seq, sent, lease_owner, lease_until, audit_seq, audit_hash)
+		_, err = c.exec(ctx, `INSERT INTO heads (tenant, seq, sent, lease_owner, lease_until, audit_seq, audit_hash)
 			VALUES (?, 0, 0, '', 0, 0, zeroblob(32))`, string(w.Tenant))
 		if err != nil {
 			return err
@@ -298,7 +296,7 @@ func (w *commit) tell(c *conn) error {
 		e := &w.events[i]
 		seq++
 		e.Seq = seq
-		_, err := c.exec(background, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
+		_, err := c.exec(ctx, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			string(w.Tenant), seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
 		if err != nil {
@@ -310,20 +308,20 @@ func (w *commit) tell(c *conn) error {
 	}
 	for i := range w.Audit {
 		last = w.Audit[i].Sealed(last)
-		if err := writeAudit(c, &last); err != nil {
+		if err := writeAudit(ctx, c, &last); err != nil {
 			return err
 		}
 	}
 	if len(w.events)+len(w.Audit) == 0 {
 		return nil
 	}
-	_, err = c.exec(background, "UPDATE heads SET seq = ?, waiting = ?, audit_seq = ?, audit_hash = ? WHERE tenant = ?",
+	_, err = c.exec(ctx, "UPDATE heads SET seq = ?, waiting = ?, audit_seq = ?, audit_hash = ? WHERE tenant = ?",
 		seq, waiting, last.Seq, last.Hash[:], string(w.Tenant))
 	return err
 }
 
-func writeAudit(c *conn, e *production.AuditEntry) error {
-	_, err := c.exec(background, `INSERT INTO audit
+func writeAudit(ctx context.Context, c *conn, e *production.AuditEntry) error {
+	_, err := c.exec(ctx, `INSERT INTO audit
 		(tenant, seq, at, taken_at, user, role, person, action, production, version, reason, detail, prev, hash)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(e.Tenant), e.Seq, int64(e.At), int64(e.TakenAt), e.User, string(e.Role), e.Person, e.Action, e.ProductionID,

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"kentongan/production"
 	"kentongan/production/sqlite"
@@ -242,5 +244,50 @@ func TestLockedForTooLong(t *testing.T) {
 	}
 	if _, err := s.Commit(t.Context(), c); err != nil {
 		t.Errorf("commit after the lock is gone: %v", err)
+	}
+}
+
+// TestContextEndsWhileItWaits has the writer wait for another process. A commit that waits behind it can be given up, and is not carried
+// out later; one that waits on is.
+func TestContextEndsWhileItWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k.db")
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, BusyTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(t.Context(), newCommit(1))
+		first <- err
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // it ends while the file is locked, whenever that is
+	defer cancel()
+	if _, err := s.Commit(ctx, newCommit(2)); !errors.Is(err, production.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the commit that was given up: %v, want ErrUnavailable and DeadlineExceeded", err)
+	}
+	if _, err := other.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the commit that waited on: %v", err)
+	}
+	if _, err := s.Commit(t.Context(), newCommit(3)); err != nil {
+		t.Error(err)
+	}
+	for n, want := range map[int]bool{1: true, 2: false, 3: true} {
+		c := newCommit(n)
+		if _, err := s.Batch(t.Context(), c.Tenant, c.Batch.Production.ID); (err == nil) != want {
+			t.Errorf("batch %d: %v, want it stored: %v", n, err, want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"kentongan/production"
@@ -201,7 +202,7 @@ func snapshot(ctx context.Context, c *conn, t tenant.ID, since production.Day, t
 	if err != nil {
 		return err
 	}
-	to.Batches = append(open, recent...)
+	to.Batches = slices.Concat(open, recent)
 	to.Alerts, err = documents[production.Alert](ctx, c,
 		"SELECT doc FROM alerts WHERE tenant = ? AND active = 1 ORDER BY raised, id", string(t))
 	if err != nil {

@@ -37,12 +37,12 @@ func (s *Store) claim(ctx context.Context, owner string, lease time.Duration, li
 	if err := s.read(ctx, func(c *conn) error { return find(ctx, c, s.now()) }); err != nil {
 		return claim, err
 	}
-	err = s.update(ctx, false, func(c *conn) error {
+	err = s.update(ctx, false, func(ctx context.Context, c *conn) error {
 		now := s.now()
-		if err := find(background, c, now); err != nil { // it may be another one by now
+		if err := find(ctx, c, now); err != nil { // it may be another one by now
 			return err
 		}
-		_, err := c.exec(background, "UPDATE heads SET lease_owner = ?, lease_until = ? WHERE tenant = ?",
+		_, err := c.exec(ctx, "UPDATE heads SET lease_owner = ?, lease_until = ? WHERE tenant = ?",
 			owner, now+lease.Milliseconds(), string(claim.Tenant))
 		return err
 	})
@@ -74,17 +74,17 @@ func unsent(ctx context.Context, c *conn, t tenant.ID, limit int) (list []produc
 
 // MarkSent is as production.Outbox has it. A number that no event has is ErrInvalid.
 func (s *Store) MarkSent(ctx context.Context, owner string, t tenant.ID, seq int64, at []production.Sent) error {
-	err := s.update(ctx, false, func(c *conn) error { return markSent(c, owner, s.now(), t, seq, at) })
+	err := s.update(ctx, false, func(ctx context.Context, c *conn) error { return markSent(ctx, c, owner, s.now(), t, seq, at) })
 	if err != nil {
 		return fmt.Errorf("mark events of %s as sent: %w", t, err)
 	}
 	return nil
 }
 
-func markSent(c *conn, owner string, now int64, t tenant.ID, seq int64, at []production.Sent) error {
+func markSent(ctx context.Context, c *conn, owner string, now int64, t tenant.ID, seq int64, at []production.Sent) error {
 	var last, sent, until int64
 	var holder string
-	err := c.one(background, "SELECT seq, sent, lease_owner, lease_until FROM heads WHERE tenant = ?", []any{string(t)},
+	err := c.one(ctx, "SELECT seq, sent, lease_owner, lease_until FROM heads WHERE tenant = ?", []any{string(t)},
 		&last, &sent, &holder, &until)
 	switch {
 	case isNone(err) || err == nil && (holder != owner || until <= now):
@@ -95,13 +95,13 @@ func markSent(c *conn, owner string, now int64, t tenant.ID, seq int64, at []pro
 		return fmt.Errorf("there is no event %d yet: %w", seq, production.ErrInvalid)
 	}
 	sent = max(sent, seq)
-	_, err = c.exec(background, `UPDATE heads SET sent = ?, lease_owner = '', lease_until = 0,
+	_, err = c.exec(ctx, `UPDATE heads SET sent = ?, lease_owner = '', lease_until = 0,
 		waiting = (SELECT at FROM events WHERE events.tenant = heads.tenant AND events.seq = ?) WHERE tenant = ?`, sent, sent+1, string(t))
 	if err != nil {
 		return err
 	}
 	for _, p := range at {
-		_, err := c.exec(background, `INSERT INTO positions (tenant, channel, epoch, offset) VALUES (?, ?, ?, ?)
+		_, err := c.exec(ctx, `INSERT INTO positions (tenant, channel, epoch, offset) VALUES (?, ?, ?, ?)
 			ON CONFLICT (tenant, channel) DO UPDATE SET epoch = excluded.epoch, offset = excluded.offset`,
 			string(t), p.Channel, p.Epoch, int64(p.Offset)) //nolint:gosec // the same 64 bits
 		if err != nil {
@@ -113,8 +113,8 @@ func markSent(c *conn, owner string, now int64, t tenant.ID, seq int64, at []pro
 
 // Release is as production.Outbox has it.
 func (s *Store) Release(ctx context.Context, owner string, t tenant.ID) error {
-	err := s.update(ctx, false, func(c *conn) error {
-		_, err := c.exec(background, "UPDATE heads SET lease_owner = '', lease_until = 0 WHERE tenant = ? AND lease_owner = ?",
+	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
+		_, err := c.exec(ctx, "UPDATE heads SET lease_owner = '', lease_until = 0 WHERE tenant = ? AND lease_owner = ?",
 			string(t), owner)
 		return err
 	})
@@ -139,7 +139,7 @@ func (s *Store) Backlog(ctx context.Context) (n int64, oldest production.Instant
 // Forget is as production.Outbox has it.
 func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int, error) {
 	gone := int64(0)
-	err := s.update(ctx, false, func(c *conn) error {
+	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
 		for _, sort := range []struct {
 			text   string
 			before production.Instant
@@ -153,7 +153,7 @@ func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int
 			if !sort.before.Known() {
 				continue
 			}
-			n, err := c.exec(background, sort.text, int64(sort.before), max(limit, 0))
+			n, err := c.exec(ctx, sort.text, int64(sort.before), max(limit, 0))
 			if err != nil {
 				return err
 			}

@@ -96,7 +96,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(explain(err), s.reading.Close(), s.writing.Close())
 	}
-	go s.write(s.writer, version)
+	go s.write(s.writer, version) //nolint:gosec,contextcheck // it lives until Close, not as long as Open
 	return nil
 }
 
@@ -111,7 +111,7 @@ func (s *Store) openWriter(ctx context.Context) (version int64, err error) {
 		_, err = w.ExecContext(ctx, "PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
 	}
 	if err == nil {
-		version, err = dataVersion(w)
+		version, err = dataVersion(ctx, w)
 	}
 	if err != nil {
 		return 0, errors.Join(err, w.Close())

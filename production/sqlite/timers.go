@@ -137,9 +137,9 @@ func (s *Store) claimNotices(
 	if err != nil || !waiting {
 		return nil, err
 	}
-	err = s.update(ctx, false, func(c *conn) error {
+	err = s.update(ctx, false, func(ctx context.Context, c *conn) error {
 		clock := s.now()
-		err := c.each(background, "SELECT tenant, id, alert, at, payload, attempts, next_try, last_error "+waitingNotices,
+		err := c.each(ctx, "SELECT tenant, id, alert, at, payload, attempts, next_try, last_error "+waitingNotices,
 			[]any{int64(now), owner, clock, limit}, func(r *sql.Rows) error {
 				var n production.Notice
 				err := r.Scan(&n.Tenant, &n.ID, &n.AlertID, &n.At, &n.Payload, &n.Attempts, &n.NextTry, &n.LastError)
@@ -150,7 +150,7 @@ func (s *Store) claimNotices(
 			return err
 		}
 		for i := range list {
-			_, err := c.exec(background, "UPDATE notices SET lease_owner = ?, lease_until = ? WHERE tenant = ? AND id = ?",
+			_, err := c.exec(ctx, "UPDATE notices SET lease_owner = ?, lease_until = ? WHERE tenant = ? AND id = ?",
 				owner, clock+lease.Milliseconds(), string(list[i].Tenant), list[i].ID)
 			if err != nil {
 				return err
@@ -166,8 +166,8 @@ func (s *Store) claimNotices(
 
 // SettleNotice is as production.Timers has it.
 func (s *Store) SettleNotice(ctx context.Context, owner string, n production.Notice, done bool) error {
-	err := s.update(ctx, false, func(c *conn) error {
-		changed, err := c.exec(background, `UPDATE notices SET
+	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
+		changed, err := c.exec(ctx, `UPDATE notices SET
 			done = ?, next_try = ?, attempts = ?, last_error = ?, lease_owner = '', lease_until = 0
 			WHERE tenant = ? AND id = ? AND done = 0 AND lease_owner = ? AND lease_until > ?`,
 			done, int64(n.NextTry), n.Attempts, n.LastError, string(n.Tenant), n.ID, owner, s.now())

@@ -15,10 +15,10 @@ const maxGroup = 128
 
 // job is something that the writer does inside of a transaction.
 type job struct {
-	do    func(*conn) error
-	loud  bool         // wakes the relay once it is committed
-	state atomic.Int32 // queued, begun or withdrawn
-	done  chan error   // gets the answer, if it has begun
+	do    func(context.Context, *conn) error // its context never ends
+	loud  bool                               // wakes the relay once it is committed
+	state atomic.Int32                       // queued, begun or withdrawn
+	done  chan error                         // gets the answer, if it has begun
 }
 
 const (
@@ -30,7 +30,7 @@ const (
 var errClosed = fmt.Errorf("%w: the store is closed", production.ErrUnavailable)
 
 // update has the writer do something, and returns when it is committed, or was not done at all.
-func (s *Store) update(ctx context.Context, loud bool, do func(*conn) error) error {
+func (s *Store) update(ctx context.Context, loud bool, do func(context.Context, *conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return trouble(err)
 	}
@@ -137,12 +137,12 @@ func transaction(w *conn, f func() error) error {
 }
 
 // alone runs do in a savepoint. broken says that the whole transaction is lost.
-func alone(w *conn, do func(*conn) error) (err, broken error) {
+func alone(w *conn, do func(context.Context, *conn) error) (err, broken error) {
 	ctx := context.Background()
 	if _, err := w.exec(ctx, "SAVEPOINT job"); err != nil {
 		return err, err
 	}
-	if err = do(w); err != nil {
+	if err = do(ctx, w); err != nil {
 		if _, err := w.exec(ctx, "ROLLBACK TO job"); err != nil {
 			return err, err
 		}
@@ -159,12 +159,13 @@ func alone(w *conn, do func(*conn) error) (err, broken error) {
 // watch wakes the relay if another process has committed something since version, and something waits. The data version
 // changes with commits of other connections only.
 func (s *Store) watch(w *conn, version int64) int64 {
-	now, err := dataVersion(w)
+	ctx := context.Background()
+	now, err := dataVersion(ctx, w)
 	if err != nil || now == version {
 		return version // the next look will tell
 	}
 	var waiting bool
-	err = w.one(context.Background(),
+	err = w.one(ctx,
 		"SELECT EXISTS (SELECT 1 FROM heads WHERE waiting IS NOT NULL) OR EXISTS (SELECT 1 FROM notices WHERE done = 0)", nil, &waiting)
 	if err != nil {
 		return version
@@ -175,8 +176,8 @@ func (s *Store) watch(w *conn, version int64) int64 {
 	return now
 }
 
-func dataVersion(c *conn) (version int64, err error) {
-	err = c.one(context.Background(), "PRAGMA data_version", nil, &version)
+func dataVersion(ctx context.Context, c *conn) (version int64, err error) {
+	err = c.one(ctx, "PRAGMA data_version", nil, &version)
 	return version, err
 }
 
