@@ -137,6 +137,9 @@ func outboxLeases(t *testing.T, n *node) {
 func outboxExpiry(t *testing.T, n *node) {
 	n.tellOf(k1, noon)
 	n.claim("dead", time.Millisecond, 10, k1, false, 1)
+	time.Sleep(20 * time.Millisecond)
+	n.unmarked("dead", k1, 1, production.ErrConflict) // the lease is over, though nobody else has one
+	n.claim("dead", time.Millisecond, 10, k1, false, 1)
 	other := n.another()
 	eventually(t, "the lease to end", func() bool {
 		c, err := other.Claim(t.Context(), "alive", patience, 10)

@@ -63,6 +63,7 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"ManyKitchensAtOnce", manyKitchens},
 		{"EndedContextIsUnavailable", endedContext},
 		{"ReopenedReadsOn", reopened},
+		{"ANightOfCooking", night},
 		{"LikeTheModel", likeTheModel},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t, newDatabase)) })
