@@ -17,8 +17,8 @@ import (
 )
 
 // BenchmarkCommit compares commits of a batch with one event and one audit entry with the least that anybody could do with the
-// same driver and the same durability: a transaction that inserts the row and an outbox row. They take turns in one run, each on a file of its
-// own, with the same number of clients. The figure to look at is "×bare".
+// same driver and the same durability: a transaction that inserts the row and an outbox row. One commit in twelve plans a batch, the others
+// change it. Both take turns in one run, each on a file of its own, with the same number of clients. The figure to look at is "×bare".
 func BenchmarkCommit(b *testing.B) {
 	for _, clients := range []int{1, 8, 50} {
 		b.Run(fmt.Sprint("clients=", clients), func(b *testing.B) {
@@ -29,9 +29,21 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			defer store.Close()
 			var n atomic.Int64
+			open := make(chan production.Commit, clients) // batches that are under way, at their newest
 			commit := func() error {
-				_, err := store.Commit(b.Context(), newCommit(int(n.Add(1))))
-				return err
+				var c production.Commit
+				select {
+				case c = <-open:
+				default:
+					c = newCommit(int(n.Add(1)))
+				}
+				if _, err := store.Commit(b.Context(), c); err != nil {
+					return err
+				}
+				if c.Base < 11 {
+					open <- changed(c)
+				}
+				return nil
 			}
 			var bares, stores, ratios []float64
 			var waits []time.Duration
@@ -130,6 +142,19 @@ func (s *bare) insert(n int) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// changed returns the commit that follows c.
+func changed(c production.Commit) production.Commit {
+	next := *c.Batch
+	next.Revision++
+	next.Production.Version++
+	next.Production.Progress = int(next.Revision)
+	event, entry := c.Events[0], c.Audit[0]
+	event.Version, entry.Version, entry.Action = next.Revision, next.Revision, "work"
+	return production.Commit{
+		Tenant: c.Tenant, Batch: &next, Base: c.Batch.Revision, Events: []production.Event{event}, Audit: []production.AuditEntry{entry},
+	}
 }
 
 // newCommit plans batch n, of one of a hundred kitchens, and of the size that they have.

@@ -122,7 +122,17 @@ func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 		}
 		return err
 	}
-	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+	// Most changes leave the batch where it is in the lists. Then three of its indexes need not be touched, which SQLite knows by the
+	// columns that a statement names, not by their values.
+	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, next_look = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?,
+		doc = ?, facts = ?
+		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0 AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
+		b.Revision, int64(look), string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
+		string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber, int64(deleted))
+	if err != nil || n == 1 {
+		return err
+	}
+	n, err = c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
 		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
 		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
 	if err == nil && n == 0 {

@@ -100,7 +100,6 @@ CREATE INDEX keys_at ON keys (at);
 
 -- The outbox. Rows that were sent stay for a while.
 CREATE TABLE events (
-    n          INTEGER PRIMARY KEY,
     tenant     TEXT NOT NULL,
     seq        INTEGER NOT NULL,
     id         TEXT NOT NULL,
@@ -110,8 +109,8 @@ CREATE TABLE events (
     at         INTEGER NOT NULL,
     money      INTEGER NOT NULL,
     payload    BLOB,
-    UNIQUE (tenant, seq)
-) STRICT;
+    PRIMARY KEY (tenant, seq)
+) WITHOUT ROWID, STRICT;
 CREATE INDEX events_at ON events (at);
 
 -- Where the newest published event of each channel stands.
