@@ -126,7 +126,8 @@ func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 	// columns that a statement names, not by their values.
 	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, next_look = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?,
 		doc = ?, facts = ?
-		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0 AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
+		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
+		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
 		b.Revision, int64(look), string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
 		string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber, int64(deleted))
 	if err != nil || n == 1 {

@@ -184,7 +184,7 @@ func TestMain(m *testing.M) {
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
 	acked := acknowledged{}
-	for i := range faults(t, 6) {
+	for i := range faults(t, 4) {
 		writer := exec.Command(os.Args[0], "-test.run=^$")
 		writer.Env = append(os.Environ(), "KENTONGAN_TEST_WRITE="+path, "KENTONGAN_TEST_FIRST="+strconv.Itoa((i+1)*1_000_000))
 		writer.Stderr = os.Stderr
@@ -233,7 +233,7 @@ func TestNoRoom(t *testing.T) {
 	s := open(t, path)
 	acked := acknowledged{}
 	var mu sync.Mutex
-	for i := range faults(t, 3) {
+	for i := range faults(t, 2) {
 		filled := make(chan error, 1)
 		go func() {
 			time.Sleep(10 * time.Millisecond) // so that some have begun

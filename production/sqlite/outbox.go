@@ -144,7 +144,8 @@ func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int
 			text   string
 			before production.Instant
 		}{
-			{`DELETE FROM events WHERE (tenant, seq) IN (SELECT e.tenant, e.seq FROM events e CROSS JOIN heads h WHERE e.at < ? AND h.tenant = e.tenant
+			{`DELETE FROM events WHERE (tenant, seq) IN (SELECT e.tenant, e.seq FROM events e CROSS JOIN heads h
+				WHERE e.at < ? AND h.tenant = e.tenant
 				AND e.seq <= h.sent AND e.seq < h.seq ORDER BY e.at LIMIT ?)`, b.Events},
 			{"DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices WHERE done = 1 AND at < ? ORDER BY at LIMIT ?)", b.Events},
 			{"DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE at < ? ORDER BY at LIMIT ?)", b.Keys},

@@ -33,7 +33,7 @@ func TestPowerLoss(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		acks = append(acks, ack{id, revision, d.count()})
-		if len(acks) == 250 { // more than 2 checkpoints
+		if len(acks) == 200 { // more than 2 checkpoints
 			stop()
 		}
 	})
@@ -44,7 +44,7 @@ func TestPowerLoss(t *testing.T) {
 	if n := bytes.Count(kinds(ops), []byte{'s'}); n < 50 {
 		t.Fatalf("%d syncs of %d operations: this is not the disk", n, len(ops))
 	}
-	for range faults(t, 10) {
+	for range faults(t, 6) {
 		at, seed := rand.IntN(len(ops)+1), rand.Uint64()
 		acked := acknowledged{}
 		for _, a := range acks {

@@ -18,7 +18,7 @@ import (
 // check has a database of its own, which takes a store longer than rapid's hundred checks are made for; -rapid.checks=N asks for more.
 func likeTheModel(t *testing.T, n *node) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		flag.Set(f.Name, "6")
+		flag.Set(f.Name, "4")
 		defer flag.Set(f.Name, f.DefValue)
 	}
 	rapid.Check(t, func(r *rapid.T) {

@@ -522,6 +522,10 @@ func notices(t *testing.T, n *node) {
 	// A lease that ran out is anybody's.
 	n.commit(production.Commit{Tenant: k2, Notices: []production.Notice{{ID: "b", Tenant: k2, At: noon}}})
 	held := claim("one", noon, time.Millisecond, 10, "b")
+	time.Sleep(20 * time.Millisecond)
+	if err := n.SettleNotice(ctx, "one", held[0], true); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("settled after the lease, though nobody else has one: %v, want ErrConflict", err)
+	}
 	eventually(t, "the lease to end", func() bool {
 		got, err := n.ClaimNotices(ctx, "three", noon, patience, 10)
 		return err == nil && len(got) == 1 && got[0].Tenant == k2

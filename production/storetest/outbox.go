@@ -171,7 +171,7 @@ func snapshotPositions(t *testing.T, n *node) {
 // snapshotOfOneMoment reads while a writer commits and a relay marks. The state says by itself which event it reflects: the batch's
 // progress is the number of its newest event, and so is the offset of what was sent.
 func snapshotOfOneMoment(t *testing.T, n *node) {
-	const rounds = 50
+	const rounds = 40
 	n.commit(plan(k1, "b", 1))
 	done := make(chan struct{})
 	var all sync.WaitGroup
@@ -206,6 +206,7 @@ func snapshotOfOneMoment(t *testing.T, n *node) {
 			}
 			c, err := other.Claim(t.Context(), "relay", patience, 3)
 			if errors.Is(err, production.ErrNotFound) {
+				pause()
 				continue
 			}
 			last := c.Events[len(c.Events)-1].Seq
@@ -220,7 +221,7 @@ func snapshotOfOneMoment(t *testing.T, n *node) {
 	})
 	for range 2 {
 		all.Go(func() {
-			for more := true; more; {
+			for more := true; more; pause() {
 				select {
 				case <-done:
 					more = false
@@ -246,6 +247,9 @@ func snapshotOfOneMoment(t *testing.T, n *node) {
 	}
 	all.Wait()
 }
+
+// pause lets the others work: tests share few processors.
+func pause() { time.Sleep(time.Millisecond) }
 
 func wake(t *testing.T, n *node) {
 	other := n.another()
@@ -391,6 +395,7 @@ func manyKitchens(t *testing.T, n *node) {
 					if ctx.Err() != nil {
 						return
 					}
+					pause()
 					continue
 				}
 				if err == nil {
