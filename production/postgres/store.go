@@ -1,0 +1,125 @@
+// Package postgres is a production.Store in PostgreSQL, for kitchens that are served by several nodes, or that are too many
+// for one file. It needs PostgreSQL 13 or newer, with connections of its own or a pooler that keeps sessions.
+//
+// Everything lies in the schema "kentongan" of the database, so that it may be the database of an app: no table of the app is
+// touched or can be in the way. [Open] brings the schema up to date; nodes that start at once wait for each other.
+//
+// # How a commit goes
+//
+// The first round trip begins a transaction, locks the tenant's row in heads, and reads the revisions; the second one writes
+// everything and commits. Commits of one tenant come one after the other, which is what gives events and audit entries their
+// numbers without a hole; those of different tenants share flushes of the log. Nothing is written that has not been compared.
+//
+// Leases and marks of the outbox commit without waiting for the disk: if the server fails in that moment, events come again,
+// as they do after a relay that fails, and each has its key against duplicates.
+//
+// # Failover
+//
+// Every call ends within [Options.Timeout]. A URL may name several hosts with target_session_attrs=read-write; connections
+// to a server that has become a standby are given up. Transactions that the server ends for a deadlock are tried again inside.
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"kentongan/production"
+)
+
+// Options say which database, and how much of it.
+type Options struct {
+	// URL is postgres://user:password@host:5432/database?sslmode=verify-full, or libpq's keywords. Parameters that only Prisma
+	// knows (schema, connection_limit …) are left out, so it may be the URL of an app that uses Prisma.
+	URL string
+
+	// MaxConns is how many connections calls may use at once; zero means 16. One more listens. PostgreSQL's default is 100 for
+	// all of its clients.
+	MaxConns int
+
+	// Timeout is how long one call may take, with waiting for a connection and for locks; zero means 10 s.
+	Timeout time.Duration
+
+	Log *slog.Logger // nil discards
+}
+
+// Store is a production.Store. Open makes one.
+type Store struct {
+	pool    *pgxpool.Pool
+	timeout time.Duration
+	log     *slog.Logger
+	node    string // tells our own notifications from those of others
+
+	wake chan struct{} // Wake
+	told chan struct{} // a commit has something for other nodes
+
+	stop    context.CancelFunc // of the goroutines
+	running sync.WaitGroup
+}
+
+var _ production.Store = (*Store)(nil)
+
+// Open connects to the database and brings its schema up to date. It returns ErrUnavailable, wrapped, if the database cannot
+// be reached, another error if the URL makes no sense or the schema is of a newer program.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.MaxConns == 0 {
+		opts.MaxConns = 16
+	}
+	if opts.Timeout == 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	config, err := parseURL(opts)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open postgres: %w", err)
+	}
+	s := &Store{
+		pool: pool, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
+		wake: make(chan struct{}, 1), told: make(chan struct{}, 1),
+	}
+	if err := s.migrate(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open postgres: %w", err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // they end by Close, not with who opened
+	s.stop = stop
+	s.running.Go(func() { s.listen(running) })
+	s.running.Go(func() { s.notify(running) })
+	return s, nil
+}
+
+// Close ends what runs in the background and waits for calls that are under way. Calls after it are ErrUnavailable.
+func (s *Store) Close() error {
+	s.stop()
+	s.running.Wait()
+	s.pool.Close()
+	return nil
+}
+
+// Ping returns ErrUnavailable, wrapped, if the database does not answer or does not take writes.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.call(ctx, "ping", func(ctx context.Context, c *conn) error {
+		var standby bool
+		if err := c.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&standby); err != nil {
+			return err
+		}
+		if standby {
+			return fmt.Errorf("the server is a standby: %w", production.ErrUnavailable)
+		}
+		return nil
+	})
+}
+
+var errURL = errors.New("want postgres://user:password@host:5432/database")
