@@ -44,7 +44,7 @@ type PostgresServer struct {
 }
 
 // superuser is who owns everything in the cluster.
-const superuser = "kentongan"
+const superuser = "tester"
 
 // StartPostgres makes an empty cluster and starts it, with settings in the form of "max_connections=20" behind our own. It
 // takes most of a second: tests that only need to be apart share one, and take a Database each.
@@ -202,6 +202,26 @@ func (s *PostgresServer) Kill() {
 	}
 	_ = s.cmd.Wait() // "signal: killed", as wanted
 	s.cmd = nil
+}
+
+// Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs. New
+// connections are taken by the kernel, and nothing answers on them either.
+func (s *PostgresServer) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server run on.
+func (s *PostgresServer) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *PostgresServer) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if s.cmd == nil {
+		s.t.Fatalf("%v to a postgres that does not run", sig)
+	}
+	// The first process goes first: a stopped one starts no other.
+	for _, pid := range append([]int{s.cmd.Process.Pid}, childrenOf(s.cmd.Process.Pid)...) {
+		if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // Stop ends the server in order, without waiting for its clients, as an upgrade of the package does.

@@ -146,6 +146,13 @@ func TestPostgresKeepsWhatWasCommitted(t *testing.T) {
 	}
 	s.Kill() // changes nothing
 	s.Restart()
+	s.Pause()
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if conn, err := pgx.Connect(short, db); err == nil {
+		t.Fatalf("a paused server lets in %v", conn)
+	}
+	s.Resume()
 	wantPostgres(t, db, "kept", "SELECT word FROM x")
 	s.Stop()
 	s.Restart()

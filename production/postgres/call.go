@@ -61,7 +61,11 @@ const (
 
 // call runs f with a connection within the store's time limit. what names the call in errors. f may run several times.
 func (s *Store) call(ctx context.Context, what string, f func(ctx context.Context, c *conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	return s.callFor(ctx, s.timeout, what, f)
+}
+
+func (s *Store) callFor(ctx context.Context, limit time.Duration, what string, f func(ctx context.Context, c *conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	pause := firstPause
 	for attempt := 1; ; attempt++ {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -46,12 +47,24 @@ func migrations() []migration {
 // migrationLock is the key of the advisory lock under which the schema changes: "kentonga" in ASCII.
 const migrationLock = 0x6b656e746f6e6761
 
-// migrate brings the schema up to date in one transaction. Nodes that start at once wait for the first of them.
-func (s *Store) migrate(ctx context.Context) error {
+// Migrate brings the schema of the database up to date, and returns its version before and after. Open does the same; a
+// deployment whose nodes may not change the schema calls Migrate as a user who may. Its errors are those of Open.
+func Migrate(ctx context.Context, opts Options) (from, to int, err error) {
+	s, err := connect(ctx, opts)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.pool.Close()
+	return s.migrate(ctx)
+}
+
+// migrate changes the schema in one transaction. Nodes that start at once wait for the first of them.
+func (s *Store) migrate(ctx context.Context) (from, to int, err error) {
 	steps := migrations()
-	return s.call(ctx, "migrate", func(ctx context.Context, c *conn) error {
+	const patience = 10 * time.Minute // for this migration, and for those of other nodes
+	err = s.callFor(ctx, patience, "migrate", func(ctx context.Context, c *conn) error {
 		// Without the lock first: at most starts nothing is to be done, and then no rights to change the schema are needed.
-		if v, err := schemaVersion(ctx, c.Conn.Conn()); err != nil || v == len(steps) {
+		if from, err = schemaVersion(ctx, c.Conn.Conn()); err != nil || from == len(steps) {
 			return err
 		}
 		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
@@ -59,11 +72,10 @@ func (s *Store) migrate(ctx context.Context) error {
 			if _, err := tx.Exec(ctx, lock, int64(migrationLock)); err != nil {
 				return err
 			}
-			version, err := schemaVersion(ctx, tx.Conn())
-			if err != nil {
+			if from, err = schemaVersion(ctx, tx.Conn()); err != nil {
 				return err
 			}
-			for _, step := range steps[version:] {
+			for _, step := range steps[from:] {
 				if err := step.run(ctx, tx); err != nil {
 					return fmt.Errorf("migration %s: %w", step.name, err)
 				}
@@ -72,6 +84,10 @@ func (s *Store) migrate(ctx context.Context) error {
 			return nil
 		})
 	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return from, len(steps), nil
 }
 
 func (m migration) run(ctx context.Context, tx pgx.Tx) error {
@@ -92,8 +108,10 @@ func (m migration) run(ctx context.Context, tx pgx.Tx) error {
 // schemaVersion returns the number of the newest step that was run, 0 for a database without our schema. It is an error if this
 // program does not know the step.
 func schemaVersion(ctx context.Context, c *pgx.Conn) (int, error) {
+	// to_regclass would answer from the connection's cache, which does not know yet what another node has just made.
+	const made = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'kentongan' AND tablename = 'migrations')"
 	var there bool
-	if err := c.QueryRow(ctx, "SELECT to_regclass('kentongan.migrations') IS NOT NULL").Scan(&there); err != nil || !there {
+	if err := c.QueryRow(ctx, made).Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	var version int

@@ -68,6 +68,23 @@ var _ production.Store = (*Store)(nil)
 // Open connects to the database and brings its schema up to date. It returns ErrUnavailable, wrapped, if the database cannot
 // be reached, another error if the URL makes no sense or the schema is of a newer program.
 func Open(ctx context.Context, opts Options) (*Store, error) {
+	s, err := connect(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := s.migrate(ctx); err != nil {
+		s.pool.Close()
+		return nil, fmt.Errorf("open postgres: %w", err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // they end by Close, not with who opened
+	s.stop = stop
+	s.running.Go(func() { s.listen(running) })
+	s.running.Go(func() { s.notify(running) })
+	return s, nil
+}
+
+// connect returns a Store without goroutines, which has not connected yet.
+func connect(ctx context.Context, opts Options) (*Store, error) {
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 16
 	}
@@ -85,19 +102,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
-	s := &Store{
+	return &Store{
 		pool: pool, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1),
-	}
-	if err := s.migrate(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("open postgres: %w", err)
-	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // they end by Close, not with who opened
-	s.stop = stop
-	s.running.Go(func() { s.listen(running) })
-	s.running.Go(func() { s.notify(running) })
-	return s, nil
+	}, nil
 }
 
 // Close ends what runs in the background and waits for calls that are under way. Calls after it are ErrUnavailable.
