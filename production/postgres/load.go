@@ -113,7 +113,8 @@ func queueBatch(b *pgx.Batch, t tenant.ID, id string, to *production.Batch) {
 // selectDay reads the load of a day; the day comes behind it.
 const selectDay = "SELECT " + dayLoad + " FROM kentongan.batches WHERE tenant = $1 AND day = "
 
-const dayLoad = `coalesce(sum(portions) FILTER (WHERE status <> 'CANCELLED' AND deleted_at = 0), 0), coalesce(max(number_of_day), 0)`
+const dayLoad = `coalesce(sum(portions) FILTER (WHERE status <> 'CANCELLED' AND deleted_at = 0), 0)::bigint,
+	coalesce(max(number_of_day), 0)`
 
 func scanDay(d *production.DayLoad) func(r pgx.Row) error {
 	return func(r pgx.Row) error { return r.Scan(&d.Portions, &d.LastNumber) }

@@ -37,8 +37,8 @@ CREATE TABLE kentongan.batches (
 	status        text COLLATE "C" NOT NULL,
 	menu          text COLLATE "C" NOT NULL,
 	number        text COLLATE "C" NOT NULL,     -- BATCH-20261126-0001
-	number_of_day integer NOT NULL,              -- the 1 of that; 0: it is no such number
-	portions      integer NOT NULL,              -- planned ones
+	number_of_day bigint NOT NULL,               -- the 1 of that; 0: it is no such number
+	portions      bigint NOT NULL,               -- planned ones
 	search        text COLLATE "C" NOT NULL,     -- number and name of the menu as they are searched
 	next_look     bigint NOT NULL,
 	deleted_at    bigint NOT NULL,
@@ -159,7 +159,7 @@ CREATE TABLE kentongan.notices (
 	alert       text COLLATE "C" NOT NULL,
 	at          bigint NOT NULL,
 	payload     bytea NOT NULL,
-	attempts    integer NOT NULL,
+	attempts    bigint NOT NULL,
 	next_try    bigint NOT NULL,
 	last_error  bytea NOT NULL,                  -- cut at a number of bytes, so it may end inside of a character
 	done        boolean NOT NULL DEFAULT false,
