@@ -9,6 +9,7 @@ import (
 
 	"kentongan/production"
 	"kentongan/production/internal/rows"
+	"kentongan/tenant"
 )
 
 // Commit is as production.Changes has it.
@@ -20,20 +21,32 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 	if err != nil {
 		return nil, fmt.Errorf("commit of %s: %w: %w", c.Tenant, production.ErrInvalid, err)
 	}
-	if err := s.call(ctx, "commit of "+string(c.Tenant), w.run); err != nil {
-		return nil, err
+	if err := s.together(ctx, w); err != nil {
+		return nil, fmt.Errorf("commit of %s: %w", c.Tenant, err)
 	}
 	if len(c.Events) > 0 || len(c.Notices) > 0 {
 		s.committed()
 	}
-	return w.events, nil
+	return w.numbered, nil
 }
 
-// writing is a commit on its way into the database.
+// writing is a commit on its way into the database. It shares nothing with the argument of Commit, whose caller may have left.
 type writing struct {
-	*production.Commit
+	tenant     tenant.ID
 	statements []statement
-	events     []production.Event // with their numbers, once it has run
+	events     []production.Event // without numbers
+	audit      []production.AuditEntry
+
+	batch, kitchen *based // nil: not concerned
+
+	numbered []production.Event // once it has run
+	err      error              // of this one alone; the others of its group are not concerned
+}
+
+// based is what a commit was decided on.
+type based struct {
+	id   string // of the batch
+	base int64
 }
 
 type statement struct {
@@ -45,34 +58,45 @@ func (w *writing) add(sql string, args ...any) {
 	w.statements = append(w.statements, statement{sql, args})
 }
 
-// head is what the commits of a tenant follow each other by.
-type head struct {
-	event int64
-	audit production.AuditEntry // number and hash of the newest
+// transaction is some commits that are made in one transaction, in their order.
+type transaction struct {
+	writes  []*writing
+	patient bool // waits for who has locked a tenant, as long as the call may take; else only for a moment
+
+	heads    map[tenant.ID]*head
+	batches  map[place]int64 // revisions, as the writes before leave them
+	kitchens map[tenant.ID]int64
 }
 
-// run is one attempt to commit. Nothing is written before the tenant is locked and the revisions are those that the commit is
-// based on; what unique keys and the constraint of alerts find out ends the second round trip before its COMMIT.
-func (w *writing) run(ctx context.Context, c *conn) error {
-	h, err := w.lock(ctx, c)
+// head is what the commits of a tenant follow each other by.
+type head struct {
+	event   int64
+	audit   production.AuditEntry // number and hash of the newest
+	waiting *int64                // instant of the first new event
+}
+
+// deleted stands for the revision of a batch that is deleted: nothing is based on it.
+const deleted = -1
+
+// run is one attempt: two round trips. Nothing is written before the tenants are locked and the revisions are those that the
+// commits are based on; a commit that is not leaves with its err. What unique keys and the constraint of alerts find out ends the
+// second round trip before its COMMIT, and is the error of all.
+func (x *transaction) run(ctx context.Context, c *conn) error {
+	err := x.lock(ctx, c)
+	if err == nil {
+		b := &pgx.Batch{}
+		x.queue(b)
+		if b.Len() == 0 {
+			rollback(ctx, c)
+			return nil // every one has its err
+		}
+		b.Queue("COMMIT")
+		err = written(c.send(ctx, b))
+	}
 	if err != nil {
 		rollback(ctx, c)
-		return err
 	}
-	b := &pgx.Batch{}
-	for _, st := range w.statements {
-		b.Queue(st.sql, st.args...)
-	}
-	if err := w.number(b, h); err != nil {
-		rollback(ctx, c)
-		return err
-	}
-	b.Queue("COMMIT")
-	if err := written(c.send(ctx, b)); err != nil {
-		rollback(ctx, c)
-		return err
-	}
-	return nil
+	return err
 }
 
 // rollback ends the transaction, so that the connection can be used again; one that is dead is not worth a word.
@@ -82,114 +106,168 @@ func rollback(ctx context.Context, c *conn) {
 	}
 }
 
-// lock begins the transaction, and returns when no other commit of the tenant can come between.
-func (w *writing) lock(ctx context.Context, c *conn) (h head, err error) {
-	const lock = "SELECT event_seq, audit_seq, audit_hash FROM kentongan.heads WHERE tenant = $1 FOR UPDATE"
-	there := false
+// lock begins the transaction, and returns when no other commit of the tenants can come between. Rows are locked in the order
+// of tenants, so that no two transactions wait for each other.
+func (x *transaction) lock(ctx context.Context, c *conn) error {
+	x.heads, x.batches, x.kitchens = map[tenant.ID]*head{}, map[place]int64{}, map[tenant.ID]int64{}
+	tenants := make([]string, 0, len(x.writes))
+	for _, w := range x.writes {
+		tenants = append(tenants, string(w.tenant))
+	}
+	slices.Sort(tenants)
+	tenants = slices.Compact(tenants)
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue(lock, w.Tenant).Query(func(r pgx.Rows) error {
-		var hash []byte
-		for r.Next() {
-			there = true
-			if err := r.Scan(&h.event, &h.audit.Seq, &hash); err != nil {
-				return err
-			}
-		}
-		copy(h.audit.Hash[:], hash)
-		return r.Err()
-	})
-	w.compare(b)
-	if err := c.send(ctx, b); err != nil || there {
-		return h, err
+	if !x.patient {
+		b.Queue("SET LOCAL lock_timeout = 100") // milliseconds; see lanes
 	}
-	// The first commit of this tenant; another one may be the first, too, and then this waits for it.
-	if _, err := c.Exec(ctx, "INSERT INTO kentongan.heads (tenant) VALUES ($1) ON CONFLICT DO NOTHING", w.Tenant); err != nil {
-		return h, err
-	}
-	b = &pgx.Batch{}
-	b.Queue(lock, w.Tenant).QueryRow(func(r pgx.Row) error {
-		var hash []byte
-		err := r.Scan(&h.event, &h.audit.Seq, &hash)
-		copy(h.audit.Hash[:], hash)
+	x.queueLook(b, tenants)
+	if err := c.send(ctx, b); err != nil || len(x.heads) == len(tenants) {
 		return err
-	})
-	w.compare(b)
-	return h, c.send(ctx, b)
+	}
+	// The first commit of a tenant; one of another node may be the first, too, and then this waits for it.
+	b = &pgx.Batch{}
+	b.Queue("INSERT INTO kentongan.heads (tenant) SELECT unnest($1::text[]) ORDER BY 1 ON CONFLICT DO NOTHING", tenants)
+	x.queueLook(b, tenants)
+	return c.send(ctx, b)
 }
 
-// compare queues what finds out whether the commit is based on what is stored.
-func (w *writing) compare(b *pgx.Batch) {
-	if w.Batch != nil {
-		id := w.Batch.Production.ID
-		const stored = "SELECT revision, deleted_at FROM kentongan.batches WHERE tenant = $1 AND id = $2"
-		b.Queue(stored, w.Tenant, id).Query(func(r pgx.Rows) error {
-			var revision, deleted int64
+// queueLook queues what locks the tenants and then finds out what is stored. Each statement sees what was committed before it
+// began: those after the first one all that was there when the locks were had.
+func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
+	const lock = `SELECT tenant, event_seq, audit_seq, audit_hash FROM kentongan.heads WHERE tenant = ANY ($1) ORDER BY tenant FOR UPDATE`
+	b.Queue(lock, tenants).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var (
+				t    tenant.ID
+				h    head
+				hash []byte
+			)
+			if err := r.Scan((*string)(&t), &h.event, &h.audit.Seq, &hash); err != nil {
+				return err
+			}
+			copy(h.audit.Hash[:], hash)
+			x.heads[t] = &h
+		}
+		return r.Err()
+	})
+	var in, ids, of []string
+	for _, w := range x.writes {
+		if w.batch != nil {
+			in, ids = append(in, string(w.tenant)), append(ids, w.batch.id)
+		}
+		if w.kitchen != nil {
+			of = append(of, string(w.tenant))
+		}
+	}
+	if len(ids) > 0 {
+		const revisions = `SELECT b.tenant, id, CASE deleted_at WHEN 0 THEN revision ELSE -1 END
+			FROM unnest($1::text[], $2::text[]) AS wanted (t, i) JOIN kentongan.batches AS b ON b.tenant = t AND id = i`
+		b.Queue(revisions, in, ids).Query(func(r pgx.Rows) error {
 			for r.Next() {
-				if err := r.Scan(&revision, &deleted); err != nil {
+				var (
+					p        place
+					revision int64
+				)
+				if err := r.Scan((*string)(&p.tenant), &p.of, &revision); err != nil {
 					return err
 				}
+				x.batches[p] = revision
 			}
-			switch {
-			case r.Err() != nil:
-				return r.Err()
-			case deleted != 0:
-				return fmt.Errorf("batch %s is deleted: %w", id, production.ErrConflict)
-			case revision != w.Base:
-				return fmt.Errorf("batch %s has revision %d, not %d: %w", id, revision, w.Base, production.ErrConflict)
-			}
-			return nil
+			return r.Err()
 		})
 	}
-	if w.Kitchen != nil {
-		b.Queue("SELECT revision FROM kentongan.kitchens WHERE tenant = $1", w.Tenant).Query(func(r pgx.Rows) error {
-			var revision int64
+	if len(of) > 0 {
+		b.Queue("SELECT tenant, revision FROM kentongan.kitchens WHERE tenant = ANY ($1)", of).Query(func(r pgx.Rows) error {
 			for r.Next() {
-				if err := r.Scan(&revision); err != nil {
+				var (
+					t        tenant.ID
+					revision int64
+				)
+				if err := r.Scan((*string)(&t), &revision); err != nil {
 					return err
 				}
-			}
-			if r.Err() == nil && revision != w.KitchenBase {
-				return fmt.Errorf("the kitchen has revision %d, not %d: %w", revision, w.KitchenBase, production.ErrConflict)
+				x.kitchens[t] = revision
 			}
 			return r.Err()
 		})
 	}
 }
 
-// number queues events and audit entries, which follow what the tenant has, and the tenant's new head.
-func (w *writing) number(b *pgx.Batch, h head) error {
-	w.events = slices.Clone(w.Events) // anew, should this be a second attempt
-	for i := range w.events {
-		e := &w.events[i]
+// queue queues all commits that are based on what is stored, and then the tenants' new heads.
+func (x *transaction) queue(b *pgx.Batch) {
+	changed := map[tenant.ID]*head{}
+	for _, w := range x.writes {
+		if w.err = x.compare(w); w.err != nil {
+			continue
+		}
+		h := *x.heads[w.tenant]
+		var numbered []statement
+		if numbered, w.err = w.number(&h); w.err != nil {
+			continue
+		}
+		if w.batch != nil {
+			x.batches[place{w.tenant, w.batch.id}]++
+		}
+		if w.kitchen != nil {
+			x.kitchens[w.tenant]++
+		}
+		for _, st := range slices.Concat(w.statements, numbered) {
+			b.Queue(st.sql, st.args...)
+		}
+		if len(numbered) > 0 {
+			changed[w.tenant] = &h
+		}
+		x.heads[w.tenant] = &h
+	}
+	for t, h := range changed {
+		b.Queue(`UPDATE kentongan.heads SET event_seq = $2, audit_seq = $3, audit_hash = $4, waiting = coalesce(waiting, $5) WHERE tenant = $1`,
+			t, h.event, h.audit.Seq, h.audit.Hash[:], h.waiting)
+	}
+}
+
+// compare returns ErrConflict if w is not based on what is stored.
+func (x *transaction) compare(w *writing) error {
+	if w.batch != nil {
+		switch revision := x.batches[place{w.tenant, w.batch.id}]; {
+		case revision == deleted:
+			return fmt.Errorf("batch %s is deleted: %w", w.batch.id, production.ErrConflict)
+		case revision != w.batch.base:
+			return fmt.Errorf("batch %s has revision %d, not %d: %w", w.batch.id, revision, w.batch.base, production.ErrConflict)
+		}
+	}
+	if w.kitchen != nil && x.kitchens[w.tenant] != w.kitchen.base {
+		return fmt.Errorf("the kitchen has revision %d, not %d: %w", x.kitchens[w.tenant], w.kitchen.base, production.ErrConflict)
+	}
+	return nil
+}
+
+// number makes the statements of events and audit entries, which follow what the tenant has, and moves h behind them.
+func (w *writing) number(h *head) (list []statement, err error) {
+	w.numbered = slices.Clone(w.events)
+	for i := range w.numbered {
+		e := &w.numbered[i]
 		h.event++
 		e.Seq = h.event
-		b.Queue(`INSERT INTO kentongan.events (tenant, seq, id, channel, batch, version, at, money, payload)
+		if h.waiting == nil {
+			h.waiting = (*int64)(&e.At)
+		}
+		list = append(list, statement{`INSERT INTO kentongan.events (tenant, seq, id, channel, batch, version, at, money, payload)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			e.Tenant, e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, bytesOf(e.Payload))
+			[]any{e.Tenant, e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, bytesOf(e.Payload)}})
 	}
-	for _, e := range w.Audit {
+	for _, e := range w.audit {
 		h.audit = e.Sealed(h.audit)
 		record := h.audit
 		record.Detail = nil // beside it, for JSON that is stored in JSON may lose a blank, and is hashed
 		doc, err := rows.Encode(record)
 		if err != nil {
-			return fmt.Errorf("audit entry %q: %w: %w", e.Action, production.ErrInvalid, err)
+			return nil, fmt.Errorf("audit entry %q: %w: %w", e.Action, production.ErrInvalid, err)
 		}
-		b.Queue("INSERT INTO kentongan.audit (tenant, seq, detail, doc) VALUES ($1, $2, $3, $4)",
-			w.Tenant, h.audit.Seq, []byte(h.audit.Detail), doc)
+		list = append(list, statement{"INSERT INTO kentongan.audit (tenant, seq, detail, doc) VALUES ($1, $2, $3, $4)",
+			[]any{w.tenant, h.audit.Seq, []byte(h.audit.Detail), doc}})
 	}
-	if len(w.Events)+len(w.Audit) == 0 {
-		return nil
-	}
-	var waiting *int64
-	if len(w.events) > 0 {
-		at := int64(w.events[0].At)
-		waiting = &at
-	}
-	b.Queue(`UPDATE kentongan.heads SET event_seq = $2, audit_seq = $3, audit_hash = $4, waiting = coalesce(waiting, $5) WHERE tenant = $1`,
-		w.Tenant, h.event, h.audit.Seq, h.audit.Hash[:], waiting)
-	return nil
+	return list, nil
 }
 
 // bytesOf returns b as a value that is not null.

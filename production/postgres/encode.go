@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 
 	"kentongan/production"
 	"kentongan/production/internal/rows"
@@ -10,9 +12,15 @@ import (
 
 // encode makes the statements of c that do not depend on what is stored. The error is for what cannot be stored.
 func encode(c *production.Commit) (*writing, error) {
-	w := &writing{Commit: c}
-	for _, part := range []func() error{w.batch, w.kitchen, w.alerts, w.entries, w.listed} {
-		if err := part(); err != nil {
+	w := &writing{tenant: c.Tenant, events: slices.Clone(c.Events), audit: slices.Clone(c.Audit)}
+	for i := range w.events {
+		w.events[i].Payload = bytes.Clone(w.events[i].Payload)
+	}
+	for i := range w.audit {
+		w.audit[i].Detail = bytes.Clone(w.audit[i].Detail)
+	}
+	for _, part := range []func(*production.Commit) error{w.addBatch, w.addKitchen, w.addAlerts, w.addEntries, w.addListed} {
+		if err := part(c); err != nil {
 			return nil, err
 		}
 	}
@@ -22,31 +30,32 @@ func encode(c *production.Commit) (*writing, error) {
 			return nil, fmt.Errorf("flags of observation %q: %w", o.ID, err)
 		}
 		w.add(`INSERT INTO kentongan.observations (tenant, id, at, batch, payload, flags, flagged) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), bytesOf(o.Payload), flags, len(o.Flags) > 0)
+			c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), bytesOf(bytes.Clone(o.Payload)), flags, len(o.Flags) > 0)
 	}
 	for i := range c.Notices {
 		n := &c.Notices[i]
 		w.add(`INSERT INTO kentongan.notices (tenant, id, alert, at, payload, attempts, next_try, last_error)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			n.Tenant, n.ID, n.AlertID, int64(n.At), bytesOf(n.Payload), n.Attempts, int64(n.NextTry), []byte(n.LastError))
+			n.Tenant, n.ID, n.AlertID, int64(n.At), bytesOf(bytes.Clone(n.Payload)), n.Attempts, int64(n.NextTry), []byte(n.LastError))
 	}
 	if r := c.Remember; r != nil {
 		w.add("INSERT INTO kentongan.keys (tenant, key, fingerprint, at, result) VALUES ($1, $2, $3, $4, $5)",
-			c.Tenant, []byte(r.Key), r.Fingerprint[:], int64(r.At), bytesOf(r.Result))
+			c.Tenant, []byte(r.Key), bytes.Clone(r.Fingerprint[:]), int64(r.At), bytesOf(bytes.Clone(r.Result)))
 	}
 	return w, nil
 }
 
-func (w *writing) batch() error {
-	if w.Batch == nil {
+func (w *writing) addBatch(c *production.Commit) error {
+	if c.Batch == nil {
 		return nil
 	}
-	p := &w.Batch.Production
+	p := &c.Batch.Production
+	w.batch = &based{p.ID, c.Base}
 	doc, err := rows.Encode(p)
 	if err != nil {
 		return fmt.Errorf("batch %s: %w", p.ID, err)
 	}
-	facts, err := rows.Encode(w.Batch.Facts)
+	facts, err := rows.Encode(c.Batch.Facts)
 	if err != nil {
 		return fmt.Errorf("facts of batch %s: %w", p.ID, err)
 	}
@@ -57,32 +66,33 @@ func (w *writing) batch() error {
 			search, next_look, deleted_at, doc, facts) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		WHERE tenant = $1 AND id = $2`
 	sql := update
-	if w.Base == 0 {
+	if c.Base == 0 {
 		sql = insert
 	}
-	w.add(sql, w.Tenant, p.ID, w.Batch.Revision, word(string(p.Day)), int64(p.PlannedStart), word(string(p.Status)), word(p.MenuID),
-		word(p.BatchNumber), rows.Number(p), p.PlannedPortions, word(rows.Search(p)), int64(w.Batch.NextLook), int64(p.DeletedAt),
+	w.add(sql, c.Tenant, p.ID, c.Batch.Revision, word(string(p.Day)), int64(p.PlannedStart), word(string(p.Status)), word(p.MenuID),
+		word(p.BatchNumber), rows.Number(p), p.PlannedPortions, word(rows.Search(p)), int64(c.Batch.NextLook), int64(p.DeletedAt),
 		doc, facts)
 	return nil
 }
 
-func (w *writing) kitchen() error {
-	if w.Kitchen == nil {
+func (w *writing) addKitchen(c *production.Commit) error {
+	if c.Kitchen == nil {
 		return nil
 	}
-	doc, err := rows.Encode(w.Kitchen.Kitchen)
+	w.kitchen = &based{base: c.KitchenBase}
+	doc, err := rows.Encode(c.Kitchen.Kitchen)
 	if err != nil {
 		return fmt.Errorf("the kitchen: %w", err)
 	}
 	w.add(`INSERT INTO kentongan.kitchens (tenant, revision, next_look, doc) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (tenant) DO UPDATE SET (revision, next_look, doc) = (excluded.revision, excluded.next_look, excluded.doc)`,
-		w.Tenant, w.Kitchen.Revision, int64(w.Kitchen.NextLook), doc)
+		c.Tenant, c.Kitchen.Revision, int64(c.Kitchen.NextLook), doc)
 	return nil
 }
 
-func (w *writing) alerts() error {
-	for i := range w.Alerts {
-		a := &w.Alerts[i]
+func (w *writing) addAlerts(c *production.Commit) error {
+	for i := range c.Alerts {
+		a := &c.Alerts[i]
 		doc, err := rows.Encode(a)
 		if err != nil {
 			return fmt.Errorf("alert %s: %w", a.ID, err)
@@ -91,19 +101,19 @@ func (w *writing) alerts() error {
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 			ON CONFLICT (tenant, id) DO UPDATE SET (batch, code, severity, active, raised_at, doc) =
 				(excluded.batch, excluded.code, excluded.severity, excluded.active, excluded.raised_at, excluded.doc)`,
-			w.Tenant, a.ID, a.ProductionID, string(a.Code), a.Severity.Rank(), a.Active(), int64(a.RaisedAt), doc)
+			c.Tenant, a.ID, a.ProductionID, string(a.Code), a.Severity.Rank(), a.Active(), int64(a.RaisedAt), doc)
 	}
 	return nil
 }
 
-func (w *writing) entries() error {
-	for _, e := range rows.Entries(w.Commit) {
+func (w *writing) addEntries(c *production.Commit) error {
+	for _, e := range rows.Entries(c) {
 		doc, err := rows.Encode(e.Value)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", e.Kind, e.ID, err)
 		}
 		w.add("INSERT INTO kentongan.entries (tenant, batch, kind, id, doc) VALUES ($1, $2, $3, $4, $5)",
-			w.Tenant, e.ProductionID, string(e.Kind), e.ID, doc)
+			c.Tenant, e.ProductionID, string(e.Kind), e.ID, doc)
 	}
 	return nil
 }
@@ -115,7 +125,7 @@ const (
 	kindProgramme = "programme"
 )
 
-func (w *writing) listed() error {
+func (w *writing) addListed(c *production.Commit) error {
 	put := func(kind, id, name string, pin production.PINHash, v any) error {
 		doc, err := rows.Encode(v)
 		if err != nil {
@@ -124,20 +134,20 @@ func (w *writing) listed() error {
 		w.add(`INSERT INTO kentongan.listed AS old (tenant, kind, id, name, pin, doc) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (tenant, kind, id) DO UPDATE SET (name, pin, doc) =
 				(excluded.name, CASE excluded.pin WHEN '' THEN old.pin ELSE excluded.pin END, excluded.doc)`,
-			w.Tenant, kind, id, word(name), string(pin), doc)
+			c.Tenant, kind, id, word(name), string(pin), doc)
 		return nil
 	}
 	var err error
-	for i := range w.Put.People {
-		p := &w.Put.People[i]
+	for i := range c.Put.People {
+		p := &c.Put.People[i]
 		err = cmp.Or(err, put(kindPerson, p.ID, p.Name, p.PIN, p))
 	}
-	for i := range w.Put.Menus {
-		m := &w.Put.Menus[i]
+	for i := range c.Put.Menus {
+		m := &c.Put.Menus[i]
 		err = cmp.Or(err, put(kindMenu, m.ID, m.Name, "", m))
 	}
-	for i := range w.Put.Programmes {
-		p := &w.Put.Programmes[i]
+	for i := range c.Put.Programmes {
+		p := &c.Put.Programmes[i]
 		err = cmp.Or(err, put(kindProgramme, p.ID, p.Name, "", p))
 	}
 	return err

@@ -21,7 +21,7 @@ const patience = 30 * time.Second
 
 // TestFaults breaks what a store depends on: the server, the line, other clients of the database.
 func TestFaults(t *testing.T) {
-	server := testenv.StartPostgres(t, "deadlock_timeout=200ms")
+	server := testenv.StartPostgres(t, "deadlock_timeout=500ms")
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *testenv.PostgresServer)
@@ -342,7 +342,9 @@ func deadlock(t *testing.T, server *testenv.PostgresServer) {
 		_, err := s.Commit(t.Context(), next(*c.Batch))
 		done <- err
 	}()
-	waitFor(t, db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	// Longer than a lane waits: the commit goes alone by now.
+	waitFor(t, db, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+		AND clock_timestamp() - query_start > interval '150 ms'`)
 	other.exec("SELECT FROM kentongan.heads FOR UPDATE; COMMIT") // it gets what the commit has only when that is taken back
 	if err := <-done; err != nil {
 		t.Fatalf("the commit that met a deadlock: %v", err)

@@ -8,7 +8,8 @@
 //
 // The first round trip begins a transaction, locks the tenant's row in heads, and reads the revisions; the second one writes
 // everything and commits. Commits of one tenant come one after the other, which is what gives events and audit entries their
-// numbers without a hole; those of different tenants share flushes of the log. Nothing is written that has not been compared.
+// numbers without a hole. Commits that wait for those before them go together in one transaction, so that the more there are the
+// less each of them costs; see lanes.go.
 //
 // Leases and marks of the outbox commit without waiting for the disk: if the server fails in that moment, events come again,
 // as they do after a relay that fails, and each has its key against duplicates.
@@ -59,8 +60,11 @@ type Store struct {
 	wake chan struct{} // Wake
 	told chan struct{} // a commit has something for other nodes
 
-	stop    context.CancelFunc // of the goroutines
-	running sync.WaitGroup
+	lanes    [laneCount]chan *job
+	stopping chan struct{}      // closed by Close
+	stop     context.CancelFunc // of the goroutines that tell and hear
+	close    func()             // does its work once
+	running  sync.WaitGroup
 }
 
 var _ production.Store = (*Store)(nil)
@@ -80,6 +84,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.stop = stop
 	s.running.Go(func() { s.listen(running) })
 	s.running.Go(func() { s.notify(running) })
+	for _, jobs := range s.lanes {
+		s.running.Go(func() { s.lane(jobs) })
+	}
 	return s, nil
 }
 
@@ -102,17 +109,25 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
-	return &Store{
+	s := &Store{
 		pool: pool, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
-		wake: make(chan struct{}, 1), told: make(chan struct{}, 1),
-	}, nil
+		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	for i := range s.lanes {
+		s.lanes[i] = make(chan *job, maxGroup) // one that is full makes callers wait where they can still give up
+	}
+	s.close = sync.OnceFunc(func() {
+		close(s.stopping)
+		s.stop()
+		s.running.Wait()
+		s.pool.Close()
+	})
+	return s, nil
 }
 
 // Close ends what runs in the background and waits for calls that are under way. Calls after it are ErrUnavailable.
 func (s *Store) Close() error {
-	s.stop()
-	s.running.Wait()
-	s.pool.Close()
+	s.close()
 	return nil
 }
 
