@@ -61,15 +61,17 @@ const (
 
 // call runs f with a connection within the store's time limit. what names the call in errors. f may run several times.
 func (s *Store) call(ctx context.Context, what string, f func(ctx context.Context, c *conn) error) error {
-	return s.callFor(ctx, s.timeout, what, f)
+	return s.callFor(ctx, s.pool, s.timeout, what, f)
 }
 
-func (s *Store) callFor(ctx context.Context, limit time.Duration, what string, f func(ctx context.Context, c *conn) error) error {
+func (s *Store) callFor(
+	ctx context.Context, pool *pgxpool.Pool, limit time.Duration, what string, f func(ctx context.Context, c *conn) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, f)
+		err := onConn(ctx, pool, f)
 		if err == nil {
 			return nil
 		}
@@ -96,8 +98,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (s *Store) attempt(ctx context.Context, f func(ctx context.Context, c *conn) error) error {
-	c, err := s.pool.Acquire(ctx)
+func onConn(ctx context.Context, pool *pgxpool.Pool, f func(ctx context.Context, c *conn) error) error {
+	c, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,9 @@ func (s *Store) again(err error) bool {
 	case serializationFailure, deadlockDetected:
 		return true
 	case readOnly:
-		s.pool.Reset() // all connections lead to the standby
+		for _, pool := range []*pgxpool.Pool{s.pool, s.writers} {
+			pool.Reset() // all connections lead to the standby
+		}
 		return true
 	default:
 		return said.SeverityUnlocalized != "ERROR" && said.Code[:2] == classIntervention // an old connection, or a server that starts

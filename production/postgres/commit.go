@@ -32,10 +32,10 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 
 // writing is a commit on its way into the database. It shares nothing with the argument of Commit, whose caller may have left.
 type writing struct {
-	tenant     tenant.ID
-	statements []statement
-	events     []production.Event // without numbers
-	audit      []production.AuditEntry
+	tenant tenant.ID
+	rows   []row
+	events []production.Event // without numbers
+	audit  []production.AuditEntry
 
 	batch, kitchen *based // nil: not concerned
 
@@ -47,15 +47,6 @@ type writing struct {
 type based struct {
 	id   string // of the batch
 	base int64
-}
-
-type statement struct {
-	sql  string
-	args []any
-}
-
-func (w *writing) add(sql string, args ...any) {
-	w.statements = append(w.statements, statement{sql, args})
 }
 
 // transaction is some commits that are made in one transaction, in their order.
@@ -85,8 +76,7 @@ func (x *transaction) run(ctx context.Context, c *conn) error {
 	err := x.lock(ctx, c)
 	if err == nil {
 		b := &pgx.Batch{}
-		x.queue(b)
-		if b.Len() == 0 {
+		if x.queue(b) == 0 {
 			rollback(ctx, c)
 			return nil // every one has its err
 		}
@@ -118,8 +108,8 @@ func (x *transaction) lock(ctx context.Context, c *conn) error {
 	tenants = slices.Compact(tenants)
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	if !x.patient {
-		b.Queue("SET LOCAL lock_timeout = 100") // milliseconds; see lanes
+	if x.patient {
+		b.Queue("SET LOCAL lock_timeout = 0")
 	}
 	x.queueLook(b, tenants)
 	if err := c.send(ctx, b); err != nil || len(x.heads) == len(tenants) {
@@ -194,15 +184,16 @@ func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
 	}
 }
 
-// queue queues all commits that are based on what is stored, and then the tenants' new heads.
-func (x *transaction) queue(b *pgx.Batch) {
-	changed := map[tenant.ID]*head{}
+// queue queues all commits that are based on what is stored, with the tenants' new heads, and returns of how many tenants they are.
+func (x *transaction) queue(b *pgx.Batch) int {
+	var list []row
+	changed := map[tenant.ID]bool{}
 	for _, w := range x.writes {
 		if w.err = x.compare(w); w.err != nil {
 			continue
 		}
 		h := *x.heads[w.tenant]
-		var numbered []statement
+		var numbered []row
 		if numbered, w.err = w.number(&h); w.err != nil {
 			continue
 		}
@@ -212,18 +203,17 @@ func (x *transaction) queue(b *pgx.Batch) {
 		if w.kitchen != nil {
 			x.kitchens[w.tenant]++
 		}
-		for _, st := range slices.Concat(w.statements, numbered) {
-			b.Queue(st.sql, st.args...)
-		}
-		if len(numbered) > 0 {
-			changed[w.tenant] = &h
-		}
+		list = append(append(list, w.rows...), numbered...)
 		x.heads[w.tenant] = &h
+		changed[w.tenant] = changed[w.tenant] || len(numbered) > 0
 	}
-	for t, h := range changed {
-		b.Queue(`UPDATE kentongan.heads SET event_seq = $2, audit_seq = $3, audit_hash = $4, waiting = coalesce(waiting, $5) WHERE tenant = $1`,
-			t, h.event, h.audit.Seq, h.audit.Hash[:], h.waiting)
+	for t, yes := range changed {
+		if h := x.heads[t]; yes {
+			list = append(list, row{headSheet, []any{string(t), h.event, h.audit.Seq, h.audit.Hash[:], h.waiting}})
+		}
 	}
+	queueRows(b, list)
+	return len(changed)
 }
 
 // compare returns ErrConflict if w is not based on what is stored.
@@ -242,8 +232,8 @@ func (x *transaction) compare(w *writing) error {
 	return nil
 }
 
-// number makes the statements of events and audit entries, which follow what the tenant has, and moves h behind them.
-func (w *writing) number(h *head) (list []statement, err error) {
+// number makes the rows of events and audit entries, which follow what the tenant has, and moves h behind them.
+func (w *writing) number(h *head) (list []row, err error) {
 	w.numbered = slices.Clone(w.events)
 	for i := range w.numbered {
 		e := &w.numbered[i]
@@ -252,9 +242,9 @@ func (w *writing) number(h *head) (list []statement, err error) {
 		if h.waiting == nil {
 			h.waiting = (*int64)(&e.At)
 		}
-		list = append(list, statement{`INSERT INTO kentongan.events (tenant, seq, id, channel, batch, version, at, money, payload)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			[]any{e.Tenant, e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, bytesOf(e.Payload)}})
+		list = append(list, row{eventSheet, []any{
+			string(w.tenant), e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, copyOf(e.Payload),
+		}})
 	}
 	for _, e := range w.audit {
 		h.audit = e.Sealed(h.audit)
@@ -264,16 +254,7 @@ func (w *writing) number(h *head) (list []statement, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("audit entry %q: %w: %w", e.Action, production.ErrInvalid, err)
 		}
-		list = append(list, statement{"INSERT INTO kentongan.audit (tenant, seq, detail, doc) VALUES ($1, $2, $3, $4)",
-			[]any{w.tenant, h.audit.Seq, []byte(h.audit.Detail), doc}})
+		list = append(list, row{auditSheet, []any{string(w.tenant), h.audit.Seq, []byte(h.audit.Detail), doc}})
 	}
 	return list, nil
-}
-
-// bytesOf returns b as a value that is not null.
-func bytesOf(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }

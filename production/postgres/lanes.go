@@ -74,7 +74,7 @@ func (s *Store) together(ctx context.Context, w *writing) error {
 var errClosed = fmt.Errorf("%w: the store is closed", production.ErrUnavailable)
 
 func (s *Store) transact(ctx context.Context, x *transaction) error {
-	return s.call(ctx, "transaction", x.run)
+	return s.callFor(ctx, s.writers, s.timeout, "transaction", x.run)
 }
 
 // lane makes the commits that come from jobs until the store is closed. What is on its way then comes to its end.

@@ -54,7 +54,7 @@ func Migrate(ctx context.Context, opts Options) (from, to int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer s.pool.Close()
+	defer s.closePools()
 	return s.migrate(ctx)
 }
 
@@ -62,7 +62,7 @@ func Migrate(ctx context.Context, opts Options) (from, to int, err error) {
 func (s *Store) migrate(ctx context.Context) (from, to int, err error) {
 	steps := migrations()
 	const patience = 10 * time.Minute // for this migration, and for those of other nodes
-	err = s.callFor(ctx, patience, "migrate", func(ctx context.Context, c *conn) error {
+	err = s.callFor(ctx, s.pool, patience, "migrate", func(ctx context.Context, c *conn) error {
 		// Without the lock first: at most starts nothing is to be done, and then no rights to change the schema are needed.
 		if from, err = schemaVersion(ctx, c.Conn.Conn()); err != nil || from == len(steps) {
 			return err

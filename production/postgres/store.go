@@ -40,8 +40,8 @@ type Options struct {
 	// knows (schema, connection_limit …) are left out, so it may be the URL of an app that uses Prisma.
 	URL string
 
-	// MaxConns is how many connections calls may use at once; zero means 16. One more listens. PostgreSQL's default is 100 for
-	// all of its clients.
+	// MaxConns is how many connections calls may use at once; zero means 16. Commits have up to 8 of their own, and one listens.
+	// PostgreSQL's default is 100 for all of its clients.
 	MaxConns int
 
 	// Timeout is how long one call may take, with waiting for a connection and for locks; zero means 10 s.
@@ -53,6 +53,7 @@ type Options struct {
 // Store is a production.Store. Open makes one.
 type Store struct {
 	pool    *pgxpool.Pool
+	writers *pgxpool.Pool // for transactions of commits
 	timeout time.Duration
 	log     *slog.Logger
 	node    string // tells our own notifications from those of others
@@ -77,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	if _, _, err := s.migrate(ctx); err != nil {
-		s.pool.Close()
+		s.closePools()
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // they end by Close, not with who opened
@@ -109,8 +110,13 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
+	writers, err := pgxpool.NewWithConfig(ctx, forWriters(config))
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open postgres: %w", err)
+	}
 	s := &Store{
-		pool: pool, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
+		pool: pool, writers: writers, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	for i := range s.lanes {
@@ -120,9 +126,14 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 		close(s.stopping)
 		s.stop()
 		s.running.Wait()
-		s.pool.Close()
+		s.closePools()
 	})
 	return s, nil
+}
+
+func (s *Store) closePools() {
+	s.pool.Close()
+	s.writers.Close()
 }
 
 // Close ends what runs in the background and waits for calls that are under way. Calls after it are ErrUnavailable.

@@ -17,6 +17,20 @@ var prismaOnly = []string{
 	"sslaccept", "max_idle_connection_lifetime", "max_connection_lifetime", "single_use_connections",
 }
 
+const writerConns = 2 * laneCount // the lanes, and commits that go alone
+
+// forWriters returns the settings of connections that commits are made with. Their statements find rows by primary keys only, so
+// one plan is good for ever; PostgreSQL would plan anew for each length of the arrays, which costs more than to write.
+func forWriters(c *pgxpool.Config) *pgxpool.Config {
+	c = c.Copy()
+	c.MaxConns = writerConns
+	params := c.ConnConfig.RuntimeParams
+	params["plan_cache_mode"] = "force_generic_plan"
+	params["lock_timeout"] = "100" // milliseconds; see lanes. A commit that goes alone takes it back
+	params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
+	return c
+}
+
 // parseURL returns the pool's settings. Its errors have no password in them.
 func parseURL(opts Options) (*pgxpool.Config, error) {
 	address := opts.URL

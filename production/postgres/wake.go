@@ -32,7 +32,7 @@ func raise(flag chan<- struct{}) {
 // notify tells other nodes of commits, until ctx ends. It is not done in the commits themselves: PostgreSQL takes one lock for
 // the whole server over the flush of each transaction that notifies, so no two of them would share a flush.
 func (s *Store) notify(ctx context.Context) {
-	const between = 10 * time.Millisecond // at most 100 a second, however many commits; a screen does not see the difference
+	const between = 50 * time.Millisecond // at most 20 a second, however many commits: telling costs as much as half a commit
 	for {
 		select {
 		case <-ctx.Done():
