@@ -38,6 +38,7 @@ type writing struct {
 	audit  []production.AuditEntry
 
 	batch, kitchen *based // nil: not concerned
+	lookAgain      production.Instant
 
 	numbered []production.Event // once it has run
 	err      error              // of this one alone; the others of its group are not concerned
@@ -213,6 +214,12 @@ func (x *transaction) queue(b *pgx.Batch) int {
 		}
 	}
 	queueRows(b, list)
+	for _, w := range x.writes {
+		if w.err == nil && w.lookAgain.Known() { // it is alone: see Store.together
+			b.Queue(`UPDATE kentongan.batches SET next_look = $2 WHERE tenant = $1 AND deleted_at = 0
+				AND (status NOT IN ('COMPLETED', 'CANCELLED') OR next_look <> 0)`, w.tenant, int64(w.lookAgain))
+		}
+	}
 	return len(changed)
 }
 
@@ -243,7 +250,7 @@ func (w *writing) number(h *head) (list []row, err error) {
 			h.waiting = (*int64)(&e.At)
 		}
 		list = append(list, row{eventSheet, []any{
-			string(w.tenant), e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, copyOf(e.Payload),
+			string(w.tenant), e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload,
 		}})
 	}
 	for _, e := range w.audit {

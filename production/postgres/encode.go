@@ -13,7 +13,7 @@ import (
 
 // encode makes the rows of c that do not depend on what is stored. The error is for what cannot be stored.
 func encode(c *production.Commit) (*writing, error) {
-	w := &writing{tenant: c.Tenant, events: slices.Clone(c.Events), audit: slices.Clone(c.Audit)}
+	w := &writing{tenant: c.Tenant, lookAgain: c.LookAgain, events: slices.Clone(c.Events), audit: slices.Clone(c.Audit)}
 	for i := range w.events {
 		w.events[i].Payload = bytes.Clone(w.events[i].Payload)
 	}
@@ -30,14 +30,14 @@ func encode(c *production.Commit) (*writing, error) {
 		if err != nil {
 			return nil, fmt.Errorf("flags of observation %q: %w", o.ID, err)
 		}
-		w.put(observationSheet, c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), copyOf(o.Payload), flags, len(o.Flags) > 0)
+		w.put(observationSheet, c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), bytes.Clone(o.Payload), flags, len(o.Flags) > 0)
 	}
 	for i := range c.Notices {
 		n := &c.Notices[i]
-		w.put(noticeSheet, c.Tenant, n.ID, n.AlertID, int64(n.At), copyOf(n.Payload), n.Attempts, int64(n.NextTry), []byte(n.LastError))
+		w.put(noticeSheet, c.Tenant, n.ID, n.AlertID, int64(n.At), bytes.Clone(n.Payload), n.Attempts, int64(n.NextTry), []byte(n.LastError))
 	}
 	if r := c.Remember; r != nil {
-		w.put(keySheet, c.Tenant, []byte(r.Key), copyOf(r.Fingerprint[:]), int64(r.At), copyOf(r.Result))
+		w.put(keySheet, c.Tenant, []byte(r.Key), bytes.Clone(r.Fingerprint[:]), int64(r.At), bytes.Clone(r.Result))
 	}
 	return w, nil
 }
@@ -46,9 +46,6 @@ func encode(c *production.Commit) (*writing, error) {
 func (w *writing) put(s *sheet, t tenant.ID, values ...any) {
 	w.rows = append(w.rows, row{s, append([]any{string(t)}, values...)})
 }
-
-// copyOf returns a copy of b, which is not nil: that would be null.
-func copyOf(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 
 func (w *writing) addBatch(c *production.Commit) error {
 	if c.Batch == nil {
@@ -83,7 +80,11 @@ func (w *writing) addKitchen(c *production.Commit) error {
 	if err != nil {
 		return fmt.Errorf("the kitchen: %w", err)
 	}
-	w.put(kitchenSheet, c.Tenant, c.Kitchen.Revision, int64(c.Kitchen.NextLook), doc)
+	settled, err := rows.Encode(c.Kitchen.Settled)
+	if err != nil {
+		return fmt.Errorf("what is settled in the kitchen: %w", err)
+	}
+	w.put(kitchenSheet, c.Tenant, c.Kitchen.Revision, int64(c.Kitchen.NextLook), doc, settled)
 	return nil
 }
 

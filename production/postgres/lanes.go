@@ -42,6 +42,9 @@ func (s *Store) together(ctx context.Context, w *writing) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if w.lookAgain.Known() { // it changes batches of other commits, which must not be in one group with it
+		return s.alone(ctx, w)
+	}
 	j := &job{writing: w, done: make(chan error, 1)}
 	select {
 	case s.lanes[maphash.String(laneSeed, string(w.tenant))%laneCount] <- j:
@@ -63,12 +66,17 @@ func (s *Store) together(ctx context.Context, w *writing) error {
 		return classed(ctx.Err()) // it is not made, or nobody knows
 	}
 	if errors.Is(err, errAlone) {
-		err = s.transact(ctx, &transaction{writes: []*writing{w}, patient: true})
-		if err == nil {
-			err = w.err
-		}
+		return s.alone(ctx, w)
 	}
 	return err
+}
+
+// alone makes the commit w in a transaction of its own, and waits for who has its tenant locked.
+func (s *Store) alone(ctx context.Context, w *writing) error {
+	if err := s.transact(ctx, &transaction{writes: []*writing{w}, patient: true}); err != nil {
+		return err
+	}
+	return w.err
 }
 
 var errClosed = fmt.Errorf("%w: the store is closed", production.ErrUnavailable)

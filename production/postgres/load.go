@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -67,14 +68,14 @@ func queueKitchen(b *pgx.Batch, t tenant.ID, k *production.KitchenState) {
 }
 
 // kitchenColumns are what scanKitchen reads.
-const kitchenColumns = "doc, revision, next_look"
+const kitchenColumns = "doc, settled, revision, next_look"
 
 func scanKitchen(r pgx.CollectableRow) (k production.KitchenState, err error) {
-	var doc []byte
-	if err := r.Scan(&doc, &k.Revision, (*int64)(&k.NextLook)); err != nil {
+	var doc, settled []byte
+	if err := r.Scan(&doc, &settled, &k.Revision, (*int64)(&k.NextLook)); err != nil {
 		return k, err
 	}
-	err = decode(doc, &k.Kitchen)
+	err = cmp.Or(decode(doc, &k.Kitchen), decode(settled, &k.Settled))
 	return k, err
 }
 

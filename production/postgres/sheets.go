@@ -28,8 +28,9 @@ var (
 		types: types(batchSheet), key: 2,
 	}
 	kitchenSheet = insertion("kitchens", 1, []column{
-		{"tenant", "text"}, {"revision", "bigint"}, {"next_look", "bigint"}, {"doc", "json"},
-	}, " ON CONFLICT (tenant) DO UPDATE SET (revision, next_look, doc) = (excluded.revision, excluded.next_look, excluded.doc)")
+		{"tenant", "text"}, {"revision", "bigint"}, {"next_look", "bigint"}, {"doc", "json"}, {"settled", "json"},
+	}, ` ON CONFLICT (tenant) DO UPDATE SET (revision, next_look, doc, settled) =
+		(excluded.revision, excluded.next_look, excluded.doc, excluded.settled)`)
 	alertSheet = insertion("alerts", 2, []column{
 		{"tenant", "text"}, {"id", "text"}, {"batch", "text"}, {"code", "text"}, {"severity", "bigint"}, {"active", "boolean"},
 		{"raised_at", "bigint"}, {"doc", "json"},

@@ -24,7 +24,8 @@ CREATE TABLE kentongan.kitchens (
 	tenant    text COLLATE "C" PRIMARY KEY,
 	revision  bigint NOT NULL,
 	next_look bigint NOT NULL,
-	doc       json NOT NULL
+	doc       json NOT NULL,
+	settled   json NOT NULL
 );
 CREATE INDEX kitchens_next_look ON kentongan.kitchens (next_look, tenant) WHERE next_look <> 0;
 
@@ -99,7 +100,7 @@ CREATE TABLE kentongan.keys (
 	key         bytea NOT NULL,
 	fingerprint bytea NOT NULL,
 	at          bigint NOT NULL,
-	result      bytea NOT NULL,
+	result      bytea,                           -- null: none was given
 	PRIMARY KEY (tenant, key)
 );
 CREATE INDEX keys_at ON kentongan.keys (at);
@@ -110,7 +111,7 @@ CREATE TABLE kentongan.observations (
 	id      bytea NOT NULL,
 	at      bigint NOT NULL,
 	batch   bytea NOT NULL,
-	payload bytea NOT NULL,
+	payload bytea,
 	flags   json NOT NULL,
 	flagged boolean NOT NULL,
 	PRIMARY KEY (tenant, id)
@@ -138,7 +139,7 @@ CREATE TABLE kentongan.events (
 	version bigint NOT NULL,
 	at      bigint NOT NULL,
 	money   boolean NOT NULL,
-	payload bytea NOT NULL,
+	payload bytea,
 	PRIMARY KEY (tenant, seq)
 );
 CREATE INDEX events_at ON kentongan.events (at);
@@ -158,7 +159,7 @@ CREATE TABLE kentongan.notices (
 	id          text COLLATE "C" NOT NULL,
 	alert       text COLLATE "C" NOT NULL,
 	at          bigint NOT NULL,
-	payload     bytea NOT NULL,
+	payload     bytea,
 	attempts    bigint NOT NULL,
 	next_try    bigint NOT NULL,
 	last_error  bytea NOT NULL,                  -- cut at a number of bytes, so it may end inside of a character
