@@ -30,11 +30,13 @@ func encode(c *production.Commit) (*writing, error) {
 		if err != nil {
 			return nil, fmt.Errorf("flags of observation %q: %w", o.ID, err)
 		}
-		w.put(observationSheet, c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), bytes.Clone(o.Payload), flags, len(o.Flags) > 0)
+		w.put(observationSheet, c.Tenant, []byte(o.ID), int64(o.At), []byte(o.ProductionID), bytes.Clone(o.Payload),
+			flags, len(o.Flags) > 0)
 	}
 	for i := range c.Notices {
 		n := &c.Notices[i]
-		w.put(noticeSheet, c.Tenant, n.ID, n.AlertID, int64(n.At), bytes.Clone(n.Payload), n.Attempts, int64(n.NextTry), []byte(n.LastError))
+		w.put(noticeSheet, c.Tenant, n.ID, n.AlertID, int64(n.At), bytes.Clone(n.Payload), n.Attempts, int64(n.NextTry),
+			[]byte(n.LastError))
 	}
 	if r := c.Remember; r != nil {
 		w.put(keySheet, c.Tenant, []byte(r.Key), bytes.Clone(r.Fingerprint[:]), int64(r.At), bytes.Clone(r.Result))

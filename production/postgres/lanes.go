@@ -86,7 +86,7 @@ func (s *Store) transact(ctx context.Context, x *transaction) error {
 }
 
 // lane makes the commits that come from jobs until the store is closed. What is on its way then comes to its end.
-func (s *Store) lane(jobs <-chan *job) {
+func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
 	group := make([]*job, 0, maxGroup)
 	for {
 		select {
@@ -94,7 +94,7 @@ func (s *Store) lane(jobs <-chan *job) {
 			return
 		case j := <-jobs:
 			if group = gather(append(group[:0], j), jobs); len(group) > 0 {
-				s.carry(group)
+				s.carry(ctx, group)
 			}
 		}
 	}
@@ -119,12 +119,12 @@ func gather(group []*job, jobs <-chan *job) []*job {
 }
 
 // carry makes the commits of group and tells each how it went.
-func (s *Store) carry(group []*job) {
+func (s *Store) carry(ctx context.Context, group []*job) {
 	x := &transaction{}
 	for _, j := range group {
 		x.writes = append(x.writes, j.writing)
 	}
-	err := s.transact(context.Background(), x)
+	err := s.transact(ctx, x)
 	var said *pgconn.PgError
 	if errors.As(err, &said) && said.SeverityUnlocalized == "ERROR" && (len(group) > 1 || said.Code == lockNotAvailable) {
 		err = errAlone // it was taken back; who is to blame shows when each goes alone

@@ -42,14 +42,10 @@ var (
 	listedSheet = insertion("listed", 3, []column{
 		{"tenant", "text"}, {"kind", "text"}, {"id", "text"}, {"name", "text"}, {"pin", "text"}, {"doc", "json"},
 	}, ` ON CONFLICT (tenant, kind, id) DO UPDATE SET (name, pin, doc) =
-		(excluded.name, CASE excluded.pin WHEN '' THEN listed.pin ELSE excluded.pin END, excluded.doc)`).keeping(func(values, before []any) {
-		const pin = 4
-		if values[pin] == "" {
-			values[pin] = before[pin]
-		}
-	})
+		(excluded.name, CASE excluded.pin WHEN '' THEN listed.pin ELSE excluded.pin END, excluded.doc)`).keeping(keepPIN)
 	observationSheet = insertion("observations", 0, []column{
-		{"tenant", "text"}, {"id", "bytea"}, {"at", "bigint"}, {"batch", "bytea"}, {"payload", "bytea"}, {"flags", "json"}, {"flagged", "boolean"},
+		{"tenant", "text"}, {"id", "bytea"}, {"at", "bigint"}, {"batch", "bytea"}, {"payload", "bytea"}, {"flags", "json"},
+		{"flagged", "boolean"},
 	}, "")
 	noticeSheet = insertion("notices", 0, []column{
 		{"tenant", "text"}, {"id", "text"}, {"alert", "text"}, {"at", "bigint"}, {"payload", "bytea"}, {"attempts", "bigint"},
@@ -75,8 +71,8 @@ var (
 
 	batchSheet = []column{
 		{"tenant", "text"}, {"id", "text"}, {"revision", "bigint"}, {"day", "text"}, {"planned_start", "bigint"}, {"status", "text"},
-		{"menu", "text"}, {"number", "text"}, {"number_of_day", "bigint"}, {"portions", "bigint"}, {"search", "text"}, {"next_look", "bigint"},
-		{"deleted_at", "bigint"}, {"doc", "json"}, {"facts", "json"},
+		{"menu", "text"}, {"number", "text"}, {"number_of_day", "bigint"}, {"portions", "bigint"}, {"search", "text"},
+		{"next_look", "bigint"}, {"deleted_at", "bigint"}, {"doc", "json"}, {"facts", "json"},
 	}
 
 	sheets = []*sheet{
@@ -116,8 +112,17 @@ func unnested(columns []column) string {
 
 func insertion(table string, key int, columns []column, conflict string) *sheet {
 	return &sheet{
-		sql:   "INSERT INTO kentongan." + table + " (" + names(columns) + ") SELECT " + names(columns) + " FROM " + unnested(columns) + conflict,
+		sql: "INSERT INTO kentongan." + table + " (" + names(columns) + ") SELECT " + names(columns) +
+			" FROM " + unnested(columns) + conflict,
 		types: types(columns), key: key,
+	}
+}
+
+// keepPIN does what listedSheet says of PINs when one transaction has two rows of a person.
+func keepPIN(values, before []any) {
+	const pin = 4
+	if values[pin] == "" {
+		values[pin] = before[pin]
 	}
 }
 

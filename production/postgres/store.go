@@ -86,7 +86,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.running.Go(func() { s.listen(running) })
 	s.running.Go(func() { s.notify(running) })
 	for _, jobs := range s.lanes {
-		s.running.Go(func() { s.lane(jobs) })
+		s.running.Go(func() { s.lane(context.WithoutCancel(ctx), jobs) })
 	}
 	return s, nil
 }
