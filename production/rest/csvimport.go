@@ -120,6 +120,7 @@ func (b *ListsBody) take(which string, line int, cell func(column string) string
 		if !slices.Contains(production.Roles, production.Role(cell("role"))) {
 			return invalid(fmt.Sprintf("line %d, role", line), "is none: want one such as SPPG_STAFF_DAPUR")
 		}
+		b.lines = append(b.lines, line)
 		b.Staff = append(b.Staff, StaffEntry{cell("id"), cell("name"), production.Role(cell("role")), active, cell("pin")})
 	case "menus":
 		m := MenuEntry{ID: cell("id"), Name: cell("name"), Active: active, Groups: split(cell("targetGroups"))}

@@ -75,6 +75,9 @@ func decode(r huma.Registry, s *huma.Schema, body []byte, v any) error {
 	}
 	var tree any
 	if err := json.Unmarshal(body, &tree); err != nil {
+		if e, ok := errors.AsType[*json.SemanticError](err); ok { // all that is left to go wrong with JSON that is well formed
+			return invalid(pathOf(e.JSONPointer), "is a number out of range")
+		}
 		return problem(http.StatusBadRequest, codeBadRequest, "the body must be one JSON object: "+plain(err))
 	}
 	var found huma.ValidateResult

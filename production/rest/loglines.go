@@ -27,22 +27,11 @@ type line struct {
 	Note     string
 }
 
-// lines returns everything that was recorded about b, in the order of time. With sums the readings of probes are summed up
+// lines returns everything that was recorded about b, in the order of time; a step stands behind what it needed at the same
+// moment. With sums the readings of probes are summed up
 // by the hour.
 func (l *DayLog) lines(b *LogBatch, sums bool) []line {
 	w := logWriter{l: l, b: b, limits: l.Kitchen.Limits.OrDefaults()}
-	for _, s := range b.Steps {
-		note := ""
-		if s.Override {
-			note = "mulai sebelum pukul 00.00 dengan izin Kepala SPPG"
-		}
-		what := stepWords[s.To]
-		if s.To == production.Cooking && w.cooked {
-			what = "Kembalikan ke masak"
-		}
-		w.cooked = w.cooked || s.To == production.Cooking
-		w.add(line{at: s.At, Kind: "Langkah", What: what, Operator: s.By, Action: s.Reason, Note: note})
-	}
 	w.readings(sums)
 	for i := range b.Checks {
 		w.check(&b.Checks[i])
@@ -55,6 +44,18 @@ func (l *DayLog) lines(b *LogBatch, sums bool) []line {
 		keep := "simpan sampai " + s.KeepUntil.Time().In(l.Kitchen.Zone.Location()).Format("02/01/2006 15:04")
 		w.add(line{at: at(s.TakenAt, s.ReceivedAt, s.ClockOff), Kind: "Sampel", What: what, Actual: "disimpan", Limit: keep, Operator: s.TakenBy,
 			Note: join(s.Place, late(false, s.ClockOff))})
+	}
+	for _, s := range b.Steps {
+		note := ""
+		if s.Override {
+			note = "mulai sebelum pukul 00.00 dengan izin Kepala SPPG"
+		}
+		what := stepWords[s.To]
+		if s.To == production.Cooking && w.cooked {
+			what = "Kembalikan ke masak"
+		}
+		w.cooked = w.cooked || s.To == production.Cooking
+		w.add(line{at: s.At, Kind: "Langkah", What: what, Operator: s.By, Action: s.Reason, Note: note})
 	}
 	for _, s := range b.Dispatches {
 		actual := unknown
@@ -164,7 +165,7 @@ func (w *logWriter) hour(h *probeHour) {
 			ok = fine
 		}
 	}
-	w.add(line{at: h.first.At(), Kind: "Suhu", What: subject(h.first) + " (sensor)", Actual: degrees(h.low) + " – " + degrees(h.high), Limit: limit,
+	w.add(line{at: h.first.At(), Kind: "Suhu", What: subject(h.first) + " (sensor)", Actual: decimal(float64(h.low)/10, 1) + " – " + degrees(h.high), Limit: limit,
 		Verdict: verdict(ok), Bad: ok != nil && !*ok, Operator: h.first.TakenBy, Note: strconv.Itoa(h.n) + " bacaan"})
 }
 
@@ -240,7 +241,11 @@ func (w *logWriter) check(c *production.Check) {
 func (w *logWriter) alert(al *production.Alert) {
 	actual, limit := "", ""
 	if al.Unit != "" {
-		actual, limit = shortest(al.Value)+" "+al.Unit, shortest(al.Limit)+" "+al.Unit
+		unit := al.Unit
+		if unit == "min" {
+			unit = "menit"
+		}
+		actual, limit = shortest(al.Value)+" "+unit, shortest(al.Limit)+" "+unit
 	}
 	note := "tingkat: " + severityWords[al.Severity] + "; " + alertWords[al.Status]
 	if al.AcknowledgedAt.Known() {

@@ -134,11 +134,15 @@ func (l *DayLog) batchFacts(b *LogBatch) []fact {
 		waste = decimal(float64(*p.WasteAmount)/10, 1) + " kg"
 	}
 	planned := p.PlannedPortions
+	ended := "Dilepas oleh"
+	if p.Status == production.Cancelled {
+		ended = "Dibatalkan oleh"
+	}
 	out := []fact{
 		{"Gelombang", decimal(float64(p.Wave), 0), false},
 		{"Sasaran", dash(p.TargetGroup), false},
 		{"Juru masak utama", dash(l.name(p.HeadCook)), false},
-		{"Dilepas oleh", dash(l.name(b.Reviewer)), false},
+		{ended, dash(l.name(b.Reviewer)), false},
 		{"Porsi jadi / rencana", whole(p.ActualPortions) + " / " + whole(&planned), false},
 		{"Mulai persiapan", clock(p.ActualStart, z, d), false},
 		{"Mulai memasak", clock(p.CookingStarted, z, d), false},

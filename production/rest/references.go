@@ -33,6 +33,8 @@ type ListsBody struct {
 	Staff      []StaffEntry     `json:"staff,omitempty"`
 	Menus      []MenuEntry      `json:"menus,omitempty"`
 	Programmes []ProgrammeEntry `json:"programmes,omitempty"`
+
+	lines []int // where staff stands in a file; nil: it came as JSON
 }
 
 // StaffEntry is a person as the app, or a file, knows them.
@@ -114,7 +116,7 @@ func (a *API) put(ctx context.Context, c *caller, in *Write, b ListsBody) (*list
 	if err != nil {
 		return nil, err
 	}
-	refs, err := b.references(func(i int) string { return "staff[" + strconv.Itoa(i) + "].pin" })
+	refs, err := b.references()
 	if err != nil {
 		return nil, err
 	}
@@ -124,19 +126,28 @@ func (a *API) put(ctx context.Context, c *caller, in *Write, b ListsBody) (*list
 	return a.lists(ctx, c)
 }
 
-// references makes what is stored of b. at names the place of the PIN of the i-th person.
-func (b *ListsBody) references(at func(i int) string) (production.References, error) {
+// pinAt names the place of the PIN of the i-th person.
+func (b *ListsBody) pinAt(i int) string {
+	if b.lines != nil {
+		return "line " + strconv.Itoa(b.lines[i]) + ", pin"
+	}
+	return "staff[" + strconv.Itoa(i) + "].pin"
+}
+
+// references makes what is stored of b.
+func (b *ListsBody) references() (production.References, error) {
 	var refs production.References
 	pins := 0
 	for i, s := range b.Staff {
 		p := production.Person{ID: s.ID, Name: s.Name, Role: s.Role, Active: yes(s.Active)}
 		if s.PIN != "" {
-			if pins++; pins > maxPINs {
-				return refs, invalid(at(i), "is one of more than "+strconv.Itoa(maxPINs)+": send the rest with another request")
+			pins++
+			if pins > maxPINs {
+				return refs, invalid(b.pinAt(i), "is one of more than "+strconv.Itoa(maxPINs)+": send the rest with another request")
 			}
 			var err error
 			if p.PIN, err = production.HashPIN(s.PIN); err != nil {
-				return refs, invalid(at(i), err.Error())
+				return refs, invalid(b.pinAt(i), err.Error())
 			}
 		}
 		refs.People = append(refs.People, p)

@@ -457,23 +457,30 @@ func override(s *stage, c *client, id, query string) (bool, string) {
 	return tried(re)
 }
 
-// plant puts an alert into the store, for some severities take a night to come about, and returns its id.
+// plant puts an open alert into the store, for some severities take a night to come about, and returns its id.
 func (s *stage) plant(id string, code production.AlertCode, sev production.Severity) string {
 	s.t.Helper()
-	b, err := s.store.Batch(s.t.Context(), sppg, id)
+	a := production.Alert{
+		ID: "planted_" + id, Code: code, Severity: sev, Status: production.AlertOpen, ProductionID: id,
+		Message: production.Words{ID: "ditanam", EN: "planted"}, Value: 9_999, Limit: 8_000, Unit: "Rp", RaisedAt: production.At(s.now), RisenAt: production.At(s.now),
+	}
+	s.raise(a)
+	return a.ID
+}
+
+// raise stores an alert of a batch.
+func (s *stage) raise(a production.Alert) {
+	s.t.Helper()
+	b, err := s.store.Batch(s.t.Context(), sppg, a.ProductionID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	base := b.Revision
 	b.Revision++
-	a := production.Alert{
-		ID: "planted_" + id, Tenant: sppg, Code: code, Severity: sev, Status: production.AlertOpen, ProductionID: id, BatchNumber: b.Production.BatchNumber,
-		Message: production.Words{ID: "ditanam", EN: "planted"}, Value: 9_999, Limit: 8_000, Unit: "Rp", RaisedAt: production.At(s.now), RisenAt: production.At(s.now),
-	}
+	a.Tenant, a.BatchNumber = sppg, b.Production.BatchNumber
 	if _, err := s.store.Commit(s.t.Context(), production.Commit{Tenant: sppg, Batch: &b, Base: base, Alerts: []production.Alert{a}}); err != nil {
 		s.t.Fatal(err)
 	}
-	return a.ID
 }
 
 // TestAccountant: who may export costs only gets what is about costs, and nothing else.

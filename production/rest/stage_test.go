@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -444,5 +443,3 @@ func (s *stage) to(status production.Status) string {
 	}
 	return id
 }
-
-var errBroken = errors.New("the disk is on fire")
