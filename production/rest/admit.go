@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -105,12 +106,7 @@ func (a *API) identify(ctx context.Context, r *http.Request, n need) (*caller, e
 
 // may reports whether the role has one of the rights.
 func (c *caller) may(rights ...production.Right) bool {
-	for _, r := range rights {
-		if c.actor.Role.May(r) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(rights, c.actor.Role.May)
 }
 
 var _ Authenticator = (*auth.Authenticator)(nil)

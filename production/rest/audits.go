@@ -43,13 +43,15 @@ func (a *API) audits() {
 	rights := []production.Right{production.MayExport, production.MayExportCost}
 	register(a, a.declare(operation{
 		id: "listAudit", method: http.MethodGet, path: "/api/audit", tag: tagFigures, summary: "Read the audit trail, oldest first",
-		more: "next is where the next page begins, and missing at the end; a page of one batch may have fewer entries than were asked for and still " +
-			"have a next. Amounts of money are left out for roles that may not see them, and who may export costs only gets the entries about costs.",
+		more: "next is where the next page begins, and missing at the end; a page of one batch may have fewer entries than were asked " +
+			"for and still have a next. Amounts of money are left out for roles that may not see them, and who may export costs only " +
+			"gets the entries about costs.",
 		need: need{rights: rights, look: "audit"},
 	}), a.listAudit)
 	register(a, a.declare(operation{
 		id: "verifyAudit", method: http.MethodGet, path: "/api/audit/verify", tag: tagFigures, summary: "Check the whole audit trail",
-		more: "Each entry holds the hash of the one before it. Compare lastHash with one that was printed on a day log, to know that nothing was cut off.",
+		more: "Each entry holds the hash of the one before it. Compare lastHash with one that was printed on a day log, to know that " +
+			"nothing was cut off.",
 		need: need{rights: rights, look: "audit"},
 	}), a.verify)
 }

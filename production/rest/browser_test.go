@@ -65,7 +65,7 @@ func TestPages_InABrowser(t *testing.T) {
 }
 
 // open loads url and waits for what the selector names.
-func open(t *testing.T, page context.Context, url, selector string) { //nolint:revive // the test stands first
+func open(t *testing.T, page context.Context, url, selector string) {
 	t.Helper()
 	if err := chromedp.Do(page, chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func open(t *testing.T, page context.Context, url, selector string) { //nolint:r
 	}
 }
 
-func evaluate[T any](t *testing.T, page context.Context, script string) T { //nolint:revive // the test stands first
+func evaluate[T any](t *testing.T, page context.Context, script string) T {
 	t.Helper()
 	v, err := chromedp.Run(page, chromedp.Evaluate[T](script))
 	if err != nil {

@@ -162,7 +162,8 @@ type acts[B any] interface {
 func change[B any, P acts[B]](a *API, op operation,
 	do func(ctx context.Context, r production.Request, id string, body *B) (production.Result, error),
 ) {
-	o := a.declare(op, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	o := a.declare(op, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
+		http.StatusUnsupportedMediaType)
 	schema := takes[B](a, &o)
 	register(a, o, func(ctx context.Context, c *caller, in *changeInput) (*changedOutput, error) {
 		var body B

@@ -185,7 +185,7 @@ func TestBodies(t *testing.T) {
 		{"List", "POST", readings, `[]`, 422, "INVALID", []string{""}},
 		{"Null", "POST", readings, `null`, 422, "INVALID", []string{""}},
 		{"Missing", "POST", readings, `{}`, 422, "INVALID", []string{"kind", "celsius"}},
-		{"Unknown", "POST", readings, `{"kind":"CORE","celsius":80,"celcius":60}`, 422, "INVALID", []string{"celcius"}},
+		{"Unknown", "POST", readings, `{"kind":"CORE","celsius":80,"suhu":60}`, 422, "INVALID", []string{"suhu"}},
 		{"Case", "POST", readings, `{"kind":"CORE","Celsius":80}`, 422, "INVALID", []string{"Celsius"}},
 		{"Types", "POST", readings, `{"kind":7,"celsius":"80"}`, 422, "INVALID", []string{"kind", "celsius"}},
 		{"Enum", "POST", readings, `{"kind":"SOUP","celsius":80}`, 422, "INVALID", []string{"kind"}},

@@ -61,15 +61,17 @@ type LogStep struct {
 type dayLogInput struct {
 	Who
 	Date   string `query:"date" format:"date" doc:"The serving day; left out: today in the kitchen's zone."`
-	Format string `query:"format" enum:"json,csv,html" default:"json" doc:"csv has one line an entry; html is a page in Indonesian to print on A4."`
+	Format string `query:"format" enum:"json,csv,html" default:"json" doc:"csv has one line an entry; html is a page in Indonesian for A4."`
 }
 
 // dayLogs adds the route of the log.
 func (a *API) dayLogs() {
 	o := a.declare(operation{
-		id: "getDayLog", method: http.MethodGet, path: "/api/daylog", tag: tagFigures, summary: "The log of a serving day, to read, to file or to print",
-		more: "Every step, temperature, check, sample, dispatch, alert and correction, with who did it, what the limit was, and what was done about it. " +
-			"The printed page sums up readings of probes by the hour; JSON and CSV have each. Who may export costs only gets the batches with their costs.",
+		id: "getDayLog", method: http.MethodGet, path: "/api/daylog", tag: tagFigures,
+		summary: "The log of a serving day, to read, to file or to print",
+		more: "Every step, temperature, check, sample, dispatch, alert and correction, with who did it, what the limit was, and what was " +
+			"done about it. The printed page sums up readings of probes by the hour; JSON and CSV have each. Who may export costs only " +
+			"gets the batches with their costs.",
 		need: need{rights: []production.Right{production.MayExport, production.MayExportCost}, look: "daylog"},
 	})
 	answers[DayLog](a, &o, mediaCSV, mediaHTML)
@@ -115,7 +117,8 @@ func (a *API) collect(ctx context.Context, c *caller, d production.Day) (*DayLog
 		return nil, fmt.Errorf("read lists: %w", err)
 	}
 	l := &DayLog{
-		Kitchen: kitchen, Day: d, MadeAt: now, MadeBy: c.actor.ID(), Batches: []LogBatch{}, Alerts: []production.Alert{}, names: map[string]string{},
+		Kitchen: kitchen, Day: d, MadeAt: now, MadeBy: c.actor.ID(), Batches: []LogBatch{}, Alerts: []production.Alert{},
+		names: map[string]string{},
 	}
 	for _, p := range refs.People {
 		l.names[p.ID] = p.Name
@@ -155,12 +158,14 @@ func (a *API) addBatches(ctx context.Context, c *caller, l *DayLog, batches []pr
 			return err
 		}
 		lb := LogBatch{
-			Production: b.Production.For(c.role()), KPIs: production.KPIsOf(b.Production, b.Facts).For(c.role()), Steps: []LogStep{},
-			Readings: []production.Reading{}, Checks: []production.Check{}, Samples: []production.Sample{}, Dispatches: []production.Dispatch{},
-			Corrections: correctionsFor(rows.Corrections, c.role()), Alerts: []production.Alert{},
+			Production: b.Production.For(c.role()), KPIs: production.KPIsOf(b.Production, b.Facts).For(c.role()),
+			Steps: []LogStep{}, Alerts: []production.Alert{}, Corrections: correctionsFor(rows.Corrections, c.role()),
+			Readings: []production.Reading{}, Checks: []production.Check{},
+			Samples: []production.Sample{}, Dispatches: []production.Dispatch{},
 		}
 		if l.Extract == "" {
-			lb.Readings, lb.Checks, lb.Samples, lb.Dispatches = list(rows.Readings), list(rows.Checks), list(rows.Samples), list(rows.Dispatches)
+			lb.Readings, lb.Checks = list(rows.Readings), list(rows.Checks)
+			lb.Samples, lb.Dispatches = list(rows.Samples), list(rows.Dispatches)
 		} else {
 			lb.Corrections = costsOnly(lb.Corrections)
 		}
@@ -202,7 +207,8 @@ func (a *API) allRows(ctx context.Context, t tenant.ID, id string, left *int) (p
 		last = next.Readings
 		all.Readings = append(all.Readings, last...)
 	}
-	if *left -= len(all.Readings); *left < 0 {
+	*left -= len(all.Readings)
+	if *left < 0 {
 		return all, invalid("query.date", fmt.Sprintf("has more than %d readings: read them batch by batch", maxReadings))
 	}
 	return all, nil
@@ -234,7 +240,8 @@ func (a *API) addSteps(ctx context.Context, t tenant.ID, l *DayLog, batches []pr
 		if err != nil {
 			return fmt.Errorf("read audit trail: %w", err)
 		}
-		if seen++; e.At > to || seen > maxTrail {
+		seen++
+		if e.At > to || seen > maxTrail {
 			break
 		}
 		l.AuditSeq, l.Audit = e.Seq, e.Hash

@@ -85,7 +85,7 @@ func decode(r huma.Registry, s *huma.Schema, body []byte, v any) error {
 	if len(found.Errors) > 0 {
 		var details []*huma.ErrorDetail
 		for _, e := range found.Errors {
-			if d, ok := e.(huma.ErrorDetailer); ok { //nolint:errorlint // they are not wrapped
+			if d, ok := e.(huma.ErrorDetailer); ok {
 				details = append(details, d.ErrorDetail())
 			}
 		}

@@ -43,9 +43,9 @@ func ExampleAPI() {
 	}
 	ask(http.MethodGet, "/api/productions?from=2026-11-26&to=2026-11-26", "")
 	ask(http.MethodPost, "/api/productions/nr_9/readings", `{"kind":"CORE","celsius":81.5}`)
-	ask(http.MethodPost, "/api/productions/nr_9/readings", `{"kind":"CORE","celcius":81.5}`)
+	ask(http.MethodPost, "/api/productions/nr_9/readings", `{"kind":"CORE","suhu":81.5}`)
 	// Output:
 	// 200 {"productions":[]}
 	// 404 {"type":"/docs#NOT_FOUND","title":"Not found, or not of this kitchen","status":404,"detail":"there is no such production in this kitchen","code":"NOT_FOUND"}
-	// 422 {"type":"/docs#INVALID","title":"A field is wrong","status":422,"detail":"celsius is missing","code":"INVALID","errors":[{"path":"celsius","reason":"is missing"},{"path":"celcius","reason":"is unknown; names are case-sensitive"}]}
+	// 422 {"type":"/docs#INVALID","title":"A field is wrong","status":422,"detail":"celsius is missing","code":"INVALID","errors":[{"path":"celsius","reason":"is missing"},{"path":"suhu","reason":"is unknown; names are case-sensitive"}]}
 }

@@ -92,8 +92,8 @@ func (a *API) kitchens() {
 		return settings(k), nil
 	})
 	register(a, a.declare(operation{
-		id: "listKitchens", method: http.MethodGet, path: "/api/kitchens", tag: tagKitchen, summary: "List the kitchens that have anything recorded",
-		more: "For the platform, and for API keys of all kitchens.",
+		id: "listKitchens", method: http.MethodGet, path: "/api/kitchens", tag: tagKitchen,
+		summary: "List the kitchens that have anything recorded", more: "For the platform, and for API keys of all kitchens.",
 		need: need{rights: []production.Right{production.MaySee}, self: true},
 	}), a.listKitchens)
 }

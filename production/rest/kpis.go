@@ -56,9 +56,10 @@ type fileOutput struct {
 // figures adds the route of KPIs.
 func (a *API) figures() {
 	o := a.declare(operation{
-		id: "getKPIs", method: http.MethodGet, path: "/api/kpis", tag: tagFigures, summary: "Figures of some days, and of each batch in them",
-		more: "What is not known is null, never 0. Rates and means have their counts.",
-		need: need{rights: []production.Right{production.MaySee}, look: "kpis"},
+		id: "getKPIs", method: http.MethodGet, path: "/api/kpis", tag: tagFigures,
+		summary: "Figures of some days, and of each batch in them",
+		more:    "What is not known is null, never 0. Rates and means have their counts.",
+		need:    need{rights: []production.Right{production.MaySee}, look: "kpis"},
 	})
 	answers[KPIReport](a, &o, mediaCSV)
 	register(a, o, a.kpis)
@@ -81,7 +82,8 @@ func (a *API) kpis(ctx context.Context, c *caller, in *kpisInput) (*fileOutput, 
 	if err != nil {
 		return nil, err
 	}
-	report := KPIReport{From: from, To: to, Summary: production.Summarise(batches, only(alerts, batches, in.Menu)).For(c.role()), Batches: []BatchKPIs{}}
+	summary := production.Summarise(batches, only(alerts, batches, in.Menu)).For(c.role())
+	report := KPIReport{From: from, To: to, Summary: summary, Batches: []BatchKPIs{}}
 	for i := range batches {
 		p := &batches[i].Production
 		report.Batches = append(report.Batches, BatchKPIs{
@@ -191,8 +193,9 @@ func kpiTable(r KPIReport, money bool) [][]string {
 	for _, b := range r.Batches {
 		k := b.KPIs
 		row := []string{
-			string(b.Day), b.BatchNumber, b.MenuName, string(b.Status), number(k.YieldPercentage), number(k.TimeVariance), number(k.QualityScore),
-			truth(k.OnTime), number(k.DistributionReadiness), number(k.WastePer100Portions), number(k.MinutesToRelease),
+			string(b.Day), b.BatchNumber, b.MenuName, string(b.Status), number(k.YieldPercentage), number(k.TimeVariance),
+			number(k.QualityScore), truth(k.OnTime), number(k.DistributionReadiness),
+			number(k.WastePer100Portions), number(k.MinutesToRelease),
 			number(k.MinutesToDispatch), number(k.MinutesLeft), strconv.Itoa(k.ChecksPassed), strconv.Itoa(k.Checks),
 		}
 		if money {

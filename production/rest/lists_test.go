@@ -135,7 +135,7 @@ func TestReferences_CSV(t *testing.T) {
 		{"Long", "programmes", "id,name\n" + strings.Repeat("a,b\n", maxRows+1), 413, "TOO_LARGE", nil},
 		{"List", "recipes", "id,name\na,b\n", 422, "INVALID", []string{"path.list"}},
 	} {
-		t.Run(c.name, func(t *testing.T) { put(c.list, c.file).refused(c.status, c.code, c.paths...) })
+		t.Run(c.name, func(*testing.T) { put(c.list, c.file).refused(c.status, c.code, c.paths...) })
 	}
 	// docs/rest.md shows a file: it is one.
 	doc, err := os.ReadFile("../../docs/rest.md")

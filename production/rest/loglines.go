@@ -42,8 +42,8 @@ func (l *DayLog) lines(b *LogBatch, sums bool) []line {
 			what += " – " + s.Dish
 		}
 		keep := "simpan sampai " + s.KeepUntil.Time().In(l.Kitchen.Zone.Location()).Format("02/01/2006 15:04")
-		w.add(line{at: at(s.TakenAt, s.ReceivedAt, s.ClockOff), Kind: "Sampel", What: what, Actual: "disimpan", Limit: keep, Operator: s.TakenBy,
-			Note: join(s.Place, late(false, s.ClockOff))})
+		w.add(line{at: at(s.TakenAt, s.ReceivedAt, s.ClockOff), Kind: "Sampel", What: what, Actual: "disimpan", Limit: keep,
+			Operator: s.TakenBy, Note: join(s.Place, late(false, s.ClockOff))})
 	}
 	for _, s := range b.Steps {
 		note := ""
@@ -63,7 +63,8 @@ func (l *DayLog) lines(b *LogBatch, sums bool) []line {
 			actual = whole(s.Portions) + " porsi"
 		}
 		w.add(line{at: at(s.TakenAt, s.ReceivedAt, s.ClockOff), Kind: "Pengiriman", What: join("Dikirim", s.Destination), Actual: actual,
-			Limit: "layak sampai " + w.clock(b.Production.ConsumeBy), Operator: s.By, Note: join(s.Vehicle, s.Notes, late(s.Late, s.ClockOff))})
+			Limit: "layak sampai " + w.clock(b.Production.ConsumeBy), Operator: s.By,
+			Note: join(s.Vehicle, s.Notes, late(s.Late, s.ClockOff))})
 	}
 	for i := range b.Alerts {
 		w.alert(&b.Alerts[i])
@@ -131,8 +132,8 @@ func (w *logWriter) readings(sums bool) {
 			note = join("koreksi dari catatan sebelumnya", note)
 		}
 		limit, ok := w.bound(r)
-		w.add(line{at: r.At(), Kind: "Suhu", What: subject(r), Actual: degrees(r.Celsius), Limit: limit, Verdict: verdict(ok), Bad: ok != nil && !*ok,
-			Operator: r.TakenBy, Note: note})
+		w.add(line{at: r.At(), Kind: "Suhu", What: subject(r), Actual: degrees(r.Celsius), Limit: limit, Verdict: verdict(ok),
+			Bad: ok != nil && !*ok, Operator: r.TakenBy, Note: note})
 	}
 	for _, h := range hours { // lines are sorted afterwards
 		w.hour(h)
@@ -165,8 +166,9 @@ func (w *logWriter) hour(h *probeHour) {
 			ok = fine
 		}
 	}
-	w.add(line{at: h.first.At(), Kind: "Suhu", What: subject(h.first) + " (sensor)", Actual: decimal(float64(h.low)/10, 1) + " – " + degrees(h.high), Limit: limit,
-		Verdict: verdict(ok), Bad: ok != nil && !*ok, Operator: h.first.TakenBy, Note: strconv.Itoa(h.n) + " bacaan"})
+	w.add(line{at: h.first.At(), Kind: "Suhu", What: subject(h.first) + " (sensor)",
+		Actual: decimal(float64(h.low)/10, 1) + " – " + degrees(h.high), Limit: limit, Verdict: verdict(ok), Bad: ok != nil && !*ok,
+		Operator: h.first.TakenBy, Note: strconv.Itoa(h.n) + " bacaan"})
 }
 
 func subject(r *production.Reading) string {
@@ -258,8 +260,8 @@ func (w *logWriter) alert(al *production.Alert) {
 	if who == "" {
 		who = al.AcknowledgedBy
 	}
-	w.add(line{at: al.RaisedAt, Kind: "Peringatan", What: al.Message.ID, Actual: actual, Limit: limit, Bad: al.Severity.Rank() >= production.High.Rank(),
-		Operator: who, Action: al.CorrectiveAction, Note: note})
+	w.add(line{at: al.RaisedAt, Kind: "Peringatan", What: al.Message.ID, Actual: actual, Limit: limit,
+		Bad: al.Severity.Rank() >= production.High.Rank(), Operator: who, Action: al.CorrectiveAction, Note: note})
 }
 
 // at is the instant that the rules go by, as [production.Reading.At].
@@ -288,21 +290,23 @@ func join(parts ...string) string {
 // table is the log as CSV.
 func (l *DayLog) table() [][]string {
 	out := [][]string{{
-		"tanggal", "nomor_batch", "menu", "waktu", "jenis", "uraian", "nilai", "batas", "hasil", "petugas", "pemeriksa", "tindakan", "keterangan",
+		"tanggal", "nomor_batch", "menu", "waktu", "jenis", "uraian", "nilai", "batas", "hasil", "petugas", "pemeriksa",
+		"tindakan", "keterangan",
 	}}
 	zone := l.Kitchen.Zone.Location()
 	for i := range l.Batches {
 		b := &l.Batches[i]
 		for _, n := range l.lines(b, false) {
 			out = append(out, []string{
-				string(l.Day), b.Production.BatchNumber, b.Production.MenuName, n.at.Time().In(zone).Format(time.RFC3339), n.Kind, n.What, n.Actual, n.Limit,
-				n.Verdict, n.Operator, n.Reviewer, n.Action, n.Note,
+				string(l.Day), b.Production.BatchNumber, b.Production.MenuName, n.at.Time().In(zone).Format(time.RFC3339), n.Kind,
+				n.What, n.Actual, n.Limit, n.Verdict, n.Operator, n.Reviewer, n.Action, n.Note,
 			})
 		}
 		if l.Extract != "" {
 			out = append(out, []string{
 				string(l.Day), b.Production.BatchNumber, b.Production.MenuName, "", "Biaya", statusWords[b.Production.Status],
-				rupiah(b.Production.ActualCost), rupiah(b.Production.EstimatedCost), "", "", "", "", "per porsi: " + rupiah(b.Production.CostPerPortion),
+				rupiah(b.Production.ActualCost), rupiah(b.Production.EstimatedCost), "", "", "", "",
+				"per porsi: " + rupiah(b.Production.CostPerPortion),
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ import (
 )
 
 // Problem is what is answered instead of what was asked for, by RFC 9457 (application/problem+json).
+//
+//nolint:errname // it is what RFC 9457 calls it
 type Problem struct {
 	Type   string `json:"type"`             // where the code is explained
 	Title  string `json:"title"`            // what the code means
@@ -90,7 +93,8 @@ var statuses = []struct {
 	{production.ErrForbidden, http.StatusForbidden, string(production.CodeForbidden), "this role may not do that"},
 	{production.ErrConflict, http.StatusConflict, string(production.CodeVersionConflict), "somebody else was quicker: load it again"},
 	{production.ErrRefused, http.StatusConflict, string(production.CodeGuards), ""},
-	{production.ErrKeyReused, http.StatusUnprocessableEntity, string(production.CodeKeyReused), "this Idempotency-Key was used with another change"},
+	{production.ErrKeyReused, http.StatusUnprocessableEntity, string(production.CodeKeyReused),
+		"this Idempotency-Key was used with another change"},
 	{production.ErrUnavailable, http.StatusServiceUnavailable, codeUnavailable,
 		"the records cannot be reached now; send it again with the same Idempotency-Key"},
 	{auth.ErrNoCredential, http.StatusUnauthorized, codeUnauthenticated, unauthenticated},
@@ -185,9 +189,7 @@ func (a *API) problemOf(ctx context.Context, operation string, err error) *Probl
 // write answers with p where huma does not.
 func write(w http.ResponseWriter, p *Problem) {
 	h := w.Header()
-	for name, values := range p.GetHeaders() {
-		h[name] = values
-	}
+	maps.Copy(h, p.GetHeaders())
 	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -114,10 +114,10 @@ type deleteInput struct {
 type listInput struct {
 	Who
 	Page
-	Active bool     `query:"active" doc:"true: a snapshot of all open batches and active alerts, with the positions of the channels. Only from may stand beside it."`
+	Active bool     `query:"active" doc:"true: a snapshot of all open batches and active alerts, with the positions of the channels. Only from may stand beside it."`               //nolint:lll // a tag cannot be broken
 	From   string   `query:"from" format:"date" doc:"The first serving day. Of a snapshot: final batches from this day on are in it, too; left out, those of yesterday and later."` //nolint:lll // a tag cannot be broken
 	To     string   `query:"to" format:"date" doc:"The last serving day."`
-	Status []string `query:"status" enum:"PLANNED,PREPARING,COOKING,QUALITY_CHECK,COMPLETED,CANCELLED" doc:"Statuses, with commas between them."`
+	Status []string `query:"status" enum:"PLANNED,PREPARING,COOKING,QUALITY_CHECK,COMPLETED,CANCELLED" doc:"With commas between them."`
 	Menu   string   `query:"menuId" maxLength:"128" doc:"Only batches of this menu."`
 	Text   string   `query:"q" maxLength:"100" doc:"The batch number or the name of the menu contains this, whatever its case."`
 	Order  string   `query:"order" enum:"asc,desc" default:"asc" doc:"By serving day, planned start and id."`
@@ -179,13 +179,13 @@ func (a *API) list(ctx context.Context, c *caller, in *listInput) (*listOutput, 
 }
 
 // snapshotDoc is in the document: how a screen begins.
-const snapshotDoc = `With active=true the answer is a snapshot: all open batches, the final ones of yesterday and later, all active alerts, and
-positions: for each channel the newest event that the state reflects and that has been published.
+const snapshotDoc = `With active=true the answer is a snapshot: all open batches, the final ones of yesterday and later, all active alerts,
+and positions: for each channel the newest event that the state reflects and that has been published.
 
-To begin a screen without a hole: take a snapshot, apply it, then subscribe to each channel with its position as since. Everything
-that is not in the snapshot follows. Some of what is in it may follow, too: drop updates whose version is not above the one that
-you have; alerts are whole objects and may be applied again. If a channel has no position, nothing has been published there yet:
-subscribe first and take the snapshot then. If the subscription answers with a gap, take a new snapshot.`
+To begin a screen without a hole: take a snapshot, apply it, then subscribe to each channel with its position as since. Everything that is
+not in the snapshot follows. Some of what is in it may follow, too: drop updates whose version is not above the one that you have; alerts
+are whole objects and may be applied again. If a channel has no position, nothing has been published there yet: subscribe first and take
+the snapshot then. If the subscription answers with a gap, take a new snapshot.`
 
 // snapshotDays is how far back a snapshot may reach: final batches of a week are what a board scrolls through.
 const snapshotDays = 7
@@ -209,7 +209,9 @@ func (a *API) snapshot(ctx context.Context, c *caller, in *listInput, from produ
 	if err != nil {
 		return nil, fmt.Errorf("take snapshot: %w", err)
 	}
-	out := &listOutput{Body: Listed{Productions: []production.Production{}, Alerts: []production.Alert{}, Seq: &s.Seq, Positions: map[string]Position{}}}
+	out := &listOutput{Body: Listed{
+		Productions: []production.Production{}, Alerts: []production.Alert{}, Seq: &s.Seq, Positions: map[string]Position{},
+	}}
 	for i := range s.Batches {
 		out.Body.Productions = append(out.Body.Productions, s.Batches[i].Production.For(c.role()))
 	}

@@ -82,9 +82,10 @@ func (a *API) references() {
 		return a.lists(ctx, c)
 	})
 	o := a.declare(operation{
-		id: "putReferences", method: http.MethodPut, path: "/api/references", tag: tagKitchen, summary: "Import staff, menus and programmes",
-		more: "What has an id that is known is replaced, the rest is added, nothing is removed: set active to false instead. All or nothing. " +
-			"A PIN that is left out stays. At most " + strconv.Itoa(maxPINs) + " PINs at once.",
+		id: "putReferences", method: http.MethodPut, path: "/api/references", tag: tagKitchen,
+		summary: "Import staff, menus and programmes",
+		more: "What has an id that is known is replaced, the rest is added, nothing is removed: set active to false instead. All or " +
+			"nothing. A PIN that is left out stays. At most " + strconv.Itoa(maxPINs) + " PINs at once.",
 		need: need{rights: []production.Right{production.MaySee}},
 	}, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	schema := takes[ListsBody](a, &o)
@@ -178,14 +179,15 @@ type importInput struct {
 func (a *API) imports() {
 	o := a.declare(operation{
 		id: "importReferences", method: http.MethodPut, path: "/api/references/{list}", tag: tagKitchen, summary: "Import one list as CSV",
-		more: "As PUT /api/references. The first line names the columns, in any order: id, name, active (true or false; true if left out), and of " +
-			"staff role and pin, of menus dishes, coldDishes and targetGroups, each with | between its entries. " +
+		more: "As PUT /api/references. The first line names the columns: id, name, active (true or false; true if left out), " +
+			"and of staff role and pin, of menus dishes, coldDishes and targetGroups, each with | between its entries. " +
 			"Cells are separated by commas, or by semicolons as Excel writes them in Indonesia.",
 		need: need{rights: []production.Right{production.MaySee}},
 	}, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	o.Middlewares = append(o.Middlewares, a.receive(mediaCSV))
 	o.SkipValidateBody = true
-	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{mediaCSV: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	file := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{mediaCSV: file}}
 	register(a, o, func(ctx context.Context, c *caller, in *importInput) (*listsOutput, error) {
 		b, err := parseList(in.List, in.RawBody)
 		if err != nil {

@@ -130,7 +130,7 @@ func (a *API) config() huma.Config {
 			Security: []map[string][]string{{"session": {}}, {"bearer": {}}},
 			Tags:     tags,
 		},
-		Formats:                      map[string]huma.Format{mediaJSON: format, "json": format}, // "json" is what stands behind a + in a kind
+		Formats:                      map[string]huma.Format{mediaJSON: format, "json": format}, // "json" stands behind a + in a kind
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{translate},
@@ -184,7 +184,8 @@ func (a *API) finish() {
 // operations returns the operations of a path by their methods.
 func operations(item *huma.PathItem) map[string]*huma.Operation {
 	all := map[string]*huma.Operation{
-		http.MethodDelete: item.Delete, http.MethodGet: item.Get, http.MethodPatch: item.Patch, http.MethodPost: item.Post, http.MethodPut: item.Put,
+		http.MethodDelete: item.Delete, http.MethodGet: item.Get, http.MethodPatch: item.Patch, http.MethodPost: item.Post,
+		http.MethodPut: item.Put,
 	}
 	maps.DeleteFunc(all, func(_ string, op *huma.Operation) bool { return op == nil })
 	return all

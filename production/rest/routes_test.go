@@ -243,6 +243,7 @@ func TestServer(t *testing.T) {
 
 // TestRoles has the table of roles, cell by cell, as requests. "c" stands for what is about costs only.
 func TestRoles(t *testing.T) {
+	//nolint:dupword // it is a table
 	const table = `
                      SA SU KE AD GZ AK PM DM DP QC VW
 see                  x  x  x  x  x  x  x  x  x  x  x

@@ -88,10 +88,11 @@ var scalars = map[reflect.Type]func() *huma.Schema{
 	reflect.TypeFor[production.CheckType]():     choice(production.CheckTypes...),
 	reflect.TypeFor[production.Severity]():      choice(production.Low, production.Medium, production.High, production.Critical),
 	reflect.TypeFor[production.AlertCode]():     choice(alertCodes...),
-	reflect.TypeFor[production.AlertStatus]():   choice(production.AlertOpen, production.AlertAcknowledged, production.AlertResolved, production.AlertAutoResolved),
-	reflect.TypeFor[production.Role]():          text(""),
-	reflect.TypeFor[production.Warning]():       choice(production.WarnOverCapacity, production.WarnClockOff, production.WarnLate),
-	reflect.TypeFor[json.RawMessage]():          func() *huma.Schema { return &huma.Schema{} },
+	reflect.TypeFor[production.AlertStatus](): choice(production.AlertOpen, production.AlertAcknowledged, production.AlertResolved,
+		production.AlertAutoResolved),
+	reflect.TypeFor[production.Role]():    text(""),
+	reflect.TypeFor[production.Warning](): choice(production.WarnOverCapacity, production.WarnClockOff, production.WarnLate),
+	reflect.TypeFor[json.RawMessage]():    func() *huma.Schema { return &huma.Schema{} },
 	reflect.TypeFor[map[production.Status]int](): func() *huma.Schema {
 		return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: &huma.Schema{Type: huma.TypeInteger}}
 	},
@@ -185,7 +186,7 @@ type jsonField struct {
 // jsonFields returns the fields of a struct, those of embedded ones included.
 func jsonFields(t reflect.Type) []jsonField {
 	var out []jsonField
-	for f := range reflectFields(t) {
+	for f := range t.Fields() {
 		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "":
@@ -195,16 +196,6 @@ func jsonFields(t reflect.Type) []jsonField {
 		}
 	}
 	return out
-}
-
-func reflectFields(t reflect.Type) func(func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
-				return
-			}
-		}
-	}
 }
 
 // word is what a field means, and its range.
@@ -219,7 +210,7 @@ func says(doc string) word { return word{doc: doc} }
 
 func between(lo, hi float64, doc string) word { return word{doc: doc, min: &lo, max: &hi} }
 
-func least(lo float64, doc string) word { return word{doc: doc, min: &lo} }
+func notNegative(doc string) word { return word{doc: doc, min: new(float64)} }
 
 func upTo(characters int, doc string) word { return word{doc: doc, length: characters} }
 

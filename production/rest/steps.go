@@ -44,7 +44,8 @@ func (a *API) steps() {
 	change(a, operation{
 		id: "workOnProduction", method: http.MethodPost, path: "/api/productions/{id}/work", tag: tagProductions, need: writes,
 		summary: "Record progress, portions, waste, costs or finished dishes of a batch under way",
-		more:    "What is left out stays as it is. The version is needed. The first finished dish begins the four hours of the whole batch.",
+		more: "What is left out stays as it is. The version is needed. The first finished dish begins the four hours of the whole " +
+			"batch.",
 	}, func(ctx context.Context, r production.Request, id string, b *WorkBody) (production.Result, error) {
 		return s.Work(ctx, r, id, b.Work)
 	})

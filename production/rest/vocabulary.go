@@ -5,7 +5,7 @@ import "kentongan/production"
 // types say what the schemas are for.
 var types = map[string]string{
 	"AcknowledgeBody": "Says that somebody has seen an alert.",
-	"AlertObject":     "Something that is wrong. There is at most one active alert a batch and code; its severity may only rise. Times are milliseconds since 1970.",
+	"AlertObject":     "At most one is active a batch and code; its severity may only rise. Times are ms since 1970.",
 	"Alerts":          "A page of alerts.",
 	"AuditEntry":      "One line of the audit trail. Each holds the hash of the one before it.",
 	"BatchKPIs":       "The figures of one batch.",
@@ -59,7 +59,7 @@ var types = map[string]string{
 	"StaffMember":     "A member of staff.",
 	"Summary":         "The figures of several batches.",
 	"Trail":           "A page of the audit trail.",
-	"TransitionBody":  "Takes a batch to its next status, or from QUALITY_CHECK back to COOKING (rework). What work holds is applied first.",
+	"TransitionBody":  "Takes a batch to its next status, or from QUALITY_CHECK back to COOKING (rework), after what work holds.",
 	"UpdateBody":      "Edits a planned batch. What is left out stays as it is. The serving day cannot change: the batch number has it.",
 	"Verdict":         "What a check of the whole audit trail found.",
 	"Words":           "One text in both languages.",
@@ -80,7 +80,7 @@ var words = map[string]word{
 	"menuName":     says("As the menu was called when the batch was planned."),
 	"name":         says("What it is called."),
 	"source":       says("SERVICE: this service keeps it. APP: a copy of what an app keeps."),
-	"version":      least(0, "Grows by 1 with each change. In a body: the version that the sender has seen; If-Match says the same."),
+	"version":      notNegative("Grows by 1 with each change. In a body: the version that the sender has seen; If-Match says the same."),
 	"createdAt":    says("When it was planned."),
 	"createdBy":    says("The id of who planned it."),
 	"updatedAt":    says("When it last changed."),
@@ -108,8 +108,8 @@ var words = map[string]word{
 	"headCook":           upTo(128, "The id of the head cook. It must be set before preparing begins."),
 	"assistantCooks":     atMost(production.MaxAssistants, "Ids of the other cooks."),
 	"supervisorId":       upTo(128, "The id of who supervises."),
-	"estimatedCost":      least(0, "Whole rupiah; null also for roles that may not see costs."),
-	"actualCost":         least(0, "Whole rupiah; null also for roles that may not see costs. It is entered by who keeps the costs."),
+	"estimatedCost":      notNegative("Whole rupiah; null also for roles that may not see costs."),
+	"actualCost":         notNegative("Whole rupiah; null also for roles that may not see costs. It is entered by who keeps the costs."),
 	"costPerPortion":     says("Whole rupiah; null also for roles that may not see costs."),
 	"targetTemperature":  between(-30, 130, "°C, in steps of 0.1; left out: the kitchen's limit of core temperatures."),
 	"actualTemperature":  says("°C: the newest core reading."),
@@ -146,7 +146,7 @@ var words = map[string]word{
 	"Dispatch.notes":     says("Anything worth a word."),
 
 	// Readings, checks, samples, dispatches, corrections.
-	"kind":                  says("What the temperature was taken of: CORE in the thickest part, HOT_HOLD and COLD_HOLD of food that is kept, AMBIENT of the room."),
+	"kind":                  says("CORE in the thickest part, HOT_HOLD and COLD_HOLD of food that is kept, AMBIENT of the room."),
 	"Certificate.kind":      upTo(40, "SLHS, HALAL and others."),
 	"dish":                  upTo(100, "The name of a dish of the batch; left out: the batch as a whole."),
 	"celsius":               between(-30, 130, "°C, in steps of 0.1."),
@@ -300,7 +300,7 @@ var words = map[string]word{
 	"Detail.alerts":        says("The active ones."),
 	"LogBatch.alerts":      says("All, in the order in which they were raised."),
 	"Records.alerts":       says("All, in the order in which they were raised."),
-	"KitchenBody.version":  least(0, "The version that you have read; 0 if nobody has set anything."),
+	"KitchenBody.version":  notNegative("The version that you have read; 0 if nobody has set anything."),
 	"Kitchen.version":      says("0: nobody has set anything, and the defaults hold."),
 	"Reading.corrects":     says("The id of the reading that this one replaces."),
 	"Production.wave":      says("Of the delivery."),
@@ -322,7 +322,7 @@ var words = map[string]word{
 	"AlertObject.status":   says("Where it stands."),
 	"AlertObject.code":     says("The rule that it comes from."),
 	"AlertObject.message":  says("The rule in words."),
-	"WorkBody.actualCost":  least(0, "Whole rupiah. Who enters costs needs no other right."),
+	"WorkBody.actualCost":  notNegative("Whole rupiah. Who enters costs needs no other right."),
 
 	// Settings and lists.
 	"timeZone":      says("Of the kitchen; left out: Asia/Jakarta."),

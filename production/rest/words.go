@@ -44,9 +44,12 @@ var modeWords = map[production.ControlMode]string{
 
 var fieldWords = map[string]string{
 	"actualPortions": "Porsi jadi", "plannedPortions": "Porsi rencana", "actualCost": "Biaya aktual", "estimatedCost": "Perkiraan biaya",
-	"costPerPortion": "Biaya per porsi", "wasteAmount": "Limbah", "wasteNotes": "Catatan limbah", "notes": "Catatan", "headCook": "Juru masak utama",
-	"menuId": "Menu", "programId": "Program", "targetGroup": "Kelompok sasaran", "cookedAt": "Waktu matang", "dispatchedAt": "Waktu kirim",
-	"sampleTakenAt": "Waktu sampel", "actualTemperature": "Suhu inti",
+	"costPerPortion": "Biaya per porsi",
+	"wasteAmount":    "Limbah", "wasteNotes": "Catatan limbah", "notes": "Catatan",
+	"headCook": "Juru masak utama",
+	"menuId":   "Menu", "programId": "Program", "targetGroup": "Kelompok sasaran", "cookedAt": "Waktu matang", "dispatchedAt": "Waktu kirim",
+	"sampleTakenAt":     "Waktu sampel",
+	"actualTemperature": "Suhu inti",
 }
 
 // unknown is what is printed for what nobody knows; it is never 0.
@@ -93,13 +96,6 @@ func rupiah(r *production.Rupiah) string {
 		return unknown
 	}
 	return "Rp " + decimal(float64(*r), 0)
-}
-
-func percentOf(f *float64) string {
-	if f == nil {
-		return unknown
-	}
-	return shortest(*f) + " %"
 }
 
 // rate is a share with its counts: 9 dari 10.
