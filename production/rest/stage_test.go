@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/production"
-	"kentongan/production/storetest"
+	"kentongan/production/sqlite"
 	"kentongan/tenant"
 )
 
@@ -73,7 +74,19 @@ var pinHash = sync.OnceValue(func() production.PINHash {
 })
 
 // newStage sets up two kitchens at 18:00 on the evening before the serving day.
-func newStage(t testing.TB) *stage { return newStageOn(t, storetest.NewModel()) }
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "kitchen.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newStageOn(t, st)
+}
 
 func newStageOn(t testing.TB, st store) *stage {
 	t.Helper()
