@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -48,6 +49,9 @@ type need struct {
 
 	// self says that the operation is about no kitchen.
 	self bool
+
+	// timeout is how long it may take, if that is longer than the usual time.
+	timeout time.Duration
 }
 
 // admit lets a request through to the next step if n is fulfilled, with its caller and a deadline in the context.
@@ -57,7 +61,7 @@ func (a *API) admit(n need) func(huma.Context, func(huma.Context)) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store") // answers are about one caller
 		h.Set("X-Content-Type-Options", "nosniff")
-		limited, cancel := context.WithTimeout(ctx.Context(), a.opts.Timeout)
+		limited, cancel := context.WithTimeout(ctx.Context(), max(n.timeout, a.opts.Timeout))
 		defer cancel()
 		c, err := a.identify(limited, r, n)
 		if err != nil {

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"time"
 
 	"kentongan/production"
 )
 
 // auditScan is how many entries one request looks through for those that it wants.
 const auditScan = 10_000
+
+// verifyTimeout is how long a check of the whole trail may take.
+const verifyTimeout = time.Minute
 
 type auditInput struct {
 	Who
@@ -52,7 +56,7 @@ func (a *API) audits() {
 		id: "verifyAudit", method: http.MethodGet, path: "/api/audit/verify", tag: tagFigures, summary: "Check the whole audit trail",
 		more: "Each entry holds the hash of the one before it. Compare lastHash with one that was printed on a day log, to know that " +
 			"nothing was cut off.",
-		need: need{rights: rights, look: "audit"},
+		need: need{rights: rights, look: "audit", timeout: verifyTimeout},
 	}), a.verify)
 }
 

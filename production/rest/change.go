@@ -12,13 +12,23 @@ import (
 	"kentongan/production"
 )
 
-// Write is what every operation that changes something takes, beside its body.
+// Write is what a change of a batch or alert takes, beside its body.
 type Write struct {
-	Key     string `header:"Idempotency-Key" maxLength:"255" doc:"A text that is new for each change, such as a UUID. The same key with the same change is answered with the first result, so that a change whose answer was lost can be sent again. Send one always."`                       //nolint:lll // a tag cannot be broken
-	IfMatch string `header:"If-Match" maxLength:"40" doc:"The version that the sender has seen, as the ETag of an answer. The field version of the body says the same. Another one than the stored is 409 VERSION_CONFLICT."`                                                                 //nolint:lll // as above
-	Device  string `header:"Device-Time" maxLength:"40" doc:"What the clock of the device says while it sends the change, as RFC 3339 or in milliseconds since 1970. Send it with every takenAt: a clock that is wrong by more than five minutes is flagged, and guards go by the server's."` //nolint:lll // as above
-	Person  string `header:"Person-Id" maxLength:"128" doc:"Of a shared tablet: the id of the member of staff who stands there. Their rights count then, and the record names them."`                                                                                                         //nolint:lll // as above
-	PIN     string `header:"Person-Pin" maxLength:"12" doc:"The PIN of Person-Id."`
+	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"A text that is new for each change, such as a UUID. The same key with the same change is answered with the first result, so that a change whose answer was lost can be sent again. Send one always."`                       //nolint:lll // a tag cannot be broken
+	Device string `header:"Device-Time" maxLength:"40" doc:"What the clock of the device says while it sends the change, as RFC 3339 or in milliseconds since 1970. Send it with every takenAt: a clock that is wrong by more than five minutes is flagged, and guards go by the server's."` //nolint:lll // as above
+	Seen
+	Proof
+}
+
+// Seen is what an operation takes that overwrites something.
+type Seen struct {
+	IfMatch string `header:"If-Match" maxLength:"40" doc:"The version that the sender has seen, as the ETag of an answer. The field version of the body says the same. Another one than the stored is 409 VERSION_CONFLICT."` //nolint:lll // a tag cannot be broken
+}
+
+// Proof is what every operation takes that changes something.
+type Proof struct {
+	Person string `header:"Person-Id" maxLength:"128" doc:"Of a shared tablet: the id of the member of staff who stands there. Their rights count then, and the record names them."` //nolint:lll // a tag cannot be broken
+	PIN    string `header:"Person-Pin" maxLength:"12" doc:"The PIN of Person-Id."`
 }
 
 // Entry is what every body of a change may have, beside the act itself.
@@ -34,25 +44,21 @@ func (e *Entry) entry() *Entry { return e }
 
 // request makes the Request of a change.
 func (in *Write) request(c *caller, e *Entry) (production.Request, error) {
-	r := production.Request{Tenant: c.tenant, Actor: c.actor, Key: in.Key, Version: e.Version, TakenAt: e.TakenAt}
-	if in.IfMatch != "" {
-		v, err := parseETag(in.IfMatch)
-		if err != nil {
-			return r, err
-		}
-		if e.Version != 0 && e.Version != v {
-			return r, invalid("version", "is another one than If-Match: want one of them, or both the same")
-		}
-		r.Version = v
-	}
-	if e.Version < 0 {
-		return r, invalid("version", "want the version of the batch, a whole number above 0")
-	}
-	now, err := instant("header.Device-Time", in.Device)
+	r, err := in.Proof.request(c)
 	if err != nil {
 		return r, err
 	}
-	r.DeviceNow = now
+	r.Key, r.TakenAt = in.Key, e.TakenAt
+	if r.Version, err = in.version(e.Version); err != nil {
+		return r, err
+	}
+	r.DeviceNow, err = instant("header.Device-Time", in.Device)
+	return r, err
+}
+
+// request makes the Request of somebody who changes something.
+func (in *Proof) request(c *caller) (production.Request, error) {
+	r := production.Request{Tenant: c.tenant, Actor: c.actor}
 	switch {
 	case in.Person == "" && in.PIN == "":
 	case in.Person == "" || in.PIN == "":
@@ -61,6 +67,24 @@ func (in *Write) request(c *caller, e *Entry) (production.Request, error) {
 		r.PIN = &production.PIN{Person: in.Person, Digits: in.PIN}
 	}
 	return r, nil
+}
+
+// version returns the version that the sender has seen, by header or by body; 0: it does not say.
+func (in *Seen) version(body int64) (int64, error) {
+	if body < 0 {
+		return 0, invalid("version", "want a version, a whole number above 0")
+	}
+	if in.IfMatch == "" {
+		return body, nil
+	}
+	v, err := parseETag(in.IfMatch)
+	if err != nil {
+		return 0, err
+	}
+	if body != 0 && body != v {
+		return 0, invalid("version", "is another one than If-Match: want one of them, or both the same")
+	}
+	return v, nil
 }
 
 // etag is the ETag of a version.

@@ -57,7 +57,8 @@ tablet Person-Id and Person-Pin say who stands there.
 **Times** are RFC 3339 in UTC with milliseconds, serving days are dates of the kitchen's zone, temperatures °C in steps of 0.1, weights kg
 in steps of 0.1, money whole rupiah. What is not known is null, never 0. Fields with costs are null for roles that may not see them.
 
-**Changes.** Send an Idempotency-Key with each: after a lost answer send the same again, and the first result is answered. Where something
+**Changes** of batches and alerts: send an Idempotency-Key with each; after a lost answer send the same again, and the first result is
+answered. Where something
 is overwritten, name the version that you have seen, as If-Match or as version in the body; 409 VERSION_CONFLICT says the current one.
 What was entered while the line was down keeps its takenAt; send Device-Time with it.
 

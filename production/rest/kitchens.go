@@ -50,7 +50,8 @@ type whoInput struct{ Who }
 
 type kitchenInput struct {
 	Who
-	Write
+	Seen
+	Proof
 	RawBody []byte
 }
 
@@ -78,8 +79,11 @@ func (a *API) kitchens() {
 		if err := decode(a.huma.OpenAPI().Components.Schemas, schema, in.RawBody, &b); err != nil {
 			return nil, err
 		}
-		r, err := in.request(c, &Entry{Version: b.Version})
+		r, err := in.request(c)
 		if err != nil {
+			return nil, err
+		}
+		if r.Version, err = in.version(b.Version); err != nil {
 			return nil, err
 		}
 		k, err := a.opts.Service.Configure(ctx, r, production.Kitchen{

@@ -68,6 +68,12 @@ type ProgrammeEntry struct {
 	Active *bool  `json:"active,omitempty"` // nil: yes
 }
 
+type listsInput struct {
+	Who
+	Proof
+	RawBody []byte
+}
+
 type listsOutput struct{ Body Lists }
 
 // maxPINs bounds the PINs of one request: each takes about 10 ms to hash.
@@ -89,12 +95,12 @@ func (a *API) references() {
 		need: need{rights: []production.Right{production.MaySee}},
 	}, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	schema := takes[ListsBody](a, &o)
-	register(a, o, func(ctx context.Context, c *caller, in *kitchenInput) (*listsOutput, error) {
+	register(a, o, func(ctx context.Context, c *caller, in *listsInput) (*listsOutput, error) {
 		var b ListsBody
 		if err := decode(a.huma.OpenAPI().Components.Schemas, schema, in.RawBody, &b); err != nil {
 			return nil, err
 		}
-		return a.put(ctx, c, &in.Write, b)
+		return a.put(ctx, c, &in.Proof, b)
 	})
 	a.imports()
 }
@@ -112,8 +118,8 @@ func (a *API) lists(ctx context.Context, c *caller) (*listsOutput, error) {
 }
 
 // put stores what came, by JSON or by CSV, and answers with the lists as they are then.
-func (a *API) put(ctx context.Context, c *caller, in *Write, b ListsBody) (*listsOutput, error) {
-	r, err := in.request(c, &Entry{})
+func (a *API) put(ctx context.Context, c *caller, in *Proof, b ListsBody) (*listsOutput, error) {
+	r, err := in.request(c)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +176,7 @@ func yes(b *bool) bool { return b == nil || *b }
 
 type importInput struct {
 	Who
-	Write
+	Proof
 	List    string `path:"list" enum:"staff,menus,programmes" doc:"Which list."`
 	RawBody []byte
 }
@@ -193,6 +199,6 @@ func (a *API) imports() {
 		if err != nil {
 			return nil, err
 		}
-		return a.put(ctx, c, &in.Write, b)
+		return a.put(ctx, c, &in.Proof, b)
 	})
 }
