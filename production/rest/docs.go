@@ -58,9 +58,8 @@ tablet Person-Id and Person-Pin say who stands there.
 in steps of 0.1, money whole rupiah. What is not known is null, never 0. Fields with costs are null for roles that may not see them.
 
 **Changes** of batches and alerts: send an Idempotency-Key with each; after a lost answer send the same again, and the first result is
-answered. Where something
-is overwritten, name the version that you have seen, as If-Match or as version in the body; 409 VERSION_CONFLICT says the current one.
-What was entered while the line was down keeps its takenAt; send Device-Time with it.
+answered. Where something is overwritten, name the version that you have seen, as If-Match or as version in the body; 409
+VERSION_CONFLICT says the current one. What was entered while the line was down keeps its takenAt; send Device-Time with it.
 
 **Bodies** are JSON of 1 MiB at most. A field that is unknown or comes twice is refused.
 
