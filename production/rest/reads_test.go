@@ -319,6 +319,42 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestObservations: what an app published is there as it came, with what is wrong with it, and without costs for who may not see them.
+func TestObservations(t *testing.T) {
+	s := newStage(t)
+	for i, payload := range []string{
+		`{"type":"production_update","productionId":"p1","data":{"actualCost":9876543,"status":"COOKING"}}`, `no JSON, 9876543`, "\xff\xfe",
+	} {
+		o := production.Observation{ID: fmt.Sprintf("o%d", i), At: production.At(s.now.Add(time.Duration(i) * time.Second)), Payload: []byte(payload)}
+		if i > 0 {
+			o.Flags = []string{"MALFORMED"}
+		}
+		if _, err := s.store.Commit(t.Context(), production.Commit{Tenant: sppg, Observations: []production.Observation{o}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []Observation
+	for cursor := ""; ; {
+		var page Observations
+		s.as("kepala").get("/api/observations?limit=1&cursor=" + cursor).ok(http.StatusOK).into(&page)
+		all = append(all, page.Observations...)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if len(all) != 3 || all[0].ID != "o2" || len(all[1].Flags) == 0 || all[1].Payload != "no JSON, 9876543" || !strings.Contains(all[2].Payload, "9876543") {
+		t.Errorf("got %+v", all)
+	}
+	if re := s.as("gizi").get("/api/observations").ok(http.StatusOK); strings.Contains(string(re.body), "9876543") || !strings.Contains(string(re.body), "COOKING") {
+		t.Errorf("a nutritionist reads %s", re.body)
+	}
+	var flagged Observations
+	s.as("kepala").get("/api/observations?flagged=true").ok(http.StatusOK).into(&flagged)
+	if len(flagged.Observations) != 2 {
+		t.Errorf("%d are flagged; want the two that are no JSON", len(flagged.Observations))
+	}
+}
+
 // forger is a store whose second entry was changed.
 type forger struct{ *storetest.Model }
 

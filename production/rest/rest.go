@@ -79,6 +79,7 @@ func New(opts Options) *API {
 	a.kitchens()
 	a.references()
 	a.audits()
+	a.observations()
 	a.finish()
 	return a
 }

@@ -51,6 +51,7 @@ func (s *stage) routes(id, alert string) []route {
 		{"getReferences", "GET", "/api/references", nil, ""},
 		{"putReferences", "PUT", "/api/references", map[string]any{"programmes": []any{map[string]any{"id": "p2", "name": "Program"}}}, ""},
 		{"importReferences", "PUT", "/api/references/programmes", "id,name\np3,Program tiga\n", "text/csv"},
+		{"listObservations", "GET", "/api/observations", nil, ""},
 		{"listAudit", "GET", "/api/audit", nil, ""},
 		{"verifyAudit", "GET", "/api/audit/verify", nil, ""},
 	}
@@ -277,7 +278,8 @@ other limits         -  -  x  x  -  -  -  -  -  -  -
 users                x  -  x  x  -  -  -  -  -  -  -
 lists                -  -  x  x  -  -  -  -  -  -  -
 print the log        x  x  x  x  x  c  x  -  -  x  -
-audit trail          x  x  x  x  x  c  x  -  -  x  -`
+audit trail          x  x  x  x  x  c  x  -  -  x  -
+observations         x  x  x  x  x  -  x  -  -  x  -`
 	acts := roleActs()
 	rows := strings.Split(strings.Trim(table, "\n"), "\n")
 	users := map[string]string{
@@ -432,6 +434,7 @@ func roleActs() map[string]roleAct {
 		"lists":            {"", put("menus", map[string]any{"id": "menu_2", "name": "Nasi ikan"})},
 		"print the log":    {production.Planned, get("/api/daylog")},
 		"audit trail":      {production.Planned, get("/api/audit")},
+		"observations":     {"", get("/api/observations")},
 	}
 }
 

@@ -47,7 +47,8 @@ var fieldWords = map[string]string{
 	"costPerPortion": "Biaya per porsi",
 	"wasteAmount":    "Limbah", "wasteNotes": "Catatan limbah", "notes": "Catatan",
 	"headCook": "Juru masak utama",
-	"menuId":   "Menu", "programId": "Program", "targetGroup": "Kelompok sasaran", "cookedAt": "Waktu matang", "dispatchedAt": "Waktu kirim",
+	"menuId":   "Menu", "programId": "Program", "targetGroup": "Kelompok sasaran", "cookedAt": "Waktu matang",
+	"dispatchedAt":      "Waktu kirim",
 	"sampleTakenAt":     "Waktu sampel",
 	"actualTemperature": "Suhu inti",
 }
