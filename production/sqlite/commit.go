@@ -1,0 +1,341 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"kentongan/production"
+	"kentongan/production/internal/rows"
+)
+
+// Commit is as production.Changes has it. Commits that come at the same time share a flush.
+func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.Event, error) {
+	fail := func(err error) ([]production.Event, error) {
+		return nil, fmt.Errorf("store commit of %s: %w", c.Tenant, err)
+	}
+	if err := rows.Check(&c); err != nil {
+		return fail(err)
+	}
+	w, err := encode(&c)
+	if err != nil {
+		return fail(err)
+	}
+	if err := s.update(ctx, len(c.Events)+len(c.Notices) > 0, w.write); err != nil {
+		return fail(err)
+	}
+	return w.events, nil
+}
+
+// commit is a production.Commit with its JSON, which is made before the writer has it: the writer is what all wait for.
+type commit struct {
+	*production.Commit
+	batch, facts     string
+	kitchen, settled string
+	alerts           []string
+	entries          []entry
+	people           []string
+	menus            []string
+	programmes       []string
+	flags            []sql.NullString
+	events           []production.Event // numbered, once it is written
+}
+
+type entry struct {
+	rows.Entry
+	doc string
+}
+
+func encode(c *production.Commit) (*commit, error) {
+	w := &commit{Commit: c}
+	var failed error
+	doc := func(v any) string {
+		text, err := rows.Encode(v)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("%w: %w", production.ErrInvalid, err)
+		}
+		return string(text)
+	}
+	if c.Batch != nil {
+		w.batch, w.facts = doc(&c.Batch.Production), doc(&c.Batch.Facts)
+	}
+	if c.Kitchen != nil {
+		w.kitchen, w.settled = doc(&c.Kitchen.Kitchen), doc(c.Kitchen.Settled)
+	}
+	for i := range c.Alerts {
+		w.alerts = append(w.alerts, doc(&c.Alerts[i]))
+	}
+	for _, e := range rows.Entries(c) {
+		w.entries = append(w.entries, entry{e, doc(e.Value)})
+	}
+	for i := range c.Put.People {
+		w.people = append(w.people, doc(&c.Put.People[i]))
+	}
+	for i := range c.Put.Menus {
+		w.menus = append(w.menus, doc(&c.Put.Menus[i]))
+	}
+	for i := range c.Put.Programmes {
+		w.programmes = append(w.programmes, doc(&c.Put.Programmes[i]))
+	}
+	for i := range c.Observations {
+		flags := c.Observations[i].Flags
+		w.flags = append(w.flags, sql.NullString{String: doc(flags), Valid: len(flags) > 0})
+	}
+	return w, failed
+}
+
+// write runs inside of a transaction. It begins with what can conflict.
+func (w *commit) write(ctx context.Context, c *conn) error {
+	for _, part := range []func(context.Context, *conn) error{
+		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.lookAgain, w.observe, w.put, w.notify, w.tell,
+	} {
+		if err := part(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *commit) writeBatch(ctx context.Context, c *conn) error {
+	b := w.Batch
+	if b == nil {
+		return nil
+	}
+	p := &b.Production
+	deleted, open, look := p.DeletedAt, p.Open() && !p.DeletedAt.Known(), b.NextLook
+	if deleted.Known() {
+		look = 0
+	}
+	values := []any{
+		b.Revision, string(p.Day), int64(p.PlannedStart), string(p.Status), open, int64(deleted), int64(look), p.MenuID, p.PlannedPortions,
+		p.BatchNumber, rows.Number(p), rows.Search(p), w.batch, w.facts, string(w.Tenant), p.ID,
+	}
+	if w.Base == 0 {
+		_, err := c.exec(ctx, `INSERT INTO productions
+			(revision, day, planned_start, status, open, deleted, next_look, menu, portions, batch_number, number,
+			search, doc, facts, tenant, id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
+		if taken(err) {
+			return fmt.Errorf("production %s or its number %s is there: %w", p.ID, p.BatchNumber, production.ErrConflict)
+		}
+		return err
+	}
+	// Most changes leave the batch where it is in the lists. Then three of its indexes need not be touched, which SQLite knows by the
+	// columns that a statement names, not by their values.
+	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, next_look = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?,
+		doc = ?, facts = ?
+		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
+		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
+		b.Revision, int64(look), string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
+		string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber, int64(deleted))
+	if err != nil || n == 1 {
+		return err
+	}
+	n, err = c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
+		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("production %s is not at revision %d: %w", p.ID, w.Base, production.ErrConflict)
+	}
+	return err
+}
+
+func (w *commit) writeKitchen(ctx context.Context, c *conn) error {
+	k := w.Kitchen
+	if k == nil {
+		return nil
+	}
+	values := []any{k.Revision, int64(k.NextLook), w.kitchen, w.settled, string(w.Tenant)}
+	text := "UPDATE kitchens SET revision = ?, next_look = ?, doc = ?, settled = ? WHERE tenant = ? AND revision = ?"
+	if w.KitchenBase == 0 {
+		text = "INSERT INTO kitchens (revision, next_look, doc, settled, tenant) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+	} else {
+		values = append(values, w.KitchenBase)
+	}
+	n, err := c.exec(ctx, text, values...)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("the kitchen is not at revision %d: %w", w.KitchenBase, production.ErrConflict)
+	}
+	return err
+}
+
+// lookAgain goes through the batches that are open or have a look before them: both indexes hold no others.
+func (w *commit) lookAgain(ctx context.Context, c *conn) error {
+	if !w.LookAgain.Known() {
+		return nil
+	}
+	for _, text := range []string{
+		"UPDATE productions INDEXED BY productions_open SET next_look = ? WHERE tenant = ? AND open = 1",
+		"UPDATE productions INDEXED BY productions_due SET next_look = ? WHERE tenant = ? AND next_look <> 0",
+	} {
+		if _, err := c.exec(ctx, text, int64(w.LookAgain), string(w.Tenant)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *commit) remember(ctx context.Context, c *conn) error {
+	r := w.Remember
+	if r == nil {
+		return nil
+	}
+	_, err := c.exec(ctx, "INSERT INTO keys (tenant, key, fingerprint, at, result) VALUES (?, ?, ?, ?, ?)",
+		string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
+	return err
+}
+
+// writeAlerts writes those that have ended first: a new one of the same code may take their place.
+func (w *commit) writeAlerts(ctx context.Context, c *conn) error {
+	for _, active := range []bool{false, true} {
+		for i := range w.Alerts {
+			a := &w.Alerts[i]
+			if a.Active() != active {
+				continue
+			}
+			_, err := c.exec(ctx, `INSERT INTO alerts (tenant, id, production, code, severity, active, raised, doc)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (tenant, id) DO UPDATE SET production = excluded.production, code = excluded.code, severity = excluded.severity,
+				active = excluded.active, raised = excluded.raised, doc = excluded.doc`,
+				string(w.Tenant), a.ID, a.ProductionID, string(a.Code), a.Severity.Rank(), active, int64(a.RaisedAt), w.alerts[i])
+			if taken(err) {
+				return fmt.Errorf("alert %s: another one of %s is active: %w", a.ID, a.Code, production.ErrConflict)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *commit) writeEntries(ctx context.Context, c *conn) error {
+	for i := range w.entries {
+		e := &w.entries[i]
+		_, err := c.exec(ctx, `INSERT INTO entries (production, kind, revision, place, id, doc)
+			SELECT n, ?, ?, ?, ?, ? FROM productions WHERE tenant = ? AND id = ?`,
+			string(e.Kind), w.Batch.Revision, i, e.ID, e.doc, string(w.Tenant), w.Batch.Production.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *commit) observe(ctx context.Context, c *conn) error {
+	for i := range w.Observations {
+		o := &w.Observations[i]
+		_, err := c.exec(ctx, "INSERT INTO observations (tenant, id, at, production, payload, flags) VALUES (?, ?, ?, ?, ?, ?)",
+			string(w.Tenant), o.ID, int64(o.At), o.ProductionID, o.Payload, w.flags[i])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *commit) put(ctx context.Context, c *conn) error {
+	put := func(kind, id, name string, pin production.PINHash, doc string) error {
+		_, err := c.exec(ctx, `INSERT INTO lists (tenant, kind, id, name, pin, doc) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (tenant, kind, id) DO UPDATE SET name = excluded.name, doc = excluded.doc,
+			pin = CASE excluded.pin WHEN '' THEN pin ELSE excluded.pin END`, string(w.Tenant), kind, id, name, string(pin), doc)
+		return err
+	}
+	for i, v := range w.Put.People {
+		if err := put(person, v.ID, v.Name, v.PIN, w.people[i]); err != nil {
+			return err
+		}
+	}
+	for i, v := range w.Put.Menus {
+		if err := put(menu, v.ID, v.Name, "", w.menus[i]); err != nil {
+			return err
+		}
+	}
+	for i, v := range w.Put.Programmes {
+		if err := put(programme, v.ID, v.Name, "", w.programmes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The kinds of lists.
+const (
+	person    = "person"
+	menu      = "menu"
+	programme = "programme"
+)
+
+func (w *commit) notify(ctx context.Context, c *conn) error {
+	for i := range w.Notices {
+		n := &w.Notices[i]
+		_, err := c.exec(ctx, `INSERT INTO notices
+			(tenant, id, alert, at, payload, attempts, next_try, last_error, done, lease_owner, lease_until)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0)`,
+			string(w.Tenant), n.ID, n.AlertID, int64(n.At), n.Payload, n.Attempts, int64(n.NextTry), n.LastError)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell numbers the events and seals the audit entries behind the newest of the tenant.
+func (w *commit) tell(ctx context.Context, c *conn) error {
+	var seq int64
+	var waiting sql.NullInt64
+	var last production.AuditEntry
+	var hash []byte
+	err := c.one(ctx, "SELECT seq, waiting, audit_seq, audit_hash FROM heads WHERE tenant = ?", []any{string(w.Tenant)},
+		&seq, &waiting, &last.Seq, &hash)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		_, err = c.exec(ctx, `INSERT INTO heads (tenant, seq, sent, lease_owner, lease_until, audit_seq, audit_hash)
+			VALUES (?, 0, 0, '', 0, 0, zeroblob(32))`, string(w.Tenant))
+		if err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	default:
+		copy(last.Hash[:], hash)
+	}
+	w.events = slices.Clone(w.Events)
+	for i := range w.events {
+		e := &w.events[i]
+		seq++
+		e.Seq = seq
+		_, err := c.exec(ctx, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			string(w.Tenant), seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
+		if err != nil {
+			return err
+		}
+		if !waiting.Valid {
+			waiting = sql.NullInt64{Int64: int64(e.At), Valid: true}
+		}
+	}
+	for i := range w.Audit {
+		last = w.Audit[i].Sealed(last)
+		if err := writeAudit(ctx, c, &last); err != nil {
+			return err
+		}
+	}
+	if len(w.events)+len(w.Audit) == 0 {
+		return nil
+	}
+	_, err = c.exec(ctx, "UPDATE heads SET seq = ?, waiting = ?, audit_seq = ?, audit_hash = ? WHERE tenant = ?",
+		seq, waiting, last.Seq, last.Hash[:], string(w.Tenant))
+	return err
+}
+
+func writeAudit(ctx context.Context, c *conn, e *production.AuditEntry) error {
+	_, err := c.exec(ctx, `INSERT INTO audit
+		(tenant, seq, at, taken_at, user, role, person, action, production, version, reason, detail, prev, hash)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(e.Tenant), e.Seq, int64(e.At), int64(e.TakenAt), e.User, string(e.Role), e.Person, e.Action, e.ProductionID,
+		e.Version, e.Reason, []byte(e.Detail), e.Prev[:], e.Hash[:])
+	return err
+}

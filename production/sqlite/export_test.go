@@ -1,0 +1,31 @@
+package sqlite
+
+// Read calls f with every statement that the readers of s have prepared.
+func (s *Store) Read(f func(text string)) {
+	for range s.opts.Readers {
+		c := <-s.readers
+		if c != nil {
+			for text := range c.prepared {
+				f(text)
+			}
+		}
+		s.readers <- c
+	}
+}
+
+// Written calls f with every statement that the writer of s has prepared. s must be closed.
+func (s *Store) Written(f func(text string)) {
+	for text := range s.writer.prepared {
+		f(text)
+	}
+}
+
+// Closed reports whether s was closed.
+func (s *Store) Closed() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
+	}
+}

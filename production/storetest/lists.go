@@ -1,0 +1,536 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"kentongan/production"
+	"kentongan/tenant"
+)
+
+func dayLoads(t *testing.T, n *node) {
+	portions := func(id string, number, portions int, edit func(*production.Production)) {
+		c := plan(k1, id, number)
+		c.Batch.Production.PlannedPortions = portions
+		if edit != nil {
+			edit(&c.Batch.Production)
+		}
+		n.commit(c)
+	}
+	portions("a", 3, 1, nil)
+	portions("b", 1, 20, func(p *production.Production) { p.Status = production.Completed })
+	portions("cancelled", 4, 300, func(p *production.Production) { p.Status = production.Cancelled })
+	portions("deleted", 7, 4000, nil)
+	n.commit(next(n.batch(k1, "deleted"), func(b *production.Batch) { b.Production.DeletedAt = noon }))
+	portions("odd", 0, 50000, func(p *production.Production) { p.BatchNumber = "KLOTER-99" })
+	portions("other", 0, 600000, func(p *production.Production) { p.BatchNumber, p.Day = "BATCH-20261127-0010", "2026-11-27" })
+	portions("many", 0, 7000000, func(p *production.Production) { p.BatchNumber, p.Day = "BATCH-20261127-12345", "2026-11-27" })
+	n.commit(plan(k2, "z", 99))
+	for d, want := range map[production.Day]production.DayLoad{
+		day: {Portions: 50021, LastNumber: 7}, "2026-11-27": {Portions: 7600000, LastNumber: 12345}, "2026-11-28": {},
+	} {
+		same(t, "load of "+string(d), n.load(k1, production.Want{Day: d}).Day, want)
+	}
+	same(t, "load of a batch's day", n.load(k1, production.Want{Production: "many"}).Day, production.DayLoad{Portions: 7600000, LastNumber: 12345})
+}
+
+func rowsInOrder(t *testing.T, n *node) {
+	n.commit(plan(k1, "b", 1))
+	n.commit(plan(k1, "other", 2))
+	var want []string
+	for i := range 30 { // neither ids nor times are in the order of adding
+		c := next(n.batch(k1, "b"), nil)
+		for j := range i % 3 {
+			id := fmt.Sprintf("r%02d", (i*3+j)*37%90)
+			want = append(want, id)
+			c.Readings = append(c.Readings, production.Reading{ID: id, ProductionID: "b", TakenAt: noon - production.Instant(i)})
+		}
+		id := fmt.Sprintf("c%02d", i*7%30)
+		c.Checks = []production.Check{{ID: id, ProductionID: "b"}}
+		c.Samples = []production.Sample{{ID: id, ProductionID: "b"}}
+		c.Dispatches = []production.Dispatch{{ID: id, ProductionID: "b"}}
+		c.Corrections = []production.Correction{{ID: id, ProductionID: "b"}}
+		n.commit(c)
+		elsewhere := next(n.batch(k1, "other"), nil)
+		elsewhere.Readings = []production.Reading{{ID: fmt.Sprintf("o%d", i), ProductionID: "other"}}
+		n.commit(elsewhere)
+	}
+	reading := func(r *production.Reading) string { return r.ID }
+	all := n.rows(k1, "b")
+	same(t, "readings", ids(all.Readings, reading), want)
+	for i := range 30 {
+		if id := fmt.Sprintf("c%02d", i*7%30); all.Checks[i].ID != id || all.Samples[i].ID != id || all.Dispatches[i].ID != id || all.Corrections[i].ID != id {
+			t.Fatalf("row %d is %s %s %s %s, want %s", i, all.Checks[i].ID, all.Samples[i].ID, all.Dispatches[i].ID, all.Corrections[i].ID, id)
+		}
+	}
+	var paged []string
+	for after := ""; ; {
+		page, err := n.Rows(t.Context(), k1, "b", after, 7)
+		if err != nil || len(page.Readings) > 7 || len(page.Checks) != 30 {
+			t.Fatalf("page after %q: %d readings, %d checks, %v", after, len(page.Readings), len(page.Checks), err)
+		}
+		if len(page.Readings) == 0 {
+			break
+		}
+		paged = append(paged, ids(page.Readings, reading)...)
+		after = paged[len(paged)-1]
+	}
+	same(t, "pages of readings", paged, want)
+	for _, after := range []string{"nobody", "o1"} {
+		if _, err := n.Rows(t.Context(), k1, "b", after, 7); !errors.Is(err, production.ErrNotFound) {
+			t.Errorf("after %s: %v, want ErrNotFound", after, err)
+		}
+	}
+	if got := n.load(k1, production.Want{Production: "b", Reading: "o1"}).Reading; got != nil {
+		t.Errorf("a reading of another batch: %+v", got)
+	}
+	again := next(n.batch(k1, "b"), nil)
+	again.Readings = []production.Reading{{ID: want[0], ProductionID: "b"}}
+	n.refused(again, production.ErrConflict) // a row is never overwritten
+}
+
+// scatter stores batches whose places are all different, though each part of the place is shared by some.
+func scatter(n *node) (places []production.BatchPlace) {
+	for i := range 40 {
+		c := plan(k1, fmt.Sprintf("p%02d", i*7%40), i+1)
+		p := &c.Batch.Production
+		p.Day = []production.Day{"2026-11-24", "2026-11-25", "2026-11-26", "2026-12-01"}[i%4]
+		p.PlannedStart = noon + production.Instant(i%3)
+		p.Status = production.Statuses[i%6]
+		p.MenuID = fmt.Sprintf("m%d", i%5)
+		p.MenuName = []string{"Nasi Ayam", "Bubur Ketan", "SOTO ÉNAK", "100%_pasti"}[i%4]
+		c.Batch.Facts = production.Facts{Checks: i}
+		n.commit(c)
+		places = append(places, placeOf(p))
+	}
+	slices.SortFunc(places, byPlace)
+	return places
+}
+
+func batchesByPlace(t *testing.T, n *node) {
+	places := scatter(n)
+	var want []string
+	for _, p := range places {
+		want = append(want, p.ID)
+	}
+	for _, backwards := range []bool{false, true} {
+		if backwards {
+			want, places = reversed(want), reversed(places)
+		}
+		f := production.BatchFilter{Backwards: backwards}
+		for _, limit := range []int{1, 7, 40, 100} {
+			var got []string
+			var after *production.BatchPlace
+			for {
+				page, err := n.Batches(t.Context(), k1, f, after, limit)
+				if err != nil || len(page) > limit {
+					t.Fatalf("%d batches, %v", len(page), err)
+				}
+				facts, err := n.Facts(t.Context(), k1, f, after, limit)
+				if err != nil || len(facts) != len(page) {
+					t.Fatalf("%d facts for %d batches, %v", len(facts), len(page), err)
+				}
+				for i := range facts {
+					if facts[i].Production.ID != page[i].ID || facts[i].Revision != 1 {
+						t.Fatalf("facts of %s at revision %d, want %s at 1", facts[i].Production.ID, facts[i].Revision, page[i].ID)
+					}
+				}
+				if len(page) == 0 {
+					break
+				}
+				got = append(got, productionIDs(page)...)
+				last := placeOf(&page[len(page)-1])
+				after = &last
+			}
+			same(t, fmt.Sprintf("backwards %v, pages of %d", backwards, limit), got, want)
+		}
+		// A place need not be one of a batch.
+		between := places[10]
+		between.ID += "~"
+		if backwards {
+			between.ID = places[10].ID[:2]
+		}
+		page, err := n.Batches(t.Context(), k1, f, &between, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(places, func(p production.BatchPlace) bool {
+			return backwards == (byPlace(p, between) < 0) && p != between
+		})
+		same(t, "after a place between two", productionIDs(page), want[i:])
+	}
+	for _, limit := range []int{0, -1} {
+		if page, err := n.Batches(t.Context(), k1, production.BatchFilter{}, nil, limit); err != nil || len(page) > 0 {
+			t.Errorf("limit %d: %d batches, %v; want none", limit, len(page), err)
+		}
+	}
+}
+
+func batchesByFilter(t *testing.T, n *node) {
+	model := &node{Store: NewModel(), t: t}
+	scatter(n)
+	scatter(model)
+	for name, f := range map[string]production.BatchFilter{
+		"From":        {From: "2026-11-25"},
+		"To":          {To: "2026-11-25"},
+		"OneDay":      {From: day, To: day},
+		"NoDay":       {From: "2026-12-02"},
+		"Statuses":    {Statuses: []production.Status{production.Planned, production.Cancelled}},
+		"NoStatus":    {Statuses: []production.Status{}},
+		"Menu":        {MenuID: "m3"},
+		"Number":      {Text: "batch-20261126-001"},
+		"Name":        {Text: "ayam"},
+		"OtherCase":   {Text: "soto éNAK"},
+		"NoPattern":   {Text: "%_p"},
+		"Underscore":  {Text: "_"},
+		"Backslash":   {Text: `\`},
+		"Quote":       {Text: `'`},
+		"AcrossTexts": {Text: "0001\nNasi"},
+		"All":         {From: "2026-11-25", To: "2026-11-30", Statuses: production.Statuses[:3], MenuID: "m1", Text: "a", Backwards: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, _ := model.Batches(t.Context(), k1, f, nil, 100)
+			got, err := n.Batches(t.Context(), k1, f, nil, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "batches", productionIDs(got), productionIDs(want))
+			whole, err := n.Facts(t.Context(), k1, f, nil, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantWhole, _ := model.Facts(t.Context(), k1, f, nil, 100)
+			same(t, "facts", whole, wantWhole)
+		})
+	}
+}
+
+func alertLists(t *testing.T, n *node) {
+	model := &node{Store: NewModel(), t: t}
+	for _, to := range []*node{n, model} {
+		to.commit(plan(k1, "b", 1))
+		to.commit(plan(k1, "c", 2))
+		to.commit(production.Commit{Tenant: k1, Kitchen: &production.KitchenState{Kitchen: production.Kitchen{ID: k1}, Revision: 1}})
+		for i := range 30 {
+			id := []string{"b", "c"}[i%2]
+			a := alarm(k1, id, fmt.Sprintf("a%02d", i*7%30), []production.AlertCode{production.EatBy, production.Overrun, production.QCFailed}[i%3])
+			a.RaisedAt = noon + production.Instant(i%4)
+			a.Severity = []production.Severity{production.Low, production.Medium, production.High, production.Critical}[i%4]
+			a.Status = []production.AlertStatus{production.AlertResolved, production.AlertAutoResolved}[i/15]
+			if i >= 24 {
+				a.Status = []production.AlertStatus{production.AlertOpen, production.AlertAcknowledged}[i%2]
+			}
+			c := next(to.batch(k1, id), nil)
+			c.Alerts = []production.Alert{a}
+			to.commit(c)
+		}
+	}
+	for name, f := range map[string]production.AlertFilter{
+		"All":      {},
+		"Batch":    {ProductionID: "b"},
+		"Active":   {Active: true},
+		"Severity": {MinSeverity: production.High},
+		"Codes":    {Codes: []production.AlertCode{production.EatBy, production.QCFailed}},
+		"NoCode":   {Codes: []production.AlertCode{}},
+		"From":     {From: noon + 1},
+		"To":       {To: noon + 1},
+		"Many": {
+			ProductionID: "c", MinSeverity: production.Medium, Codes: []production.AlertCode{production.EatBy, production.Overrun},
+			From: noon + 1, To: noon + 3,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, _ := model.Alerts(t.Context(), k1, f, nil, 100)
+			for _, limit := range []int{1, 4, 100} {
+				var got []production.Alert
+				var after *production.AlertPlace
+				for {
+					page, err := n.Alerts(t.Context(), k1, f, after, limit)
+					if err != nil || len(page) > limit {
+						t.Fatalf("%d alerts, %v", len(page), err)
+					}
+					if len(page) == 0 {
+						break
+					}
+					got = append(got, page...)
+					after = &production.AlertPlace{RaisedAt: page[len(page)-1].RaisedAt, ID: page[len(page)-1].ID}
+				}
+				same(t, fmt.Sprintf("alerts in pages of %d", limit), got, want)
+			}
+		})
+	}
+}
+
+func references(t *testing.T, n *node) {
+	put := func(lists production.References) {
+		t.Helper()
+		n.commit(production.Commit{Tenant: k1, Put: lists})
+	}
+	put(production.References{
+		People: []production.Person{{ID: "1", Name: "b", PIN: "secret"}, {ID: "2", Name: "B"}, {ID: "3", Name: "é"}, {ID: "0", Name: "b"}},
+		Menus:  []production.Menu{{ID: "1", Name: "m"}, {ID: "2", Name: "a"}}, Programmes: []production.Programme{{ID: "1", Name: "m"}},
+	})
+	put(production.References{
+		People: []production.Person{{ID: "1", Name: "b", Active: true}, {ID: "3", Name: "a", PIN: "new"}},
+		Menus:  []production.Menu{{ID: "1", Name: "M", Dishes: []production.Dish{{Name: "d", Cold: true}}}},
+	})
+	got, err := n.References(t.Context(), k1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "references", got, production.References{
+		People:     []production.Person{{ID: "2", Name: "B"}, {ID: "3", Name: "a", PIN: "new"}, {ID: "0", Name: "b"}, {ID: "1", Name: "b", Active: true, PIN: "secret"}},
+		Menus:      []production.Menu{{ID: "1", Name: "M", Dishes: []production.Dish{{Name: "d", Cold: true}}}, {ID: "2", Name: "a"}},
+		Programmes: []production.Programme{{ID: "1", Name: "m"}},
+	})
+	loaded := n.load(k1, production.Want{People: []string{"1", "3"}, Menu: "2", Programme: "2"})
+	if loaded.People["1"].PIN != "secret" || len(loaded.People) != 2 || loaded.Menu.Name != "a" || loaded.Programme != nil {
+		t.Errorf("loaded %+v, %+v, %+v", loaded.People, loaded.Menu, loaded.Programme)
+	}
+}
+
+func kitchens(t *testing.T, n *node) {
+	n.commit(plan("b", "x", 1)) // a kitchen that never set anything
+	n.commit(production.Commit{Tenant: "c", Audit: []production.AuditEntry{entry("c", "", 0)}})
+	n.commit(production.Commit{Tenant: "a", Kitchen: &production.KitchenState{Kitchen: production.Kitchen{ID: "a", Name: "A"}, Revision: 1}})
+	n.commit(production.Commit{Tenant: "B", Put: production.References{Menus: []production.Menu{{ID: "m", Name: "m"}}}})
+	all := []production.Kitchen{{ID: "B"}, {ID: "a", Name: "A"}, {ID: "b"}, {ID: "c"}}
+	for after, want := range map[tenant.ID][]production.Kitchen{"": all, "B": all[1:], "aa": all[2:], "c": nil} {
+		got, err := n.Kitchens(t.Context(), after, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "after "+string(after), got, want)
+	}
+	if got, err := n.Kitchens(t.Context(), "", 2); err != nil || len(got) != 2 {
+		t.Errorf("%d kitchens, %v; want 2", len(got), err)
+	}
+}
+
+// tenants stores the same ids in two kitchens and looks at each through every method.
+func tenants(t *testing.T, n *node) {
+	ctx := t.Context()
+	for i, k := range []tenant.ID{k1, k2} {
+		name := string(k)
+		c := plan(k, "b", 1)
+		c.Batch.Production.Notes = name
+		c.Batch.NextLook = noon + production.Instant(i)
+		c.Kitchen = &production.KitchenState{Kitchen: production.Kitchen{ID: k, Name: name}, Revision: 1}
+		c.Alerts = []production.Alert{alarm(k, "b", "a", production.EatBy), alarm(k, "", "ka", production.DocExpiring)}
+		c.Alerts[0].CorrectiveAction, c.Alerts[1].CorrectiveAction = name, name
+		c.Readings = []production.Reading{{ID: "r", ProductionID: "b", TakenBy: name}}
+		c.Put = production.References{People: []production.Person{{ID: "p", Name: name}}, Menus: []production.Menu{{ID: "m", Name: name}}, Programmes: []production.Programme{{ID: "g", Name: name}}}
+		c.Remember = &production.Remembered{Key: "k", At: noon, Result: []byte(name)}
+		c.Observations = []production.Observation{{ID: "o", At: noon, Payload: []byte(name)}}
+		c.Notices = []production.Notice{{ID: "a.1", Tenant: k, AlertID: "a", At: noon, Payload: []byte(name)}}
+		n.commit(c)
+	}
+	want := production.Want{Production: "b", Key: "k", Menu: "m", Programme: "g", People: []string{"p"}, Alert: "a", Reading: "r", Observed: "o"}
+	for _, k := range []tenant.ID{k1, k2} {
+		name := string(k)
+		l := n.load(k, want)
+		s := n.snapshot(k)
+		alerts, err1 := n.Alerts(ctx, k, production.AlertFilter{}, nil, 10)
+		lists, err2 := n.References(ctx, k)
+		observed, err3 := n.Observations(ctx, k, false, "", 10)
+		batches, err4 := n.Batches(ctx, k, production.BatchFilter{}, nil, 10)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			t.Fatal(err)
+		}
+		texts := []string{
+			l.Kitchen.Kitchen.Name, l.Kitchen.Alerts[0].CorrectiveAction, l.Batch.Production.Notes, l.Batch.Alerts[0].CorrectiveAction, string(l.Remembered.Result), l.Menu.Name,
+			l.Programme.Name, l.People["p"].Name, l.Alert.CorrectiveAction, l.Reading.TakenBy, s.Batches[0].Production.Notes, s.Alerts[0].CorrectiveAction,
+			n.rows(k, "b").Readings[0].TakenBy, lists.People[0].Name, lists.Menus[0].Name, lists.Programmes[0].Name, string(observed[0].Payload), batches[0].Notes,
+		}
+		for i, text := range texts {
+			if text != name {
+				t.Errorf("kitchen %s sees %s of another (text %d)", name, text, i)
+			}
+		}
+		if len(alerts) != 2 || len(s.Batches) != 1 || len(s.Alerts) != 2 || len(batches) != 1 || len(observed) != 1 || len(l.Batch.Alerts) != 1 || s.Seq != 1 ||
+			l.Day.Portions != 1000 || n.verified(k) != 1 || len(n.rows(k, "b").Alerts) != 1 {
+			t.Errorf("kitchen %s sees more or less than its own", name)
+		}
+	}
+	due, err := n.DueBatches(ctx, noon+1, 10)
+	if err != nil || len(due) != 2 {
+		t.Fatalf("%d due, %v", len(due), err)
+	}
+	for i, k := range []tenant.ID{k1, k2} {
+		if due[i].Kitchen.Kitchen.ID != k || due[i].Batch.Production.Tenant != k || due[i].Batch.Alerts[0].Tenant != k || len(due[i].Kitchen.Alerts) != 1 || due[i].Day.Portions != 1000 {
+			t.Errorf("due %d: %+v", i, due[i])
+		}
+	}
+	// A change of one leaves the other as it is, and neither can be changed in the other's name.
+	n.commit(next(n.batch(k1, "b"), func(b *production.Batch) { b.Production.DeletedAt = noon }))
+	if got := n.batch(k2, "b"); got.Revision != 1 {
+		t.Errorf("the other kitchen's batch is at revision %d, want 1", got.Revision)
+	}
+	if _, err := n.Batch(ctx, "clx0nobody", "b"); !errors.Is(err, production.ErrNotFound) {
+		t.Errorf("a third kitchen: %v, want ErrNotFound", err)
+	}
+	if err := n.MarkSent(ctx, "relay", k1, 1, nil); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("mark without a lease: %v, want ErrConflict", err)
+	}
+}
+
+func timers(t *testing.T, n *node) {
+	ctx := t.Context()
+	looks := map[string]production.Instant{"a": noon + 5, "b": noon + 1, "c": 0, "d": noon + 3, "e": noon + 1}
+	for i, id := range []string{"a", "b", "c", "d", "e"} {
+		c := plan([]tenant.ID{k1, k2}[i%2], id, i+1)
+		c.Batch.NextLook = looks[id]
+		c.Alerts = []production.Alert{alarm(c.Tenant, id, "alert"+id, production.EatBy)}
+		if id == "d" {
+			c.Batch.Production.Status = production.Completed // released food waits for its dispatch
+		}
+		n.commit(c)
+	}
+	dueIDs := func(now production.Instant, limit int) []string {
+		t.Helper()
+		due, err := n.DueBatches(ctx, now, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range due {
+			same(t, "a due batch", d.Batch, n.batch(d.Kitchen.Kitchen.ID, d.Batch.Production.ID))
+			l := n.load(d.Kitchen.Kitchen.ID, production.Want{Production: d.Batch.Production.ID})
+			same(t, "its kitchen", d.Kitchen, l.Kitchen)
+			same(t, "its day", d.Day, l.Day)
+		}
+		return ids(due, func(d *production.Due) string { return d.Batch.Production.ID })
+	}
+	look := func(want production.Instant) {
+		t.Helper()
+		if got, err := n.NextDue(ctx); err != nil || got != want {
+			t.Errorf("next due at %v, %v; want %v", got, err, want)
+		}
+	}
+	same(t, "before any", dueIDs(noon, 10), []string(nil))
+	same(t, "the first", dueIDs(noon+1, 10), []string{"e", "b"})
+	same(t, "all", dueIDs(noon+9, 10), []string{"e", "b", "d", "a"})
+	same(t, "the longest due", dueIDs(noon+9, 3), []string{"e", "b", "d"})
+	look(noon + 1)
+	for _, id := range []string{"e", "b"} {
+		k := map[string]tenant.ID{"e": k1, "b": k2}[id]
+		n.commit(next(n.batch(k, id), func(b *production.Batch) { b.NextLook = 0 }))
+	}
+	same(t, "after two were looked at", dueIDs(noon+9, 10), []string{"d", "a"})
+	look(noon + 3)
+	for i, k := range []tenant.ID{k2, k1} {
+		n.commit(production.Commit{
+			Tenant: k, Kitchen: &production.KitchenState{Kitchen: production.Kitchen{ID: k}, Revision: 1, NextLook: noon + 1 + production.Instant(i)},
+			Alerts: []production.Alert{alarm(k, "", "kitchen", production.DocExpiring)},
+		})
+	}
+	look(noon + 1)
+	due, err := n.DueKitchens(ctx, noon+9, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "kitchens", due, []production.Due{{Kitchen: n.load(k2, production.Want{}).Kitchen}, {Kitchen: n.load(k1, production.Want{}).Kitchen}})
+	if due, err := n.DueKitchens(ctx, noon+1, 10); err != nil || len(due) != 1 {
+		t.Errorf("%d kitchens are due, %v; want 1", len(due), err)
+	}
+	if due, err := n.DueKitchens(ctx, noon+9, 1); err != nil || len(due) != 1 {
+		t.Errorf("%d kitchens of one, %v", len(due), err)
+	}
+}
+
+func lookAgain(t *testing.T, n *node) {
+	for i, c := range []struct {
+		id     string
+		status production.Status
+		look   production.Instant
+	}{
+		{"open", production.Planned, 0}, {"waiting", production.Cooking, noon + 5}, {"over", production.Completed, 0},
+		{"undispatched", production.Completed, noon + 5}, {"deleted", production.Planned, 0}, {"elsewhere", production.Planned, noon + 5},
+	} {
+		p := plan(k1, c.id, i+1)
+		if c.id == "elsewhere" {
+			p = plan(k2, c.id, i+1)
+		}
+		p.Batch.Production.Status, p.Batch.NextLook = c.status, c.look
+		n.commit(p)
+	}
+	n.commit(next(n.batch(k1, "deleted"), func(b *production.Batch) { b.Production.DeletedAt = noon }))
+	n.commit(production.Commit{
+		Tenant: k1, Kitchen: &production.KitchenState{Kitchen: production.Kitchen{ID: k1}, Revision: 1}, LookAgain: noon + 1,
+	})
+	due, err := n.DueBatches(t.Context(), noon+1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "due", ids(due, func(d *production.Due) string { return d.Batch.Production.ID }), []string{"open", "undispatched", "waiting"})
+	for i := range due {
+		if due[i].Batch.Revision != 1 || due[i].Batch.NextLook != noon+1 {
+			t.Errorf("%s is at revision %d and due at %v", due[i].Batch.Production.ID, due[i].Batch.Revision, due[i].Batch.NextLook)
+		}
+	}
+	if got := n.batch(k1, "over"); got.NextLook != 0 {
+		t.Errorf("a batch of which nothing can change is due at %v", got.NextLook)
+	}
+	if got := n.batch(k2, "elsewhere"); got.NextLook != noon+5 {
+		t.Errorf("another kitchen's batch is due at %v", got.NextLook)
+	}
+}
+
+func notices(t *testing.T, n *node) {
+	ctx := t.Context()
+	c := production.Commit{Tenant: k1}
+	for i, id := range []string{"b", "a", "c"} {
+		c.Notices = append(c.Notices, production.Notice{ID: id, Tenant: k1, AlertID: "x", At: noon + production.Instant(i), Payload: []byte(`{}`)})
+	}
+	c.Notices[2].NextTry = noon + 100
+	n.commit(c)
+	n.refused(c, production.ErrConflict)
+	claim := func(owner string, now production.Instant, lease time.Duration, limit int, want ...string) []production.Notice {
+		t.Helper()
+		got, err := n.ClaimNotices(ctx, owner, now, lease, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "claimed by "+owner, ids(got, func(n *production.Notice) string { return n.ID }), want)
+		return got
+	}
+	first := claim("one", noon, patience, 1, "b")
+	claim("two", noon, patience, 10, "a")
+	claim("two", noon+100, patience, 10, "a", "c")
+	claim("one", noon+100, patience, 10, "b")
+	claim("three", noon+100, patience, 10)
+	if err := n.SettleNotice(ctx, "two", first[0], true); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("settled by another: %v, want ErrConflict", err)
+	}
+	again := first[0]
+	again.Attempts, again.LastError, again.NextTry = 1, "503", noon+50
+	if err := n.SettleNotice(ctx, "one", again, false); err != nil {
+		t.Fatal(err)
+	}
+	claim("three", noon+49, patience, 10)
+	same(t, "tried again", claim("three", noon+50, patience, 10, "b"), []production.Notice{again})
+	again.Attempts++
+	if err := n.SettleNotice(ctx, "three", again, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.SettleNotice(ctx, "three", again, true); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("settled twice: %v, want ErrConflict", err)
+	}
+	claim("one", noon+1000, patience, 10)
+	// A lease that ran out is anybody's.
+	n.commit(production.Commit{Tenant: k2, Notices: []production.Notice{{ID: "b", Tenant: k2, At: noon}}})
+	held := claim("one", noon, time.Millisecond, 10, "b")
+	time.Sleep(20 * time.Millisecond)
+	if err := n.SettleNotice(ctx, "one", held[0], true); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("settled after the lease, though nobody else has one: %v, want ErrConflict", err)
+	}
+	eventually(t, "the lease to end", func() bool {
+		got, err := n.ClaimNotices(ctx, "three", noon, patience, 10)
+		return err == nil && len(got) == 1 && got[0].Tenant == k2
+	})
+	if err := n.SettleNotice(ctx, "one", held[0], true); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("settled after the lease: %v, want ErrConflict", err)
+	}
+}
