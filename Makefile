@@ -97,7 +97,7 @@ web: web/node_modules/.package-lock.json ## build the pages that the binary hold
 ##@ Parts of test
 
 .PHONY: programs
-programs: ## install redis-server, chromium and gcc if they are missing
+programs: ## install redis-server, postgresql, chromium and gcc if they are missing
 	$(call step,programs,internal/testenv/install)
 
 .PHONY: packages

@@ -4,12 +4,15 @@ package testenv_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"kentongan/internal/testenv"
@@ -83,4 +86,75 @@ func TestNodeResolvesThePackagesOfTheApp(t *testing.T) {
 			t.Errorf("got %s; want %s", got, want)
 		}
 	}
+}
+
+// askPostgres runs statements in the database at url and returns the last one's first column as text, or why it cannot.
+func askPostgres(t *testing.T, url string, statements ...string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	answer := ""
+	for _, statement := range statements {
+		results, err := conn.PgConn().Exec(t.Context(), statement).ReadAll()
+		if err != nil {
+			return err.Error()
+		}
+		if rows := results[len(results)-1].Rows; len(rows) > 0 {
+			answer = string(rows[0][0])
+		}
+	}
+	return answer
+}
+
+func wantPostgres(t *testing.T, url, answer string, statements ...string) {
+	t.Helper()
+	if got := askPostgres(t, url, statements...); got != answer {
+		t.Fatalf("%q: got %q; want %q", statements, got, answer)
+	}
+}
+
+func TestPostgresDatabasesAreApart(t *testing.T) {
+	s := testenv.StartPostgres(t)
+	a, b := s.Database(t), s.Database(t)
+	const tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'x'"
+	wantPostgres(t, a, "1", "CREATE TABLE x ()", tables)
+	wantPostgres(t, b, "0", tables)
+}
+
+func TestPostgresLetsNobodyInWithoutItsPassword(t *testing.T) {
+	address, err := url.Parse(testenv.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPostgres(t, address.String(), "in", "SELECT 'in'")
+	address.User = url.UserPassword(address.User.Username(), "guessed")
+	if got := askPostgres(t, address.String(), "SELECT 'in'"); !strings.Contains(got, "password authentication failed") {
+		t.Fatalf("with a wrong password: got %q", got)
+	}
+}
+
+func TestPostgresKeepsWhatWasCommitted(t *testing.T) {
+	s := testenv.StartPostgres(t)
+	db := s.Database(t)
+	wantPostgres(t, db, "", "CREATE TABLE x AS SELECT 'kept' AS word")
+	s.Kill()
+	if got := askPostgres(t, db, "SELECT 'up'"); !strings.Contains(got, "connect") {
+		t.Fatalf("a killed server answers %q", got)
+	}
+	s.Kill() // changes nothing
+	s.Restart()
+	s.Pause()
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if conn, err := pgx.Connect(short, db); err == nil {
+		t.Fatalf("a paused server lets in %v", conn)
+	}
+	s.Resume()
+	wantPostgres(t, db, "kept", "SELECT word FROM x")
+	s.Stop()
+	s.Restart()
+	wantPostgres(t, db, "kept", "SELECT word FROM x")
 }

@@ -1,0 +1,267 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"kentongan/production"
+	"kentongan/production/internal/rows"
+	"kentongan/tenant"
+)
+
+// Commit is as production.Changes has it.
+func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.Event, error) {
+	if err := rows.Check(&c); err != nil {
+		return nil, err
+	}
+	w, err := encode(&c)
+	if err != nil {
+		return nil, fmt.Errorf("commit of %s: %w: %w", c.Tenant, production.ErrInvalid, err)
+	}
+	if err := s.together(ctx, w); err != nil {
+		return nil, fmt.Errorf("commit of %s: %w", c.Tenant, err)
+	}
+	if len(c.Events) > 0 || len(c.Notices) > 0 {
+		s.committed()
+	}
+	return w.numbered, nil
+}
+
+// writing is a commit on its way into the database. It shares nothing with the argument of Commit, whose caller may have left.
+type writing struct {
+	tenant tenant.ID
+	rows   []row
+	events []production.Event // without numbers
+	audit  []production.AuditEntry
+
+	batch, kitchen *based // nil: not concerned
+	lookAgain      production.Instant
+
+	numbered []production.Event // once it has run
+	err      error              // of this one alone; the others of its group are not concerned
+}
+
+// based is what a commit was decided on.
+type based struct {
+	id   string // of the batch
+	base int64
+}
+
+// transaction is some commits that are made in one transaction, in their order.
+type transaction struct {
+	writes  []*writing
+	patient bool // waits for who has locked a tenant, as long as the call may take; else only for a moment
+
+	heads    map[tenant.ID]*head
+	batches  map[place]int64 // revisions, as the writes before leave them
+	kitchens map[tenant.ID]int64
+}
+
+// head is what the commits of a tenant follow each other by.
+type head struct {
+	event   int64
+	audit   production.AuditEntry // number and hash of the newest
+	waiting *int64                // instant of the first new event
+}
+
+// deleted stands for the revision of a batch that is deleted: nothing is based on it.
+const deleted = -1
+
+// run is one attempt: two round trips. Nothing is written before the tenants are locked and the revisions are those that the
+// commits are based on; a commit that is not leaves with its err. What unique keys and the constraint of alerts find out ends the
+// second round trip before its COMMIT, and is the error of all.
+func (x *transaction) run(ctx context.Context, c *conn) error {
+	err := x.lock(ctx, c)
+	if err == nil {
+		b := &pgx.Batch{}
+		if x.queue(b) == 0 {
+			rollback(ctx, c)
+			return nil // every one has its err
+		}
+		b.Queue("COMMIT")
+		err = written(c.send(ctx, b))
+	}
+	if err != nil {
+		rollback(ctx, c)
+	}
+	return err
+}
+
+// rollback ends the transaction, so that the connection can be used again; one that is dead is not worth a word.
+func rollback(ctx context.Context, c *conn) {
+	if raw := c.Conn.Conn(); !raw.IsClosed() && raw.PgConn().TxStatus() != 'I' {
+		_, _ = c.Exec(ctx, "ROLLBACK")
+	}
+}
+
+// lock begins the transaction, and returns when no other commit of the tenants can come between. Rows are locked in the order
+// of tenants, so that no two transactions wait for each other.
+func (x *transaction) lock(ctx context.Context, c *conn) error {
+	x.heads, x.batches, x.kitchens = map[tenant.ID]*head{}, map[place]int64{}, map[tenant.ID]int64{}
+	tenants := make([]string, 0, len(x.writes))
+	for _, w := range x.writes {
+		tenants = append(tenants, string(w.tenant))
+	}
+	slices.Sort(tenants)
+	tenants = slices.Compact(tenants)
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	if x.patient {
+		b.Queue("SET LOCAL lock_timeout = 0")
+	}
+	x.queueLook(b, tenants)
+	if err := c.send(ctx, b); err != nil || len(x.heads) == len(tenants) {
+		return err
+	}
+	// The first commit of a tenant; one of another node may be the first, too, and then this waits for it.
+	b = &pgx.Batch{}
+	b.Queue("INSERT INTO kentongan.heads (tenant) SELECT unnest($1::text[]) ORDER BY 1 ON CONFLICT DO NOTHING", tenants)
+	x.queueLook(b, tenants)
+	return c.send(ctx, b)
+}
+
+// queueLook queues what locks the tenants and then finds out what is stored. Each statement sees what was committed before it
+// began: those after the first one all that was there when the locks were had.
+func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
+	const lock = `SELECT tenant, event_seq, audit_seq, audit_hash FROM kentongan.heads WHERE tenant = ANY ($1) ORDER BY tenant FOR UPDATE`
+	b.Queue(lock, tenants).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var (
+				t    tenant.ID
+				h    head
+				hash []byte
+			)
+			if err := r.Scan((*string)(&t), &h.event, &h.audit.Seq, &hash); err != nil {
+				return err
+			}
+			copy(h.audit.Hash[:], hash)
+			x.heads[t] = &h
+		}
+		return r.Err()
+	})
+	var in, ids, of []string
+	for _, w := range x.writes {
+		if w.batch != nil {
+			in, ids = append(in, string(w.tenant)), append(ids, w.batch.id)
+		}
+		if w.kitchen != nil {
+			of = append(of, string(w.tenant))
+		}
+	}
+	if len(ids) > 0 {
+		const revisions = `SELECT b.tenant, id, CASE deleted_at WHEN 0 THEN revision ELSE -1 END
+			FROM unnest($1::text[], $2::text[]) AS wanted (t, i) JOIN kentongan.batches AS b ON b.tenant = t AND id = i`
+		b.Queue(revisions, in, ids).Query(func(r pgx.Rows) error {
+			for r.Next() {
+				var (
+					p        place
+					revision int64
+				)
+				if err := r.Scan((*string)(&p.tenant), &p.of, &revision); err != nil {
+					return err
+				}
+				x.batches[p] = revision
+			}
+			return r.Err()
+		})
+	}
+	if len(of) > 0 {
+		b.Queue("SELECT tenant, revision FROM kentongan.kitchens WHERE tenant = ANY ($1)", of).Query(func(r pgx.Rows) error {
+			for r.Next() {
+				var (
+					t        tenant.ID
+					revision int64
+				)
+				if err := r.Scan((*string)(&t), &revision); err != nil {
+					return err
+				}
+				x.kitchens[t] = revision
+			}
+			return r.Err()
+		})
+	}
+}
+
+// queue queues all commits that are based on what is stored, with the tenants' new heads, and returns of how many tenants they are.
+func (x *transaction) queue(b *pgx.Batch) int {
+	var list []row
+	changed := map[tenant.ID]bool{}
+	for _, w := range x.writes {
+		if w.err = x.compare(w); w.err != nil {
+			continue
+		}
+		h := *x.heads[w.tenant]
+		var numbered []row
+		if numbered, w.err = w.number(&h); w.err != nil {
+			continue
+		}
+		if w.batch != nil {
+			x.batches[place{w.tenant, w.batch.id}]++
+		}
+		if w.kitchen != nil {
+			x.kitchens[w.tenant]++
+		}
+		list = append(append(list, w.rows...), numbered...)
+		x.heads[w.tenant] = &h
+		changed[w.tenant] = changed[w.tenant] || len(numbered) > 0
+	}
+	for t, yes := range changed {
+		if h := x.heads[t]; yes {
+			list = append(list, row{headSheet, []any{string(t), h.event, h.audit.Seq, h.audit.Hash[:], h.waiting}})
+		}
+	}
+	queueRows(b, list)
+	for _, w := range x.writes {
+		if w.err == nil && w.lookAgain.Known() { // it is alone: see Store.together
+			b.Queue(`UPDATE kentongan.batches SET next_look = $2 WHERE tenant = $1 AND deleted_at = 0
+				AND (status NOT IN ('COMPLETED', 'CANCELLED') OR next_look <> 0)`, w.tenant, int64(w.lookAgain))
+		}
+	}
+	return len(changed)
+}
+
+// compare returns ErrConflict if w is not based on what is stored.
+func (x *transaction) compare(w *writing) error {
+	if w.batch != nil {
+		switch revision := x.batches[place{w.tenant, w.batch.id}]; {
+		case revision == deleted:
+			return fmt.Errorf("batch %s is deleted: %w", w.batch.id, production.ErrConflict)
+		case revision != w.batch.base:
+			return fmt.Errorf("batch %s has revision %d, not %d: %w", w.batch.id, revision, w.batch.base, production.ErrConflict)
+		}
+	}
+	if w.kitchen != nil && x.kitchens[w.tenant] != w.kitchen.base {
+		return fmt.Errorf("the kitchen has revision %d, not %d: %w", x.kitchens[w.tenant], w.kitchen.base, production.ErrConflict)
+	}
+	return nil
+}
+
+// number makes the rows of events and audit entries, which follow what the tenant has, and moves h behind them.
+func (w *writing) number(h *head) (list []row, err error) {
+	w.numbered = slices.Clone(w.events)
+	for i := range w.numbered {
+		e := &w.numbered[i]
+		h.event++
+		e.Seq = h.event
+		if h.waiting == nil {
+			h.waiting = (*int64)(&e.At)
+		}
+		list = append(list, row{eventSheet, []any{
+			string(w.tenant), e.Seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload,
+		}})
+	}
+	for _, e := range w.audit {
+		h.audit = e.Sealed(h.audit)
+		record := h.audit
+		record.Detail = nil // beside it, for JSON that is stored in JSON may lose a blank, and is hashed
+		doc, err := rows.Encode(record)
+		if err != nil {
+			return nil, fmt.Errorf("audit entry %q: %w: %w", e.Action, production.ErrInvalid, err)
+		}
+		list = append(list, row{auditSheet, []any{string(w.tenant), h.audit.Seq, []byte(h.audit.Detail), doc}})
+	}
+	return list, nil
+}
