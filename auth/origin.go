@@ -137,6 +137,7 @@ func (a *Authenticator) allows(r *http.Request, text string) bool {
 //     What remains are reads by elements of foreign pages (img, script), to which browsers do not give the answer
 //     (application/json with nosniff), and which change nothing here. Where "Sec-Fetch-Site" says that the page is another
 //     one, they are refused as well; browsers send it on https and localhost, but not on the http address of a kitchen's own network.
+//     "none" is no page at all but a person, who typed the address or chose a bookmark: of the log of a day, for example.
 func (a *Authenticator) CheckOrigin(r *http.Request, kind Kind) error {
 	switch origins := r.Header["Origin"]; {
 	case len(origins) > 1:
@@ -153,7 +154,7 @@ func (a *Authenticator) CheckOrigin(r *http.Request, kind Kind) error {
 	site := r.Header["Sec-Fetch-Site"]
 	upgrade := len(r.Header["Upgrade"]) > 0 || len(r.Header["Sec-Websocket-Key"]) > 0
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if reads && !upgrade && (len(site) == 0 || len(site) == 1 && site[0] == "same-origin") {
+	if reads && !upgrade && (len(site) == 0 || len(site) == 1 && (site[0] == "same-origin" || site[0] == "none")) {
 		return nil
 	}
 	return fmt.Errorf("a %s without Origin: %w", kind, ErrOrigin)
@@ -175,7 +176,7 @@ func (a *Authenticator) CORS(next http.Handler) http.Handler {
 		if listed {
 			h.Set("Access-Control-Allow-Origin", origins[0])
 			h.Set("Access-Control-Allow-Credentials", "true")
-			h.Set("Access-Control-Expose-Headers", "Retry-After")
+			h.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Idempotency-Replayed, Location, Retry-After")
 		}
 		if r.Method != http.MethodOptions || len(r.Header["Access-Control-Request-Method"]) == 0 {
 			next.ServeHTTP(w, r)
@@ -185,8 +186,9 @@ func (a *Authenticator) CORS(next http.Handler) http.Handler {
 			Deny(w, ErrOrigin)
 			return
 		}
-		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID")
+		h.Set("Access-Control-Allow-Methods", "DELETE, GET, PATCH, POST, PUT")
+		h.Set("Access-Control-Allow-Headers",
+			"Authorization, Content-Type, Device-Time, Idempotency-Key, If-Match, Last-Event-ID, Person-Id, Person-Pin")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})
