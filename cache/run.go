@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kentongan/cache/shared"
@@ -86,6 +87,9 @@ func (c *Cache) keepFence(ctx context.Context) {
 		cancel()
 		switch {
 		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errors.ErrUnsupported): // a tier that tells of no changes: memory answers for the bound after each read
+			c.breaker.watch(false)
 			return
 		case err != nil:
 			if silent++; silent == 1 {

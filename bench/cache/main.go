@@ -155,19 +155,8 @@ func show(title string, rows []row) {
 	fmt.Printf("\n%s\n", title)
 	for _, r := range rows {
 		ratio := float64(r.time) / float64(rows[0].time)
-		fmt.Printf("  %-34s %12s  %7.2f×  %s\n", r.who, r.time.Round(time.Nanosecond/1), ratio, r.more)
+		fmt.Printf("  %-34s %12s  %7.2f×  %s\n", r.who, r.time.Round(time.Microsecond/10), ratio, r.more)
 	}
-}
-
-// per returns how long one of n took.
-func per(n int, f func(i int) error) (time.Duration, error) {
-	began := time.Now()
-	for i := range n {
-		if err := f(i); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(began) / time.Duration(n), nil
 }
 
 func mustJSON(v any) string {

@@ -98,19 +98,18 @@ func (r *Redis) Fence(ctx context.Context) (Passed, error) {
 
 // AwaitNodes implements Tier.
 func (r *Redis) AwaitNodes(ctx context.Context, bound time.Duration) error {
-	if r.opts.Cluster {
-		return nil // nobody answers from memory
-	}
 	ends := time.Now().Add(bound)
 	id := NewToken()
-	results, err := r.do(ctx, r.commands, step{
-		script: awaitScript, keys: []string{nodesKey, fencePrefix + id}, args: []string{strconv.FormatInt(bound.Microseconds(), 10)},
-	})
 	var nodes []string
 	known := false
-	if err == nil {
-		nodes, err = results[0].AsStrSlice()
-		known = err == nil
+	if !r.opts.Cluster { // there nobody hears of anything, and memory answers for the bound after each read
+		results, err := r.do(ctx, r.commands, step{
+			script: awaitScript, keys: []string{nodesKey, fencePrefix + id}, args: []string{strconv.FormatInt(bound.Microseconds(), 10)},
+		})
+		if err == nil {
+			nodes, err = results[0].AsStrSlice()
+			known = err == nil
+		}
 	}
 	for pause := 500 * time.Microsecond; ; pause = min(2*pause, bound/20) {
 		if known && r.allHere(ctx, id, nodes) {

@@ -231,6 +231,10 @@ func readEpochs(r rueidis.RedisResult) (Epochs, error) {
 	return e, nil
 }
 
+// sampledNames is how many names of a set each write looks at. While writes go on, each adds at most one name that will be dead and
+// removes 5·d of those that are, d being their share: so d settles at a fifth, however long a tag lives.
+const sampledNames = "5"
+
 // Swap implements Tier.
 func (r *Redis) Swap(ctx context.Context, s Swap) (Swapped, error) {
 	expect := s.Expect
@@ -246,7 +250,7 @@ func (r *Redis) Swap(ctx context.Context, s Swap) (Swapped, error) {
 		conn = r.large
 	}
 	results, err := r.do(ctx, conn, step{script: swapScript, keys: keys, args: []string{
-		expect, s.Value, s.Token, millis(s.TTL), pad(s.Version), strconv.FormatInt(int64(s.TagTTL/time.Second), 10), "4",
+		expect, s.Value, s.Token, millis(s.TTL), pad(s.Version), strconv.FormatInt(int64(s.TagTTL/time.Second), 10), sampledNames,
 	}})
 	if err != nil {
 		return Swapped{}, fmt.Errorf("swap: %w", err)

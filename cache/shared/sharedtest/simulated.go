@@ -382,7 +382,7 @@ func (s *Server) swap(w shared.Swap) (out shared.Swapped) {
 		}
 		sampled := 0
 		for m := range s.sets[set] {
-			if sampled++; sampled > 4 {
+			if sampled++; sampled > 5 {
 				break
 			}
 			out.Sampled++
