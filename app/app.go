@@ -109,7 +109,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		return nil, err
 	}
 	a.hub = hub.New(a.engine.broker, hub.Options{
-		Names: a.names, Before: forgetBefore(a.cache), DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
+		Names: a.names, Before: forgetBefore(a.cache),
+		DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
 	})
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {

@@ -3,11 +3,12 @@ package app
 var (
 	descCacheReads = desc("cache_reads_total",
 		"Reads of the cache, by where the answer came from: memory, redis, stale (ended, for want of better), or miss.", "level")
-	descCacheLoads      = desc("cache_loads_total", "Loads that the cache has called.", "outcome")
-	descCacheLoading    = desc("cache_loading", "Loads that run now.")
-	descCacheJoined     = desc("cache_joined_total", "Callers that waited for a load of another.")
-	descCacheLeases     = desc("cache_leases_total", "Leases on entries: taken, or waited for because another node had it.", "outcome")
-	descCacheCommits    = desc("cache_commits_total", "Loaded values: written, refused because something happened meanwhile, or failed.", "outcome")
+	descCacheLoads   = desc("cache_loads_total", "Loads that the cache has called.", "outcome")
+	descCacheLoading = desc("cache_loading", "Loads that run now.")
+	descCacheJoined  = desc("cache_joined_total", "Callers that waited for a load of another.")
+	descCacheLeases  = desc("cache_leases_total", "Leases on entries: taken, or waited for because another node had it.", "outcome")
+	descCacheCommits = desc("cache_commits_total",
+		"Loaded values: written, refused because something happened meanwhile, or failed.", "outcome")
 	descCacheDistrusted = desc("cache_distrusted_total",
 		"Entries in Redis not served: invalidated, of the app soon after an invalidation, or no entries.", "reason")
 	descCacheEntries   = desc("cache_entries", "Entries in memory.")

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -92,15 +93,14 @@ func (k *kitchen) generation() uint64 {
 }
 
 // install makes t current, if nothing happened since it was asked for.
-func (k *kitchen) install(t *table, gen uint64, era *atomic.Uint64) bool {
+func (k *kitchen) install(t *table, gen uint64, era *atomic.Uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.gen != gen || era.Load() != t.era || k.gone.Load() {
-		return false
+		return
 	}
 	k.table.Store(t)
 	k.last = t
-	return true
 }
 
 // lose forgets the epochs: another node has changed them, or may have.
@@ -122,9 +122,7 @@ func (k *kitchen) apply(field string, number int64, now int64) {
 		return
 	}
 	fields := make(shared.Epochs, len(k.last.fields)+1)
-	for f, n := range k.last.fields {
-		fields[f] = n
-	}
+	maps.Copy(fields, k.last.fields)
 	fields[field] = max(number, fields[field])
 	t := &table{fields, k.last.at, k.last.era}
 	k.last = t

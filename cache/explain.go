@@ -126,7 +126,8 @@ func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table,
 		return nil //nolint:nilerr // that is the explanation
 	}
 	r := e.Redis
-	r.Kind, r.Writer, r.Version, r.CreatedAt, r.ExpiresAt, r.Tags, r.Missing = "entry", "cache", w.version, w.created, w.expires, w.tags, w.missing
+	r.Kind, r.Writer, r.Version, r.Tags, r.Missing = "entry", "cache", w.version, w.tags, w.missing
+	r.CreatedAt, r.ExpiresAt = w.created, w.expires
 	if w.epochs == nil {
 		r.Writer = "app"
 	} else {

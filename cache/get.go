@@ -202,7 +202,7 @@ func (c *Cache) judge(ctx context.Context, k *kitchen, n name, text string, t *t
 	e, err := decode(text, n.own, &c.zip)
 	if err != nil {
 		c.counts.malformed.Add(1)
-		return nil, nil //nolint:nilnil // somebody else's text is a miss
+		return nil, nil //nolint:nilnil,nilerr // somebody else's text is a miss
 	}
 	it, left := c.itemOf(k, n, &e)
 	if left <= 0 {
@@ -221,7 +221,7 @@ func (c *Cache) judge(ctx context.Context, k *kitchen, n name, text string, t *t
 	if !it.missing {
 		if it.value, err = as(e.data); err != nil {
 			c.counts.malformed.Add(1)
-			return nil, nil //nolint:nilnil // of another shape than the caller's
+			return nil, nil //nolint:nilnil,nilerr // of another shape than the caller's
 		}
 	}
 	it.table.Store(t)

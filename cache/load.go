@@ -31,7 +31,9 @@ type flight struct {
 //
 // load gets a context that ends with Policy.HardTimeout. It returns ErrNotFound for what does not exist. A load goes on when
 // its caller gives up, for others may wait for it.
-func GetOrLoad[T any](ctx context.Context, c *Cache, t tenant.ID, key string, p *Policy, load func(context.Context) (T, error)) (T, error) {
+func GetOrLoad[T any](
+	ctx context.Context, c *Cache, t tenant.ID, key string, p *Policy, load func(context.Context) (T, error),
+) (T, error) {
 	p = p.orZero()
 	if it := c.fresh(name{t, key, p.Own}, p); it != nil {
 		if v, ok := it.value.(T); ok {
@@ -134,22 +136,21 @@ func (c *Cache) join(ctx context.Context, n name, k *kitchen, p *Policy, l loadi
 	defer c.mu.Unlock()
 	key := flightKey{n, l.kind}
 	now := c.now()
-	if f := c.flights[key]; f != nil && (f.home == k && f.gen == gen && f.kitchenGen == kitchenGen && c.current(f, now, p) || c.broken.oldFlights) {
+	f := c.flights[key]
+	if f != nil && (f.home == k && f.gen == gen && f.kitchenGen == kitchenGen && c.current(f, now, p) || c.broken.oldFlights) {
 		c.counts.joined.Add(1)
 		return f, nil
 	}
 	if c.closed.Load() {
 		return nil, ErrClosed
 	}
-	f := &flight{done: make(chan struct{}), home: k, gen: gen, kitchenGen: kitchenGen, began: now, era: c.era.Load()}
+	f = &flight{done: make(chan struct{}), home: k, gen: gen, kitchenGen: kitchenGen, began: now, era: c.era.Load()}
 	c.flights[key] = f
-	c.working.Add(1)
-	go func() {
-		defer c.working.Done()
+	c.working.Go(func() {
 		// Who began it may give up, and it must end with the cache.
 		fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.hardTimeout())
 		defer cancel()
-		defer context.AfterFunc(c.ctx, cancel)()
+		defer context.AfterFunc(c.ctx, cancel)() //nolint:contextcheck // the cache ends on its own, not with a caller
 		f.item, f.err = c.fill(fctx, n, k, p, l)
 		if f.err != nil && c.closed.Load() {
 			f.err = ErrClosed
@@ -160,7 +161,7 @@ func (c *Cache) join(ctx context.Context, n name, k *kitchen, p *Policy, l loadi
 		}
 		c.mu.Unlock()
 		close(f.done)
-	}()
+	})
 	return f, nil
 }
 
@@ -192,7 +193,7 @@ func (c *Cache) fill(ctx context.Context, n name, k *kitchen, p *Policy, l loadi
 			return r.item, nil
 		}
 		if shared.IsLease(r.seen) && !lease.dead(r.seen, c.now(), p) {
-			if err := c.await(ctx, n, r.seen); err != nil {
+			if err := c.await(ctx, n); err != nil {
 				return nil, c.timeoutOr(ctx)
 			}
 			continue
@@ -230,7 +231,7 @@ func (w *waitedLease) dead(text string, now int64, p *Policy) bool {
 }
 
 // await returns when the value may be there: on news of it, or after a moment.
-func (c *Cache) await(ctx context.Context, n name, lease string) error {
+func (c *Cache) await(ctx context.Context, n name) error {
 	news := make(chan struct{})
 	c.mu.Lock()
 	c.waiting[n] = append(c.waiting[n], news)
@@ -305,11 +306,11 @@ func (c *Cache) loadUnderLease(ctx context.Context, n name, k *kitchen, p *Polic
 	case errors.Is(err, ErrNotFound) && p.Negative > 0:
 		w.missing, w.data = true, []byte("null")
 	case err != nil:
-		c.release(n, taken.Current)
+		c.release(n, taken.Current) //nolint:contextcheck // also if the caller has gone
 		return nil, false, err
 	default:
 		if err = w.encodeValue(value, c.opts.MaxValueBytes); err != nil {
-			c.release(n, taken.Current)
+			c.release(n, taken.Current) //nolint:contextcheck // also if the caller has gone
 			return nil, false, err
 		}
 	}
@@ -425,9 +426,7 @@ func (c *Cache) load(ctx context.Context, k *kitchen, l loading) (any, error) {
 		err   error
 	}
 	out := make(chan result, 1)
-	c.working.Add(1)
-	go func() {
-		defer c.working.Done()
+	c.working.Go(func() {
 		defer func() { <-c.loads }()
 		r := result{err: &LoaderPanicError{}} // of a loader that ends its goroutine
 		defer func() {
@@ -438,7 +437,7 @@ func (c *Cache) load(ctx context.Context, k *kitchen, l loading) (any, error) {
 		}()
 		value, err := l.load(ctx)
 		r = result{value, err}
-	}()
+	})
 	select {
 	case r := <-out:
 		if r.err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -347,14 +348,7 @@ func (m *model) set(ctx context.Context, n *modelNode, i int) {
 	}
 }
 
-func hasTag(d thing, tag string) bool {
-	for _, t := range d.policy.Tags {
-		if t == tag {
-			return true
-		}
-	}
-	return false
-}
+func hasTag(d thing, tag string) bool { return slices.Contains(d.policy.Tags, tag) }
 
 func (m *model) changeAll(n *modelNode, concerns func(thing) bool, act func() error) {
 	numbers := map[int]int64{}

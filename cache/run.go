@@ -39,8 +39,7 @@ func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.mu.Lock() // who began a load before has counted it
-	c.mu.Unlock()
+	c.sync()
 	if c.tier != nil {
 		c.newEra() // memory answers no more
 	}
@@ -61,6 +60,12 @@ func (c *Cache) Close() error {
 		c.tier.Close()
 	}
 	return nil
+}
+
+// sync returns when those who found the cache open have counted the load that they began.
+func (c *Cache) sync() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 }
 
 // pause waits, and reports false if ctx ended first.
@@ -92,7 +97,8 @@ func (c *Cache) keepFence(ctx context.Context) {
 			c.breaker.watch(false)
 			return
 		case err != nil:
-			if silent++; silent == 1 {
+			silent++
+			if silent == 1 {
 				c.log.Warn("cache does not hear of changes", "err", err)
 			}
 			if open, _ := c.breaker.isOpen(); silent >= 2 && !open {
@@ -178,7 +184,8 @@ func (c *Cache) sweep(ctx context.Context) {
 				hashes = append(hashes, epochsOf(k.id))
 			}
 		})
-		if err := c.ask(ctx, "touch epochs", func(ctx context.Context) error { return c.tier.Touch(ctx, hashes) }); err != nil && ctx.Err() == nil {
+		err := c.ask(ctx, "touch epochs", func(ctx context.Context) error { return c.tier.Touch(ctx, hashes) })
+		if err != nil && ctx.Err() == nil {
 			c.log.Debug("epochs not touched", "err", err)
 		}
 	}

@@ -222,7 +222,7 @@ func (c *Cache) maybeRefresh(ctx context.Context, n name, it *item, p *Policy, l
 		defer c.working.Done()
 		fctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.hardTimeout())
 		defer cancel()
-		defer context.AfterFunc(c.ctx, cancel)()
+		defer context.AfterFunc(c.ctx, cancel)() //nolint:contextcheck // the cache ends on its own, not with a caller
 		if err := c.refresh(fctx, n, it, p, l); err != nil {
 			c.log.Debug("refresh failed", "tenant", n.tenant, "err", err)
 		}

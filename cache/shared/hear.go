@@ -73,7 +73,7 @@ func (r *Redis) Fence(ctx context.Context) (Passed, error) {
 	if r.opts.Cluster {
 		return Passed{}, fmt.Errorf("fence: %w", errors.ErrUnsupported)
 	}
-	r.answer.Do(func() { go r.acknowledge() })
+	r.answer.Do(func() { go r.acknowledge() }) //nolint:contextcheck // it ends with the tier
 	results, err := r.do(ctx, r.hearing,
 		step{args: []string{"CLIENT", "ID"}},
 		step{script: fenceScript, keys: []string{nodesKey}, args: []string{r.node}})

@@ -24,7 +24,8 @@ type Options struct {
 	SentinelTLS      *tls.Config
 
 	// Cluster says that Address is a node of a Redis Cluster. No act needs two keys of one slot there; the sets of tags, which only
-	// the app reads, are not kept, for the app knows no Cluster. Changes are not listened to, so that memory only answers for the bound after each read.
+	// the app reads, are not kept, for the app knows no Cluster. Changes are not listened to, so that memory only answers for the
+	// bound after each read.
 	Cluster bool
 
 	ConnectTimeout time.Duration // zero means 10 s

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,7 +89,7 @@ func NewRedis(o Options) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Prefixes = append(o.Prefixes[:len(o.Prefixes):len(o.Prefixes)], fencePrefix)
+	o.Prefixes = append(slices.Clip(o.Prefixes), fencePrefix)
 	r := &Redis{opts: o, node: NewToken(), acks: make(chan string, 64), stop: make(chan struct{}), stopped: make(chan struct{})}
 	r.commands = newConnection(&r.opts, "commands", nil)
 	r.large = newConnection(&r.opts, "large", nil)
@@ -153,7 +154,7 @@ func (r *Redis) do(ctx context.Context, conn *connection, steps ...step) ([]ruei
 	}
 	for i := range results {
 		if said, ok := rueidis.IsRedisErr(results[i].Error()); ok && said.IsNoScript() {
-			s := steps[i]
+			s := steps[i] //nolint:gosec // there is a result for each
 			eval := c.B().Eval().Script(s.script.text).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build()
 			results[i] = c.Do(ctx, eval)
 		}
@@ -324,7 +325,8 @@ func (r *Redis) Bump(ctx context.Context, b Bump) (Bumped, error) {
 		keys = append(keys, b.TagSet, choresKey)
 	}
 	results, err := r.do(ctx, r.commands, r.noted(b.Note, step{script: bumpScript, keys: keys, args: []string{
-		b.Field, NewToken(), b.Prefix, strconv.Itoa(r.opts.MaxFields), strconv.FormatInt(keptFields.Microseconds(), 10), strconv.Itoa(maxAtOnce),
+		b.Field, NewToken(), b.Prefix, strconv.Itoa(r.opts.MaxFields), strconv.FormatInt(keptFields.Microseconds(), 10),
+		strconv.Itoa(maxAtOnce),
 	}})...)
 	if err != nil {
 		return Bumped{}, fmt.Errorf("bump: %w", err)

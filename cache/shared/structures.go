@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,7 +43,7 @@ func (r *Redis) change(ctx context.Context, doing, key string, ttl time.Duration
 	all := append([]step{{args: []string{"MULTI"}}}, steps...)
 	all = append(all, write(key, "PEXPIRE", millis(ttl)), step{args: []string{"EXEC"}})
 	if r.opts.Cluster { // where a transaction would have to be sent to one node by hand
-		all = append(steps, write(key, "PEXPIRE", millis(ttl)))
+		all = slices.Concat(steps, []step{write(key, "PEXPIRE", millis(ttl))})
 	}
 	results, err := r.do(ctx, r.commands, all...)
 	if err == nil && !r.opts.Cluster {

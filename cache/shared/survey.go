@@ -37,7 +37,7 @@ const (
 func (r *Redis) Survey(ctx context.Context, limit int, prefixes, tagSets []string) (Survey, error) {
 	s := Survey{Found: map[string]int{}, Warnings: []string{}}
 	results, err := r.do(ctx, r.commands, step{args: []string{"INFO"}, read: true}, step{args: []string{"DBSIZE"}, read: true},
-		step{keys: []string{choresKey}, args: []string{"ZCARD"}, read: true}, step{keys: []string{nodesKey}, args: []string{"ZCARD"}, read: true})
+		question(choresKey, "ZCARD"), question(nodesKey, "ZCARD"))
 	if err != nil {
 		return s, fmt.Errorf("survey: %w", err)
 	}

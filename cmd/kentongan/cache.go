@@ -167,7 +167,9 @@ type waitFlag struct {
 }
 
 // done waits for the other nodes, if that is asked for, and says so.
-func (f waitFlag) done(ctx context.Context, c *cacheFlags, w *world, ch *cache.Cache, tier *shared.Redis, t tenant.ID, s cache.Scope) error {
+func (f waitFlag) done(
+	ctx context.Context, c *cacheFlags, w *world, ch *cache.Cache, tier *shared.Redis, t tenant.ID, s cache.Scope,
+) error {
 	err := func() error {
 		if f.Wait {
 			return ch.InvalidateAndWait(ctx, t, s)
@@ -212,7 +214,8 @@ func (c *cacheDelCommand) Run(w *world) error {
 			if err := ch.Forget(ctx, t, c.Key, c.Version, &cache.Policy{Own: c.Own}); err != nil {
 				return err
 			}
-			return c.print(w, map[string]any{"tenant": t, "invalidated": true, "version": c.Version}, "invalidated below version %d", c.Version)
+			return c.print(w, map[string]any{"tenant": t, "invalidated": true, "version": c.Version},
+				"invalidated below version %d", c.Version)
 		}
 		if c.Key == "" {
 			return usage("the key is empty")
@@ -289,7 +292,8 @@ func explained(e *cache.Explanation) [][2]string {
 		}
 	}
 	for _, r := range e.Record {
-		rows = append(rows, [2]string{"invalidated", strings.TrimSpace(fmt.Sprintf("%s by %s %s", r.At.Format(time.RFC3339), r.What, r.Name))})
+		by := fmt.Sprintf("%s by %s %s", r.At.Format(time.RFC3339), r.What, r.Name)
+		rows = append(rows, [2]string{"invalidated", strings.TrimSpace(by)})
 	}
 	return rows
 }
