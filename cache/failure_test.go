@@ -3,9 +3,11 @@
 package cache_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kentongan/cache"
+	"kentongan/cache/shared"
 	"kentongan/cache/shared/sharedtest"
 	"kentongan/internal/testenv"
 )
@@ -114,6 +117,30 @@ func TestARedisThatHangs(t *testing.T) {
 	}
 	server.Resume()
 	eventually(t, "it is used again", func() bool { st := c.Stats(); return !st.BreakerOpen && st.Staleness >= 0 })
+}
+
+// TestChangesAreNotTold signs in as a user that may not listen: then memory answers for the bound after each read, and Redis is used.
+func TestChangesAreNotTold(t *testing.T) {
+	addr := testenv.Redis(t)
+	conn, err := net.Dial("tcp", addr)
+	do(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = fmt.Fprint(conn, "ACL SETUSER limited on >secret ~* &* +@all -client|tracking\r\n")
+	do(t, err)
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "+OK\r\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	r, err := cache.OpenRedis(shared.Options{Address: addr, Username: "limited", Password: "secret"})
+	do(t, err)
+	c := run(t, cache.Options{Shared: r, Bound: 100 * time.Millisecond})
+	time.Sleep(time.Second) // it has tried to listen many times
+	set(t, c, "k", "soto", hour)
+	wantMenu(t, c, "k", "soto")
+	if st := c.Stats(); st.BreakerOpen || st.Staleness >= 0 {
+		t.Errorf("%+v", st)
+	}
+	do(t, c.Invalidate(t.Context(), kitchen, "k", nil))
+	wantNone(t, c, "k")
 }
 
 func TestNothingIsLeftOver(t *testing.T) {

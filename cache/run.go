@@ -101,13 +101,19 @@ func (c *Cache) keepFence(ctx context.Context) {
 			if silent == 1 {
 				c.log.Warn("cache does not hear of changes", "err", err)
 			}
-			if open, _ := c.breaker.isOpen(); silent >= 2 && !open {
+			switch answers := c.answers(ctx); {
+			case answers: // only changes are not told: entries in Redis can be used all the same
+				c.breaker.reset()
+			case silent >= 2:
 				c.breaker.force() // whoever asks would wait as long
 			}
 		default:
+			if connection == "" {
+				c.lookAtRedis(ctx)
+			}
 			c.pass(&connection, passed, sent, lost)
-			if open, _ := c.breaker.isOpen(); open {
-				c.probe(ctx)
+			if open, _ := c.breaker.isOpen(); open && c.answers(ctx) {
+				c.breaker.reset()
 			}
 			if silent > 0 {
 				c.log.Info("cache hears of changes again", "after", silent)
@@ -117,6 +123,25 @@ func (c *Cache) keepFence(ctx context.Context) {
 		if !pause(ctx, c.opts.Bound/4) {
 			return
 		}
+	}
+}
+
+// lookAtRedis says which settings of Redis do not suit a cache, each time that it is found again.
+func (c *Cache) lookAtRedis(ctx context.Context) {
+	r, ok := c.tier.(interface {
+		Unsuitable(ctx context.Context) ([]string, error)
+	})
+	if !ok {
+		return
+	}
+	limit, cancel := context.WithTimeout(ctx, c.opts.Bound)
+	defer cancel()
+	warnings, err := r.Unsuitable(limit)
+	if err != nil {
+		c.log.Debug("settings of redis not read", "err", err)
+	}
+	for _, w := range warnings {
+		c.log.Warn("redis does not suit a cache", "why", w)
 	}
 }
 
@@ -135,13 +160,12 @@ func (c *Cache) pass(connection *string, passed shared.Passed, sent int64, lost 
 	c.fence.Store(sent)
 }
 
-// probe closes the breaker if Redis answers commands, too.
-func (c *Cache) probe(ctx context.Context) {
+// answers reports whether Redis answers commands.
+func (c *Cache) answers(ctx context.Context) bool {
 	limit, cancel := context.WithTimeout(ctx, c.opts.Bound)
 	defer cancel()
-	if _, err := c.tier.DroppedAt(limit, "probe"); err == nil {
-		c.breaker.reset()
-	}
+	_, err := c.tier.DroppedAt(limit, "probe")
+	return err == nil
 }
 
 // doChores does what invalidations have left to be done.

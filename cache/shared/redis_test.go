@@ -40,3 +40,22 @@ func TestSimulated(t *testing.T) {
 		return a, b
 	})
 }
+
+func TestUnsuitable(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want int
+	}{
+		"no bound":            {nil, 1},
+		"bound, and evicting": {[]string{"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"}, 0},
+		"bound, and refusing": {[]string{"--maxmemory", "64mb", "--maxmemory-policy", "noeviction"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, testenv.StartRedis(t, c.args...).Addr)
+			got, err := r.Unsuitable(t.Context())
+			if err != nil || len(got) != c.want {
+				t.Errorf("got %q, %v; want %d", got, err, c.want)
+			}
+		})
+	}
+}

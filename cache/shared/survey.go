@@ -63,6 +63,21 @@ func (r *Redis) Survey(ctx context.Context, limit int, prefixes, tagSets []strin
 	return s, nil
 }
 
+// Unsuitable returns the settings of Redis that do not suit a cache, in words for the operator.
+func (r *Redis) Unsuitable(ctx context.Context) ([]string, error) {
+	results, err := r.do(ctx, r.commands, step{args: []string{"INFO", "memory"}, read: true})
+	if err != nil {
+		return nil, fmt.Errorf("look at redis: %w", err)
+	}
+	info, err := results[0].ToString()
+	if err != nil {
+		return nil, fmt.Errorf("look at redis: %w", err)
+	}
+	var s Survey
+	s.readInfo(info)
+	return s.Warnings, nil
+}
+
 func (s *Survey) readInfo(info string) {
 	for line := range strings.SplitSeq(info, "\r\n") {
 		field, value, _ := strings.Cut(line, ":")

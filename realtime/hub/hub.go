@@ -122,16 +122,22 @@ func (h *Hub) Run(ctx context.Context) error {
 // shard's queue is full: then the engine reads no further, and the publications wait there.
 // Who on this node has to know before any screen is told first.
 func (h *Hub) Deliver(p *realtime.Publication) {
+	h.tellBefore(p)
+	h.enqueue(p.Channel, job{publication: p})
+}
+
+// tellBefore tells who registered for it.
+func (h *Hub) tellBefore(p *realtime.Publication) {
 	if h.opts.Before != nil {
 		h.opts.Before(p)
 	}
-	h.enqueue(p.Channel, job{publication: p})
 }
 
 // Gather implements realtime.Gatherer. What is left to a shard is not gathered here: there, what waits is together anyway.
 func (h *Hub) Gather(p *realtime.Publication) {
+	h.tellBefore(p)
 	if p.Channel.Tenant == tenant.Global || !h.shardOf(p.Channel.Tenant).hold(p) {
-		h.Deliver(p)
+		h.enqueue(p.Channel, job{publication: p})
 	}
 }
 

@@ -144,9 +144,11 @@ func TestBefore(t *testing.T) {
 			h.GoLive(subscribe(t, h, r, updates), always)
 		}
 		h.Deliver(publication(updates, "e", 5))
-		h.Deliver(publication(updates, "e", 6))
+		h.Gather(publication(updates, "e", 6))
+		h.Gather(publication(updates, "e", 7))
+		h.Flush()
 		synctest.Wait()
-		if fmt.Sprint(told) != "[5 6]" || readers[199].offsets(updates) != "5 6 " {
+		if fmt.Sprint(told) != "[5 6 7]" || readers[199].offsets(updates) != "5 6 7 " {
 			t.Errorf("told %v, the last reader has %s", told, readers[199].offsets(updates))
 		}
 	})
