@@ -14,10 +14,10 @@ import (
 const choreTime = 30 * time.Second
 
 // perStep is how many entries one step of a chore removes, far below 3 ms of Redis' time.
-const perStep = 500
+const perStep = 250
 
 // stepsAtOnce bounds a portion, so that other chores get their turn.
-const stepsAtOnce = 100
+const stepsAtOnce = 200
 
 // Chore implements Tier.
 func (r *Redis) Chore(ctx context.Context) (bool, error) {
