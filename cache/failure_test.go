@@ -423,7 +423,7 @@ func TestStructures(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	a, c := withApp(t)
+	a, c := withApp(t, time.Minute)
 	explain := func(key string) cache.Explanation {
 		t.Helper()
 		e, err := c.Explain(t.Context(), kitchen, key, nil)
