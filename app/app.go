@@ -14,6 +14,7 @@ import (
 
 	"kentongan/app/demo"
 	"kentongan/auth"
+	"kentongan/cache"
 	"kentongan/config"
 	"kentongan/realtime"
 	"kentongan/realtime/gateway"
@@ -61,6 +62,7 @@ type App struct {
 	pubsub  *intake.PubSub // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
+	cache   *cache.Cache   // nil: it is off
 	metrics *metrics
 	ready   readiness
 }
@@ -103,8 +105,12 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 			return nil, err
 		}
 	}
+	if a.cache, err = openCache(cfg, a.log); err != nil {
+		return nil, err
+	}
 	a.hub = hub.New(a.engine.broker, hub.Options{
-		Names: a.names, DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
+		Names: a.names, Before: forgetBefore(a.cache),
+		DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
 	})
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {
@@ -233,6 +239,9 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
+	if a.cache != nil {
+		g.Go(func() error { return a.cache.Run(hubCtx) }) // as long as publications are delivered
+	}
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if cpuTime() > 0 { // where it is known
 		g.Go(func() error { followLoad(ctx, a.log); return nil })

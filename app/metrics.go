@@ -134,6 +134,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectIntake(counter, gauge)
 	m.collectDoors(counter, gauge)
 	m.collectEngine(counter, gauge)
+	m.collectCache(counter, gauge)
 }
 
 type (

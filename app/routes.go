@@ -70,6 +70,7 @@ func (a *App) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /connections", a.serveConnections)
+	mux.HandleFunc("GET /cache", a.serveCache)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
 	mux.HandleFunc("GET /stream/poison", a.servePoison)
 	mux.HandleFunc("GET /healthz", a.serveHealth)

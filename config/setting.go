@@ -71,7 +71,9 @@ type draft struct {
 
 // table returns all settings. It is a function since the rows hold pointers to nothing and tests may not change them.
 func table() []section {
-	return []section{serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(), logSection()}
+	return []section{
+		serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(), cacheSection(), logSection(),
+	}
 }
 
 // clientVariable is an environment variable that the commands read by themselves, which is no setting of the server.

@@ -32,6 +32,7 @@ type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Run a server with three simulated kitchens; it needs nothing else."`
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
+	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
 	Config     configCommand     `cmd:"" help:"Print, check and document the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
