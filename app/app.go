@@ -92,6 +92,10 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
 		return nil, fmt.Errorf("channel patterns: %w", err)
 	}
+	hidden, err := realtime.NewHiddenFields(cfg.Channels.MoneyFields)
+	if err != nil {
+		return nil, fmt.Errorf("money fields: %w", err)
+	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
 	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.log); err != nil {
@@ -110,7 +114,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	}
 	a.hub = hub.New(a.engine.broker, hub.Options{
 		Names: a.names, Before: forgetBefore(a.cache),
-		DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
+		DeflateMin: cfg.Connections.DeflateThreshold, Hidden: hidden, Delivered: a.metrics.delivered, Log: a.log,
 	})
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {
@@ -121,6 +125,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
+		Hidden:            hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,

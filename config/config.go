@@ -120,6 +120,7 @@ type Limits struct {
 type Channels struct {
 	Patterns          []realtime.Pattern // checked by realtime.NewNames, histories filled in
 	ReportUnmatched   bool               // listen to all names of Redis, so that those that match no pattern can be listed
+	MoneyFields       []string           // members of JSON objects that only roles with money rights get; nil: all get everything
 	IntakeConnections int                // connections that hear plain PUBLISH: 1 or 2
 }
 

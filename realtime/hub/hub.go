@@ -65,6 +65,9 @@ type Options struct {
 	// the tenant may be held: it must not block, and must not call the engine or the hub.
 	Before func(p *realtime.Publication)
 
+	// Hidden are the fields that only some readers may see; nil: all see everything.
+	Hidden *realtime.HiddenFields
+
 	// Delivered, if set, is called after a publication was offered to sessions, once for each shard that has any.
 	Delivered func(p *realtime.Publication, sessions int)
 
