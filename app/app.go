@@ -51,6 +51,7 @@ type App struct {
 	opts    Options
 	log     *slog.Logger
 	names   *realtime.Names
+	hidden  *realtime.HiddenFields // what roles without money rights do not get; nil: nothing
 	engine  engine
 	auth    *auth.Authenticator
 	signIn  *auth.SignIn // nil without Options.Demo
@@ -92,9 +93,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
 		return nil, fmt.Errorf("channel patterns: %w", err)
 	}
-	hidden, err := realtime.NewHiddenFields(cfg.Channels.MoneyFields)
-	if err != nil {
-		return nil, fmt.Errorf("money fields: %w", err)
+	if a.hidden, err = moneyFields(cfg.Channels.MoneyFields); err != nil {
+		return nil, err
 	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
@@ -114,7 +114,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	}
 	a.hub = hub.New(a.engine.broker, hub.Options{
 		Names: a.names, Before: forgetBefore(a.cache),
-		DeflateMin: cfg.Connections.DeflateThreshold, Hidden: hidden, Delivered: a.metrics.delivered, Log: a.log,
+		DeflateMin: cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered, Log: a.log,
 	})
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {
@@ -125,7 +125,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
-		Hidden:            hidden,
+		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
@@ -139,17 +139,25 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
+	if err = a.buildDoors(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// buildDoors makes the doors that not every configuration has.
+func (a *App) buildDoors() (err error) {
 	if a.engine.source != nil {
 		if a.pubsub, err = a.newPubSub(); err != nil {
-			return nil, err
+			return err
 		}
 		a.engine.holdWhile(a.pubsub.Owes)
 		a.stream = a.newStream()
 	}
-	if cfg.Server.RedisDoor != "" {
+	if a.cfg.Server.RedisDoor != "" {
 		a.resp = a.newRESP()
 	}
-	return a, nil
+	return nil
 }
 
 // onRevocation takes a revocation that came over the engine, from another node or from the app itself.

@@ -131,9 +131,11 @@ func channelSection() section {
 				key: "channels.money_fields", env: []string{"KENTONGAN_MONEY_FIELDS"}, unset: "nothing is left out",
 				def:     "estimatedCost,actualCost,costPerPortion,costVariance,efficiencyScore,overallRating",
 				example: "actualCost,totalPrice",
-				meaning: "Names of members of JSON objects, however deep, that are left out for people whose role may not see what things " +
-					"cost, in all channels and on every way to a client. `none`: everybody gets everything.",
-				kind: texts{func(d *draft) *[]string { return &d.Channels.MoneyFields }, "names of A-Z a-z 0-9 _ -, or `none`", checkHiddenField},
+				meaning: "Names of members of JSON objects, however deep, that are left out for people whose role may not see " +
+					"what things cost, in all channels and on every way to a client. `none`: everybody gets everything.",
+				kind: texts{
+					func(d *draft) *[]string { return &d.Channels.MoneyFields }, "names of A-Z a-z 0-9 _ -, or `none`", checkHiddenField,
+				},
 			},
 			{
 				key: "channels.intake_connections", env: []string{"KENTONGAN_INTAKE_CONNECTIONS"}, def: "2", example: "1",

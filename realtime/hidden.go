@@ -13,14 +13,22 @@ import (
 // hides nothing. It is immutable after NewHiddenFields, so that everybody may use it at once.
 type HiddenFields struct {
 	names   []string
+	marks   []Mark
 	needles [][]byte
+}
+
+// Mark says that some members of an object are hidden because of what another one says: {"code":"COST_OVER","value":12.5}.
+type Mark struct {
+	Member string   // "code"
+	Values []string // "COST_OVER": texts that hide
+	Hides  []string // "value": the members that are left out then
 }
 
 // maxHiddenFields bounds the names: each is looked for in every publication.
 const maxHiddenFields = 32
 
-// NewHiddenFields returns nil if there are no names.
-func NewHiddenFields(names []string) (*HiddenFields, error) {
+// NewHiddenFields returns nil if there are no names: then marks hide nothing either.
+func NewHiddenFields(names []string, marks ...Mark) (*HiddenFields, error) {
 	if len(names) > maxHiddenFields {
 		return nil, fmt.Errorf("%d hidden fields: at most %d are looked for", len(names), maxHiddenFields)
 	}
@@ -31,6 +39,19 @@ func NewHiddenFields(names []string) (*HiddenFields, error) {
 		}
 		if !slices.Contains(h.names, name) {
 			h.names, h.needles = append(h.names, name), append(h.needles, []byte(name))
+		}
+	}
+	for _, m := range marks {
+		for _, word := range slices.Concat([]string{m.Member}, m.Values, m.Hides) {
+			if err := CheckHiddenField(word); err != nil {
+				return nil, err
+			}
+		}
+		h.marks = append(h.marks, m)
+		for _, value := range m.Values {
+			if !slices.Contains(h.names, value) {
+				h.needles = append(h.needles, []byte(value))
+			}
 		}
 	}
 	if len(h.names) == 0 {
@@ -72,8 +93,9 @@ func (h *HiddenFields) In(data []byte) bool {
 }
 
 // Without returns data, one JSON text, without the hidden fields of all its objects, however deep they stand, also in texts that
-// are JSON themselves, as an app makes them that encodes twice. All else stays as it is written, but for white space. It returns data itself
-// if there is nothing to take out, and null for what is no JSON: the doors let none in, and what cannot be read is not shown.
+// are JSON themselves, as an app makes them that encodes twice. All else stays as it is written, but for white space. It returns
+// data itself if there is nothing to take out, and null for what is no JSON: the doors let none in, and what cannot be read is not
+// shown.
 func (h *HiddenFields) Without(data []byte) []byte {
 	if !h.In(data) {
 		return data
@@ -143,21 +165,22 @@ func (s *stripper) array(p []byte) []byte {
 }
 
 func (s *stripper) object(p []byte) []byte {
+	hides := s.marked(p)
 	s.out, p = append(s.out, '{'), skipSpace(p[1:])
 	kept := 0
 	for p[0] != '}' {
-		mark := len(s.out)
+		begin := len(s.out)
 		if kept > 0 {
 			s.out = append(s.out, ',')
 		}
 		n := skipString(p)
-		hidden := s.hides(p[:n])
+		hidden := isOneOf(p[:n], s.fields.names) || isOneOf(p[:n], hides)
 		s.out, p = append(s.out, p[:n]...), p[n:]
 		p = s.space(p)
 		s.out = append(s.out, ':')
 		p = s.value(p[1:])
 		if hidden {
-			s.out, s.found = s.out[:mark], true
+			s.out, s.found = s.out[:begin], true
 		} else {
 			kept++
 		}
@@ -169,9 +192,22 @@ func (s *stripper) object(p []byte) []byte {
 	return p[1:]
 }
 
-// hides reports whether the string literal p spells a hidden name.
-func (s *stripper) hides(p []byte) bool {
-	return slices.ContainsFunc(s.fields.names, func(name string) bool { return named(p, name) })
+// marked returns what else is hidden in the object that p begins with. Of a member that comes twice each value counts: which
+// one a reader takes is not ours to know.
+func (s *stripper) marked(p []byte) (hides []string) {
+	for _, m := range s.fields.marks {
+		for value := range members(p, m.Member) {
+			if value[0] == '"' && isOneOf(value[:skipString(value)], m.Values) {
+				hides = append(hides, m.Hides...)
+			}
+		}
+	}
+	return hides
+}
+
+// isOneOf reports whether the string literal p spells one of names.
+func isOneOf(p []byte, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return named(p, name) })
 }
 
 // text copies a string literal. One that is a JSON object or array itself is stripped, too.

@@ -51,6 +51,28 @@ func TestHiddenFields(t *testing.T) {
 			}
 		})
 	}
+	marked, err := realtime.NewHiddenFields([]string{"cost"},
+		realtime.Mark{Member: "code", Values: []string{"COST_OVER"}, Hides: []string{"value", "limit"}},
+		realtime.Mark{Member: "field", Values: []string{"cost"}, Hides: []string{"value"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string][2]string{
+		"Before":       {`{"alert":{"value":1,"limit":2,"code":"COST_OVER","x":3}}`, `{"alert":{"code":"COST_OVER","x":3}}`},
+		"Behind":       {`[{"code":"COST_OVER","value":1}]`, `[{"code":"COST_OVER"}]`},
+		"AnotherCode":  {`{"code":"WASTE_HIGH","value":1,"m":"COST_OVER"}`, `{"code":"WASTE_HIGH","value":1,"m":"COST_OVER"}`},
+		"Inside":       {`{"code":"COST_OVER","x":{"value":1}}`, `{"code":"COST_OVER","x":{"value":1}}`},
+		"Twice":        {`{"code":"COST_OVER","code":"A","value":1}`, `{"code":"COST_OVER","code":"A"}`},
+		"SpelledWithU": {`{"code":"\u0043OST_OVER","value":1}`, `{"code":"\u0043OST_OVER"}`},
+		"ByField":      {`{"field":"cost","value":"1"}`, `{"field":"cost"}`},
+		"NoText":       {`{"code":["COST_OVER"],"value":1}`, `{"code":["COST_OVER"],"value":1}`},
+	} {
+		t.Run("Marked/"+name, func(t *testing.T) {
+			if got := marked.Without([]byte(row[0])); string(got) != row[1] {
+				t.Errorf("got %s, want %s", got, row[1])
+			}
+		})
+	}
 	t.Run("NilHidesNothing", func(t *testing.T) {
 		if none := hidden(t); none != nil || none.In([]byte(`{"cost":1}`)) || string(none.Without([]byte(`{"cost":1}`))) != `{"cost":1}` {
 			t.Error("no names hide something")
@@ -166,7 +188,7 @@ func TestHiddenFieldsOfAnyJSON(t *testing.T) {
 				kind = min(kind, 2)
 			}
 			around := space.Draw(t, "space")
-			text := ""
+			var text string
 			switch kind {
 			case 0:
 				text = rapid.SampledFrom([]string{"1", "-2.50e1", "true", "null"}).Draw(t, "scalar")
