@@ -19,6 +19,7 @@ type Config struct {
 	Limits      Limits
 	Channels    Channels
 	Cache       Cache
+	Production  Production
 	Log         Log
 
 	effective []effective // for Show: what Load found, in the order of the table

@@ -240,6 +240,7 @@ func (l *loader) join(serve bool) {
 	l.joinRedis()
 	l.joinPatterns()
 	l.joinMoneyFields()
+	l.joinProduction()
 	l.joinListeners()
 	l.joinAuth()
 	where := func(key string) string { return l.sources[key].where(key) }

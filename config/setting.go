@@ -65,6 +65,7 @@ type draft struct {
 	history      history
 	extend       bool
 	patterns     []filePattern
+	databaseURL  error // what is wrong with it; it matters only if it is read
 	socketTokens bool
 	socketSecret Secret
 }
@@ -72,7 +73,8 @@ type draft struct {
 // table returns all settings. It is a function since the rows hold pointers to nothing and tests may not change them.
 func table() []section {
 	return []section{
-		serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(), cacheSection(), logSection(),
+		serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(),
+		cacheSection(), productionSection(), logSection(),
 	}
 }
 
