@@ -64,6 +64,7 @@ type App struct {
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
 	cache   *cache.Cache   // nil: it is off
+	records *records       // nil: the production service is off
 	metrics *metrics
 	ready   readiness
 }
@@ -139,13 +140,10 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
-	if err = a.buildDoors(); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
 }
 
-// buildDoors makes the doors that not every configuration has.
+// buildDoors makes the doors and services that not every configuration has.
 func (a *App) buildDoors() (err error) {
 	if a.engine.source != nil {
 		if a.pubsub, err = a.newPubSub(); err != nil {
@@ -156,6 +154,11 @@ func (a *App) buildDoors() (err error) {
 	}
 	if a.cfg.Server.RedisDoor != "" {
 		a.resp = a.newRESP()
+	}
+	if a.cfg.Production.On {
+		if a.records, err = newRecords(a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -218,6 +221,9 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin) //nolint:contextcheck // it ends with Close, and at the latest with the gateway
+	if a.records != nil {
+		g.Go(func() error { return a.records.Run(broken) })
+	}
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
@@ -246,6 +252,7 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.engine.broker.Run(engineCtx, a.hub) })
 	g.Go(func() error {
 		defer stopEngine()
+		defer a.awaitRecords() // what they have published is to be marked, with an engine that answers
 		return a.hub.Run(hubCtx)
 	})
 	g.Go(func() error {
@@ -266,6 +273,13 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 				return err //nolint:wrapcheck // the demo logs it as it is
 			})
 		})
+	}
+}
+
+// awaitRecords returns when the production service has ended, if there is one.
+func (a *App) awaitRecords() {
+	if a.records != nil {
+		<-a.records.ended
 	}
 }
 

@@ -34,6 +34,8 @@ type commands struct {
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
 	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the schema of the database up to date."`
+	Audit      auditCommand      `cmd:"" help:"Look at the audit trails in the database."`
 	Config     configCommand     `cmd:"" help:"Print, check and document the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`

@@ -13,7 +13,7 @@ type Message struct {
 	More        bool // another one follows at once, and Flush behind the last: what is offered need not be written before that
 
 	shard *shard
-	room  *room // whose cursor an event has, right after this publication
+	room  *room    // whose cursor an event has, right after this publication
 	money money    // whether the publication may have hidden fields
 	plain *Message // what those get who may not see them; m itself if there are none
 
