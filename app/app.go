@@ -136,14 +136,20 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 			a.log.Info("sessions revoked", "sub", r.Subject, "tenant", r.Tenant, "connections", n)
 		}
 	})
+	if cfg.Production.On {
+		if a.records, err = newRecords(a); err != nil {
+			return nil, err
+		}
+	}
+	publisher, _ := a.publishers()
 	a.http = intake.NewHTTP(intake.HTTPOptions{
-		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
+		Auth: a.auth, Names: a.names, Publisher: publisher, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
 	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
 }
 
-// buildDoors makes the doors and services that not every configuration has.
+// buildDoors makes the doors that not every configuration has.
 func (a *App) buildDoors() (err error) {
 	if a.engine.source != nil {
 		if a.pubsub, err = a.newPubSub(); err != nil {
@@ -154,11 +160,6 @@ func (a *App) buildDoors() (err error) {
 	}
 	if a.cfg.Server.RedisDoor != "" {
 		a.resp = a.newRESP()
-	}
-	if a.cfg.Production.On {
-		if a.records, err = newRecords(a); err != nil {
-			return err
-		}
 	}
 	return nil
 }

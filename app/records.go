@@ -14,6 +14,7 @@ import (
 	"kentongan/config"
 	"kentongan/internal/answer"
 	"kentongan/production"
+	"kentongan/production/observe"
 	"kentongan/production/relay"
 	"kentongan/production/rest"
 	"kentongan/production/watch"
@@ -25,13 +26,14 @@ import (
 // records is the production service of this server: its database, and all that works on it. The gateway does not need it: while the
 // database is out, screens go on, and only what asks for records is refused.
 type records struct {
-	app    *App
-	cfg    config.Production
-	hook   []byte // key of the webhook's signatures
-	parts  atomic.Pointer[recordParts]
-	fault  atomic.Pointer[string] // why the database is not open; nil: it is, or was not tried yet
-	opened chan struct{}          // closed when parts are there
-	ended  chan struct{}          // closed when Run has returned
+	app      *App
+	cfg      config.Production
+	recorder *observe.Recorder // nil: what an app publishes by itself is not kept
+	hook     []byte            // key of the webhook's signatures
+	parts    atomic.Pointer[recordParts]
+	fault    atomic.Pointer[string] // why the database is not open; nil: it is, or was not tried yet
+	opened   chan struct{}          // closed when parts are there
+	ended    chan struct{}          // closed when Run has returned
 }
 
 // recordParts is what there is once the database is open.
@@ -58,6 +60,7 @@ func newRecords(a *App) (*records, error) {
 			return nil, fmt.Errorf("production service: the secret of the webhook %w", err)
 		}
 	}
+	r.recorder = r.newRecorder()
 	return r, nil
 }
 
@@ -91,6 +94,9 @@ func (r *records) Run(ctx context.Context) error {
 	g.Go(func() error { return p.relay.Run(ctx) })
 	g.Go(func() error { return p.watch.Run(ctx) })
 	g.Go(func() error { return p.webhook.Run(ctx) })
+	if r.recorder != nil {
+		g.Go(func() error { return r.recorder.Run(ctx) })
+	}
 	return g.Wait() //nolint:wrapcheck // each says what it is
 }
 
@@ -194,6 +200,13 @@ func (m *metrics) collectRecords(counter counterFunc, gauge gaugeFunc) {
 		up = 0
 	}
 	gauge(descDatabaseUp, up)
+	if rec := m.app.records.recorder; rec != nil {
+		st := rec.Stats()
+		counter(descRecorded, st.Recorded, "recorded")
+		counter(descRecorded, st.Missed, "missed")
+		counter(descFlagged, st.Flagged)
+		gauge(descRecordWaits, float64(st.Waiting))
+	}
 	p := m.app.records.parts.Load()
 	if p == nil {
 		return

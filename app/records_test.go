@@ -458,3 +458,61 @@ func TestVerifyAudit(t *testing.T) {
 		t.Errorf("of one kitchen: %+v", got)
 	}
 }
+
+// TestAnAppsOwnProductionsAreKept publishes as an app does, on every way that it has, and reads the copies over REST.
+func TestAnAppsOwnProductionsAreKept(t *testing.T) {
+	for name, redis := range map[string]bool{"memory": false, "redis": true} {
+		t.Run(name, func(t *testing.T) {
+			environ := []string{
+				"KENTONGAN_PRODUCTION=on", "KENTONGAN_RECORD_APP=on", "KENTONGAN_REDIS_DOOR=127.0.0.1:0",
+				"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "k.db"),
+			}
+			ways := map[string]func(s *server, channel, data string){
+				"http": func(s *server, channel, data string) { s.publish(channel, data) },
+				"door": func(s *server, channel, data string) { publishRedis(t, s.redis, apiKey, channel, data) },
+			}
+			if redis {
+				addr := testenv.Redis(t)
+				environ = append(environ, "REDIS_URL=redis://"+addr)
+				ways["redis"] = func(_ *server, channel, data string) { publishRedis(t, addr, "", channel, data) }
+			}
+			s := start(t, environ...)
+			eventually(t, "readiness", func() bool {
+				status, body := s.do(http.MethodGet, s.public+"/readyz", "", nil)
+				return status == http.StatusOK && strings.Contains(body, `"name":"database","ok":true`)
+			})
+			head := s.cookie("kepala", "k1", "SPPG_KEPALA")
+			for way, publish := range ways {
+				publish(s, "production:updates:k1", fmt.Sprintf(`{"type":"production_created","productionId":%[1]q,"data":{"id":%[1]q,`+
+					`"batchNumber":"B-%[1]s","productionDate":"2026-11-26","plannedPortions":100,"status":"PLANNED"},"timestamp":1795675288157}`, way))
+				publish(s, "production:updates:k1", fmt.Sprintf(`{"type":"production_update","productionId":%q,"data":{"status":"PREPARING"}}`, way))
+				publish(s, "menu:updates:k1", fmt.Sprintf(`{"type":"production_created","productionId":"menu-%s","data":{}}`, way))
+			}
+			eventually(t, "the copies", func() bool {
+				for way := range ways {
+					status, body := s.do(http.MethodGet, s.public+"/api/productions/"+way, "", head)
+					if status != http.StatusOK || !strings.Contains(body, `"status":"PREPARING"`) || !strings.Contains(body, `"source":"APP"`) {
+						return false
+					}
+				}
+				return true
+			})
+			if status, _ := s.do(http.MethodGet, s.public+"/api/productions/menu-http", "", head); status != http.StatusNotFound {
+				t.Errorf("what was published on another channel is answered with %d", status)
+			}
+			openKitchen(t, s, "k2").night() // what the service publishes is none of an app's
+			_, body := s.do(http.MethodGet, s.admin+"/metrics", "", nil)
+			if want := fmt.Sprintf("kentongan_recorded_total{outcome=\"recorded\"} %d\n", 2*len(ways)); !strings.Contains(body, want) {
+				t.Errorf("metrics lack %q", want)
+			}
+		})
+	}
+}
+
+func publishRedis(t *testing.T, addr, password, channel, data string) {
+	t.Helper()
+	c := redisClient(t, addr, password)
+	if err := c.Do(t.Context(), c.B().Publish().Channel(channel).Message(data).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
