@@ -68,7 +68,7 @@ func commit(t testing.TB, store production.Changes, events ...production.Event) 
 // held is what a channel's history has.
 func held(t testing.TB, b relay.Broker, ch realtime.Channel) (payloads []string, head realtime.Position) {
 	t.Helper()
-	page, err := b.History(context.Background(), ch, realtime.Position{}, 1000)
+	page, err := b.History(context.Background(), ch, realtime.Position{}, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
