@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"kentongan/app/demo"
 	"kentongan/auth"
 	"kentongan/cache"
 	"kentongan/config"
@@ -28,7 +27,8 @@ type Options struct {
 	Log     *slog.Logger // nil discards
 	Version string       // what /healthz shows
 
-	// Demo lets the simulated kitchens cook, and people sign in by link. It needs a session secret.
+	// Demo lets the kitchens of the demo cook, and people sign in by link. It needs a session secret and the production service, in a
+	// database of its own.
 	Demo bool
 
 	// Ready, if set, is called once, when both listeners accept connections.
@@ -106,6 +106,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		return nil, err
 	}
 	if opts.Demo {
+		if !cfg.Production.On {
+			return nil, errNoProduction
+		}
 		if a.signIn, err = newSignIn(cfg); err != nil {
 			return nil, err
 		}
@@ -225,6 +228,9 @@ func (a *App) run(ctx context.Context) error {
 	if a.records != nil {
 		g.Go(func() error { return a.records.Run(broken) })
 	}
+	if a.opts.Demo {
+		g.Go(func() error { return a.runDemo(broken) })
+	}
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
@@ -266,14 +272,6 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if cpuTime() > 0 { // where it is known
 		g.Go(func() error { followLoad(ctx, a.log); return nil })
-	}
-	if a.opts.Demo {
-		g.Go(func() error {
-			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {
-				_, err := a.engine.broker.Publish(ctx, ch, data, realtime.PublishOptions{Arrived: time.Now()})
-				return err //nolint:wrapcheck // the demo logs it as it is
-			})
-		})
 	}
 }
 

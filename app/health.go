@@ -12,7 +12,10 @@ import (
 	"kentongan/realtime/protocol"
 )
 
-var errNoSecret = errors.New("a session secret is needed")
+var (
+	errNoSecret     = errors.New("a session secret is needed")
+	errNoProduction = errors.New("the demo needs the production service")
+)
 
 // readiness is whether load balancers should send clients here.
 type readiness struct {

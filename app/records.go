@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kentongan/app/demo"
 	"kentongan/config"
 	"kentongan/internal/answer"
 	"kentongan/production"
@@ -144,6 +145,21 @@ func (r *records) build(s store) (*recordParts, error) {
 		return nil, err //nolint:wrapcheck // it says all
 	}
 	return p, nil
+}
+
+// runDemo lets the kitchens of the demo cook as soon as there is a database, until ctx ends.
+func (a *App) runDemo(ctx context.Context) error {
+	select {
+	case <-a.records.opened:
+	case <-ctx.Done():
+		return nil
+	}
+	p := a.records.parts.Load()
+	publish := func(ctx context.Context, ch realtime.Channel, data []byte) error {
+		_, err := a.engine.broker.Publish(ctx, ch, data, realtime.PublishOptions{Arrived: time.Now()})
+		return err //nolint:wrapcheck // the demo logs it as it is
+	}
+	return demo.Run(ctx, p.service, p.store, publish, demo.Options{Log: a.log}) //nolint:wrapcheck // it says all
 }
 
 // register adds the routes of the production service to mux: all below /api/ that nobody else has.

@@ -29,7 +29,7 @@ const (
 // commands is the command line. The order is that of the help text.
 type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
-	Demo       demoCommand       `cmd:"" help:"Run a server with three simulated kitchens; it needs nothing else."`
+	Demo       demoCommand       `cmd:"" help:"Run a server with three kitchens that cook; it needs nothing else."`
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
 	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
