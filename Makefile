@@ -41,6 +41,10 @@ run: ## start a demo with three kitchens; it needs nothing but Go
 bench: ## measure against a floor in the same run; BENCH=--quick takes about five minutes, BENCH=--help tells the rest
 	go run ./bench $(BENCH)
 
+.PHONY: bench-cache
+bench-cache: packages ## measure the cache beside other caches; they are in a module of their own, bench/cache
+	go run -C bench/cache .
+
 .PHONY: peers
 peers: bench/peers/node_modules/.package-lock.json ## install what make bench BENCH=--peers measures beside the server; nothing else needs it
 
@@ -57,6 +61,7 @@ e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN
 
 .PHONY: chaos
 chaos: ## break it on purpose, each fault alone and all at once: about half an hour; SEED=n CHAOS=options
+	CACHE_MODEL_STEPS=1000000 go test -count=1 -run '^TestModelNothingStale$$' ./cache/
 	go run ./chaos --mix ci --seed $(SEED) $(CHAOS)
 
 .PHONY: campaign
@@ -143,4 +148,4 @@ $(GOLANGCI):
 help: ## print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

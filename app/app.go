@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"kentongan/app/demo"
 	"kentongan/auth"
+	"kentongan/cache"
 	"kentongan/config"
 	"kentongan/realtime"
 	"kentongan/realtime/gateway"
@@ -27,7 +27,8 @@ type Options struct {
 	Log     *slog.Logger // nil discards
 	Version string       // what /healthz shows
 
-	// Demo lets the simulated kitchens cook, and people sign in by link. It needs a session secret.
+	// Demo lets the kitchens of the demo cook, and people sign in by link. It needs a session secret and the production service, in a
+	// database of its own.
 	Demo bool
 
 	// Ready, if set, is called once, when both listeners accept connections.
@@ -50,6 +51,7 @@ type App struct {
 	opts    Options
 	log     *slog.Logger
 	names   *realtime.Names
+	hidden  *realtime.HiddenFields // what roles without money rights do not get; nil: nothing
 	engine  engine
 	auth    *auth.Authenticator
 	signIn  *auth.SignIn // nil without Options.Demo
@@ -61,6 +63,8 @@ type App struct {
 	pubsub  *intake.PubSub // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
+	cache   *cache.Cache   // nil: it is off
+	records *records       // nil: the production service is off
 	metrics *metrics
 	ready   readiness
 }
@@ -90,6 +94,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
 		return nil, fmt.Errorf("channel patterns: %w", err)
 	}
+	if a.hidden, err = moneyFields(cfg.Channels.MoneyFields); err != nil {
+		return nil, err
+	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
 	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.log); err != nil {
@@ -99,12 +106,19 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		return nil, err
 	}
 	if opts.Demo {
+		if !cfg.Production.On {
+			return nil, errNoProduction
+		}
 		if a.signIn, err = newSignIn(cfg); err != nil {
 			return nil, err
 		}
 	}
+	if a.cache, err = openCache(cfg, a.log); err != nil {
+		return nil, err
+	}
 	a.hub = hub.New(a.engine.broker, hub.Options{
-		Names: a.names, DeflateMin: cfg.Connections.DeflateThreshold, Delivered: a.metrics.delivered, Log: a.log,
+		Names: a.names, Before: forgetBefore(a.cache),
+		DeflateMin: cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered, Log: a.log,
 	})
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {
@@ -115,6 +129,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
+		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
@@ -124,21 +139,32 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 			a.log.Info("sessions revoked", "sub", r.Subject, "tenant", r.Tenant, "connections", n)
 		}
 	})
+	if cfg.Production.On {
+		if a.records, err = newRecords(a); err != nil {
+			return nil, err
+		}
+	}
+	publisher, _ := a.publishers()
 	a.http = intake.NewHTTP(intake.HTTPOptions{
-		Auth: a.auth, Names: a.names, Publisher: a.engine.broker, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
+		Auth: a.auth, Names: a.names, Publisher: publisher, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
+	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
+}
+
+// buildDoors makes the doors that not every configuration has.
+func (a *App) buildDoors() (err error) {
 	if a.engine.source != nil {
 		if a.pubsub, err = a.newPubSub(); err != nil {
-			return nil, err
+			return err
 		}
 		a.engine.holdWhile(a.pubsub.Owes)
 		a.stream = a.newStream()
 	}
-	if cfg.Server.RedisDoor != "" {
+	if a.cfg.Server.RedisDoor != "" {
 		a.resp = a.newRESP()
 	}
-	return a, nil
+	return nil
 }
 
 // onRevocation takes a revocation that came over the engine, from another node or from the app itself.
@@ -199,6 +225,12 @@ func (a *App) run(ctx context.Context) error {
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
 	servers := a.startServers(g, public, admin) //nolint:contextcheck // it ends with Close, and at the latest with the gateway
+	if a.records != nil {
+		g.Go(func() error { return a.records.Run(broken) })
+	}
+	if a.opts.Demo {
+		g.Go(func() error { return a.runDemo(broken) })
+	}
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
 	a.announce(public, admin, door)
@@ -227,23 +259,26 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.engine.broker.Run(engineCtx, a.hub) })
 	g.Go(func() error {
 		defer stopEngine()
+		defer a.awaitRecords() // what they have published is to be marked, with an engine that answers
 		return a.hub.Run(hubCtx)
 	})
 	g.Go(func() error {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
+	if a.cache != nil {
+		g.Go(func() error { return a.cache.Run(hubCtx) }) // as long as publications are delivered
+	}
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if cpuTime() > 0 { // where it is known
 		g.Go(func() error { followLoad(ctx, a.log); return nil })
 	}
-	if a.opts.Demo {
-		g.Go(func() error {
-			return demo.Run(ctx, demo.Options{}, func(ctx context.Context, ch realtime.Channel, data []byte) error {
-				_, err := a.engine.broker.Publish(ctx, ch, data, realtime.PublishOptions{Arrived: time.Now()})
-				return err //nolint:wrapcheck // the demo logs it as it is
-			})
-		})
+}
+
+// awaitRecords returns when the production service has ended, if there is one.
+func (a *App) awaitRecords() {
+	if a.records != nil {
+		<-a.records.ended
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 	"kentongan/realtime/protocol"
 )
 
-var errNoSecret = errors.New("a session secret is needed")
+var (
+	errNoSecret     = errors.New("a session secret is needed")
+	errNoProduction = errors.New("the demo needs the production service")
+)
 
 // readiness is whether load balancers should send clients here.
 type readiness struct {
@@ -51,6 +54,14 @@ func (a *App) checks() (checks []check, ok bool) {
 	}
 	for _, w := range a.engine.weak() {
 		checks = append(checks, check{Name: "redis setting " + w.Name, OK: true, Weak: true, Detail: w.Text})
+	}
+	if a.records != nil {
+		// Screens do not need the database: a server that cannot reach it is no reason to send all of them away.
+		c := check{Name: "database", OK: true}
+		if err := a.records.Ready(); err != nil {
+			c.OK, c.Weak, c.Detail = false, true, err.Error()
+		}
+		checks = append(checks, c)
 	}
 	err = nil
 	if a.ready.draining.Load() {

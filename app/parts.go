@@ -145,8 +145,12 @@ func redisOptions(cfg config.Config) redis.Options {
 // newPubSub makes the door for what the app publishes with plain PUBLISH.
 func (a *App) newPubSub() (*intake.PubSub, error) {
 	turner, _ := a.engine.broker.(realtime.EpochTurner)
+	var taken func(id string, ch realtime.Channel, data []byte)
+	if a.recorder() != nil {
+		taken = a.heard
+	}
 	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
-		Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
+		Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
 		Connections: a.cfg.Channels.IntakeConnections, Log: a.log,
 	})
 	if err != nil {

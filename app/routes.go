@@ -24,9 +24,13 @@ func (a *App) publicRoutes() http.Handler {
 	api.Handle("/api/publish", a.http)
 	api.Handle("/api/ticket", a.auth.TicketHandler())
 	api.Handle("/api/revoke", a.auth.RevokeHandler(a.announceRevocation()))
-	api.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-		answer.Error(w, http.StatusNotFound, "NOT_FOUND", "no such route; docs/protocol.md lists them")
-	})
+	if a.records == nil {
+		api.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+			answer.Error(w, http.StatusNotFound, "NOT_FOUND", "no such route; docs/protocol.md lists them")
+		})
+	} else {
+		a.records.register(api)
+	}
 	api.HandleFunc("GET /healthz", a.serveHealth)
 	api.HandleFunc("GET /readyz", a.serveReady)
 	api.Handle("/signout", a.auth.SignOutHandler())
@@ -70,8 +74,12 @@ func (a *App) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /connections", a.serveConnections)
+	mux.HandleFunc("GET /cache", a.serveCache)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
 	mux.HandleFunc("GET /stream/poison", a.servePoison)
+	if a.records != nil {
+		mux.HandleFunc("GET /relay/poison", a.records.servePoison)
+	}
 	mux.HandleFunc("GET /healthz", a.serveHealth)
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -81,7 +89,8 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /healthz /readyz /debug/pprof/")
+			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /relay/poison /healthz /readyz "+
+				"/debug/pprof/")
 	})
 	return mux
 }

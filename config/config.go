@@ -18,6 +18,8 @@ type Config struct {
 	Connections Connections
 	Limits      Limits
 	Channels    Channels
+	Cache       Cache
+	Production  Production
 	Log         Log
 
 	effective []effective // for Show: what Load found, in the order of the table
@@ -119,7 +121,17 @@ type Limits struct {
 type Channels struct {
 	Patterns          []realtime.Pattern // checked by realtime.NewNames, histories filled in
 	ReportUnmatched   bool               // listen to all names of Redis, so that those that match no pattern can be listed
+	MoneyFields       []string           // members of JSON objects that only roles with money rights get; nil: all get everything
 	IntakeConnections int                // connections that hear plain PUBLISH: 1 or 2
+}
+
+// Cache says what is kept of the app's cache.
+type Cache struct {
+	On         bool          // serve keeps one
+	Bytes      int           // of entries in memory
+	Bound      time.Duration // how long memory may answer with what others have changed
+	Quarantine time.Duration // how long after an invalidation what the app writes is not trusted
+	HoldOff    time.Duration // how far replicas lag that loads read from
 }
 
 // Log says how logs look.

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kentongan/internal/rediscmd"
+	"kentongan/realtime"
 )
 
 // Input is where settings come from.
@@ -238,6 +239,8 @@ func (l *loader) readSetting(f *file, s setting, n *yaml.Node) {
 func (l *loader) join(serve bool) {
 	l.joinRedis()
 	l.joinPatterns()
+	l.joinMoneyFields()
+	l.joinProduction()
 	l.joinListeners()
 	l.joinAuth()
 	where := func(key string) string { return l.sources[key].where(key) }
@@ -308,6 +311,22 @@ func (l *loader) joinDoor() {
 		all := slices.Concat(s.DoorCommands[:i], rediscmd.Cache(), s.DoorCommands[i+1:])
 		slices.Sort(all)
 		s.DoorCommands = slices.Compact(all)
+	}
+}
+
+// joinMoneyFields reads the word for none.
+func (l *loader) joinMoneyFields() {
+	const key = "channels.money_fields"
+	c := &l.d.Channels
+	where := l.sources[key].where(key)
+	if slices.Contains(c.MoneyFields, noFields) {
+		if len(c.MoneyFields) > 1 {
+			l.problems.add(where, "has none beside names: write one or the other")
+		}
+		c.MoneyFields = nil
+	}
+	if _, err := realtime.NewHiddenFields(c.MoneyFields); err != nil {
+		l.problems.add(where, "%s", err)
 	}
 }
 

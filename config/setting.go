@@ -65,13 +65,17 @@ type draft struct {
 	history      history
 	extend       bool
 	patterns     []filePattern
+	databaseURL  error // what is wrong with it; it matters only if it is read
 	socketTokens bool
 	socketSecret Secret
 }
 
 // table returns all settings. It is a function since the rows hold pointers to nothing and tests may not change them.
 func table() []section {
-	return []section{serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(), logSection()}
+	return []section{
+		serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(),
+		cacheSection(), productionSection(), logSection(),
+	}
 }
 
 // clientVariable is an environment variable that the commands read by themselves, which is no setting of the server.

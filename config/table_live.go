@@ -128,6 +128,16 @@ func channelSection() section {
 				kind: toggle{func(d *draft) *bool { return &d.Channels.ReportUnmatched }},
 			},
 			{
+				key: "channels.money_fields", env: []string{"KENTONGAN_MONEY_FIELDS"}, unset: "nothing is left out",
+				def:     "estimatedCost,actualCost,costPerPortion,costVariance,efficiencyScore,overallRating",
+				example: "actualCost,totalPrice",
+				meaning: "Names of members of JSON objects, however deep, that are left out for people whose role may not see " +
+					"what things cost, in all channels and on every way to a client. `none`: everybody gets everything.",
+				kind: texts{
+					func(d *draft) *[]string { return &d.Channels.MoneyFields }, "names of A-Z a-z 0-9 _ -, or `none`", checkHiddenField,
+				},
+			},
+			{
 				key: "channels.intake_connections", env: []string{"KENTONGAN_INTAKE_CONNECTIONS"}, def: "2", example: "1",
 				meaning: "Connections to Redis that hear plain `PUBLISH`, each of which is enough: the loss of one of two is no gap. " +
 					"`1` saves the second one.",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kentongan/internal/rediscmd"
+	"kentongan/realtime"
 	"kentongan/tenant"
 )
 
@@ -67,6 +68,17 @@ func checkCommand(s string) (string, error) {
 		return "", fmt.Errorf("%s is never passed on, for %s", name, why)
 	}
 	return "", fmt.Errorf("%s is no command that can be passed on%s", quote(s), suggest(name, rediscmd.Names()))
+}
+
+// noFields stands for an empty list of hidden fields.
+const noFields = "none"
+
+// checkHiddenField accepts a name that realtime.NewHiddenFields takes.
+func checkHiddenField(s string) (string, error) {
+	if err := realtime.CheckHiddenField(s); err != nil {
+		return "", fmt.Errorf("has an entry that is none: %w", err)
+	}
+	return s, nil
 }
 
 // checkLine accepts any text of one line.

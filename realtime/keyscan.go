@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,28 +59,37 @@ func SnapshotKey(data []byte, path []string) (key string, ok bool) {
 
 // member returns what begins with the value of the member called name of the object that p begins with.
 func member(p []byte, name string) (value []byte, ok bool) {
-	if len(p) == 0 || p[0] != '{' {
-		return nil, false
-	}
-	p = skipSpace(p[1:])
-	for len(p) > 0 && p[0] == '"' {
-		end := skipString(p)
-		isIt := named(p[:end], name)
-		p = skipSpace(p[end:])
-		if len(p) == 0 || p[0] != ':' {
-			break
-		}
-		p = skipSpace(p[1:])
-		if isIt {
-			value, ok = p, true
-		}
-		p = skipSpace(p[skipValue(p):])
-		if len(p) == 0 || p[0] != ',' {
-			break
-		}
-		p = skipSpace(p[1:])
+	for v := range members(p, name) {
+		value, ok = v, true
 	}
 	return value, ok
+}
+
+// members returns what begins with the values of all members called name of the object that p begins with.
+func members(p []byte, name string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if len(p) == 0 || p[0] != '{' {
+			return
+		}
+		p := skipSpace(p[1:])
+		for len(p) > 0 && p[0] == '"' {
+			end := skipString(p)
+			isIt := named(p[:end], name)
+			p = skipSpace(p[end:])
+			if len(p) == 0 || p[0] != ':' {
+				return
+			}
+			p = skipSpace(p[1:])
+			if isIt && len(p) > 0 && !yield(p) {
+				return
+			}
+			p = skipSpace(p[skipValue(p):])
+			if len(p) == 0 || p[0] != ',' {
+				return
+			}
+			p = skipSpace(p[1:])
+		}
+	}
 }
 
 // named reports whether the string literal p spells name.

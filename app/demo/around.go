@@ -1,73 +1,76 @@
 package demo
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"kentongan/production"
+	"kentongan/realtime"
 	"kentongan/tenant"
 )
 
-// What happens around the batches: stores, drivers, and the platform.
+// What happens around the batches is no matter of the production service: stores, drivers, and the platform. Here it is
+// published as the app does it.
 
-// stock is the data of an inventory update.
-type stock struct {
-	ItemName     string  `json:"itemName"`
-	CurrentStock float64 `json:"currentStock"`
-	MinStock     float64 `json:"minStock"`
-	Unit         string  `json:"unit"`
+// crew are the users who enter things.
+type crew struct {
+	head, cook, nutritionist, driver string
+}
+
+func (c crew) roles() map[string]production.Role {
+	return map[string]production.Role{
+		c.head: production.Head, c.cook: production.KitchenStaff, c.nutritionist: production.Nutritionist, c.driver: production.Distribution,
+	}
+}
+
+// say publishes one message of the app. One that is lost because the engine is out is lost for the real app, too.
+func (d *demo) say(ctx context.Context, t tenant.ID, channel string, payload map[string]any) error {
+	payload["timestamp"] = time.Now().UnixMilli()
+	data, err := json.Marshal(payload)
+	if err != nil {
+		return fmt.Errorf("encode message: %w", err)
+	}
+	if err := d.publish(ctx, realtime.Channel{Tenant: t, Name: channel}, data); err != nil && ctx.Err() == nil {
+		d.opts.Log.DebugContext(ctx, "a message of the demo is lost", "channel", channel, "err", err)
+	}
+	return nil
 }
 
 // inventory takes the rice of the batch out of the store.
-func (b *batch) inventory() {
-	b.say("inventory:updates", notice{
-		Type: "inventory_update", InventoryID: "inv_" + string(b.k.ID) + "_beras", Timestamp: b.now.UnixMilli(), UpdatedBy: b.k.crew.head,
-		Data: stock{"Beras", tenth(200 + 300*b.rng.Float64()), 150, "kg"},
+func (b *batch) inventory(ctx context.Context) error {
+	return b.say(ctx, b.k.ID, "inventory:updates", map[string]any{
+		"type": "inventory_update", "inventoryId": "inv_" + string(b.k.ID) + "_beras", "updatedBy": b.k.crew.head,
+		"data": map[string]any{"itemName": "Beras", "currentStock": 200 + b.rng.IntN(300), "minStock": 150, "unit": "kg"},
 	})
 }
 
-// delivery is the data of a distribution update.
-type delivery struct {
-	ProductionID  string     `json:"productionId"`
-	BatchNumber   string     `json:"batchNumber"`
-	Status        string     `json:"status"`
-	Portions      int        `json:"portions"`
-	DepartureTime *time.Time `json:"departureTime,omitempty"`
-	ArrivalTime   *time.Time `json:"arrivalTime,omitempty"`
-}
-
-// dispatch drives the trays to the schools.
-func (b *batch) dispatch() {
-	id := b.newID("dist")
-	left := b.now.UTC()
-	d := delivery{b.id, b.number, "DEPARTED", b.portions, &left, nil}
-	b.change(b.k.crew.driver, changes{DispatchedAt: &left})
-	b.sayDelivery(id, d)
-	b.wait(checkingSeconds)
-	there := b.now.UTC()
-	d.Status, d.ArrivalTime = "DELIVERED", &there
-	b.sayDelivery(id, d)
-}
-
-func (b *batch) sayDelivery(id string, d delivery) {
-	b.say("distribution:updates", notice{
-		Type: "distribution_update", DistributionID: id, Timestamp: b.now.UnixMilli(), UpdatedBy: b.k.crew.driver, Data: d,
+// deliver tells of the drive to the schools.
+func (b *batch) deliver(ctx context.Context) error {
+	return b.say(ctx, b.k.ID, "distribution:updates", map[string]any{
+		"type": "distribution_update", "distributionId": "dist_" + b.p.ID, "updatedBy": b.k.crew.driver,
+		"data": map[string]any{
+			"productionId": b.p.ID, "batchNumber": b.p.BatchNumber, "status": "DEPARTED", "portions": b.p.ActualPortions, "departureTime": b.p.Dispatched,
+		},
 	})
 }
 
-var announcements = []words{
-	{"Pemeliharaan sistem terjadwal malam ini pukul 23.00 WIB.", "Scheduled maintenance tonight at 23:00 WIB."},
-	{"Peringatan cuaca: hujan lebat, sesuaikan jadwal pengiriman.", "Weather warning: heavy rain, adjust delivery times."},
-	{"Pengingat: laporan harian dikirim sebelum pukul 17.00.", "Reminder: send the daily report before 17:00."},
+var announcements = []production.Words{
+	{ID: "Pemeliharaan sistem terjadwal malam ini pukul 23.00 WIB.", EN: "Scheduled maintenance tonight at 23:00 WIB."},
+	{ID: "Peringatan cuaca: hujan lebat, sesuaikan jadwal pengiriman.", EN: "Weather warning: heavy rain, adjust delivery times."},
+	{ID: "Pengingat: laporan harian dikirim sebelum pukul 17.00.", EN: "Reminder: send the daily report before 17:00."},
 }
 
-// announce is the nth word of the platform to all kitchens.
-func announce(n int, at time.Time) event {
-	a := alert{
-		ID: fmt.Sprintf("system_%d_%d", at.Unix(), n), Code: "SYSTEM", Severity: low, Status: open,
-		Message: announcements[n%len(announcements)], RaisedAt: at.UnixMilli(),
+// announce has the platform say something to all kitchens now and then.
+func (d *demo) announce(ctx context.Context) {
+	for n, wait := 0, announceEvery/4; pause(ctx, wait); n, wait = n+1, announceEvery {
+		now := time.Now().UnixMilli()
+		_ = d.say(ctx, tenant.Global, "system-alert", map[string]any{ // it always encodes
+			"type": "system_alert", "alert": map[string]any{
+				"id": fmt.Sprintf("system_%d_%d", now, n), "code": "SYSTEM", "severity": production.Low, "status": production.AlertOpen,
+				"message": announcements[n%len(announcements)], "raisedAt": now,
+			},
+		})
 	}
-	return event{at: at, message: Message{
-		Channel: named(tenant.Global, "system-alert"),
-		Data:    encode(notice{Type: "system_alert", Alert: &a, Timestamp: at.UnixMilli()}),
-	}}
 }

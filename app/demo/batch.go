@@ -1,22 +1,17 @@
 package demo
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"kentongan/production"
 )
 
-// status is where a batch stands.
-type status string
-
-const (
-	planned      status = "PLANNED"
-	preparing    status = "PREPARING"
-	cooking      status = "COOKING"
-	qualityCheck status = "QUALITY_CHECK"
-	completed    status = "COMPLETED"
-	cancelled    status = "CANCELLED"
-)
+// programme is what all batches are cooked for.
+const programme = "mbg"
 
 // How long the steps take, in seconds, at least; each gets up to half of it more. A batch takes about two minutes.
 const (
@@ -24,239 +19,275 @@ const (
 	preparingSeconds = 20
 	cookingSeconds   = 40
 	checkingSeconds  = 20
+	standingSeconds  = 75 // of trays that stand too long
 )
 
-// consumeWithin is the rule that counts most: cooked food is eaten within four hours.
-const consumeWithin = 4 * time.Hour
+// trouble is what goes wrong with a batch.
+type trouble int
 
-// batch writes the timeline of one batch. Everything about it is decided when it is made, so the timeline does not depend
-// on how often somebody looks.
+const (
+	nothing  trouble = iota
+	tooCool          // the food is not hot enough, and goes back to the stove
+	unsafe           // the rapid test finds what must not be in it: everything is thrown away
+	fewer            // there are fewer portions than planned
+	waste            // much is thrown away
+	standing         // the trays stand, and somebody is called
+	troubles
+)
+
+// batch is one batch of food and the people who make it.
 type batch struct {
-	k        *Kitchen
-	rng      *rand.Rand
-	id       string
-	number   string
-	menu     menu
-	portions int
-	now      time.Time // of the next event
-	version  int
-	status   status
-	progress int
-	celsius  float64
-	serial   int    // of readings, checks and alerts
-	alert    *alert // the one that is not settled yet
-	events   []event
+	*demo
+	k    *Kitchen
+	menu menu
+	n    int
+	rng  *rand.Rand
+	p    production.Production // as it was after the last step
 }
 
-// newBatch returns the whole life of the nth batch of k, which is planned at start.
-func newBatch(k *Kitchen, seed uint64, n int, start time.Time) []event {
-	b := &batch{
-		k: k, now: start,
-		rng: rand.New(rand.NewPCG(seed^hash(string(k.ID)), uint64(n))), //nolint:gosec // to be repeatable, not secret
-		id:  fmt.Sprintf("prod_%s_%d_%d", k.ID, start.Unix(), n),
-	}
-	b.number = fmt.Sprintf("BATCH-%s-%04d", start.In(k.Zone).Format("20060102"), n%9999+1)
-	b.menu = k.menus[n%len(k.menus)]
-	b.portions = k.cap * (70 + b.rng.IntN(31)) / 100
-	b.celsius = 22 + 6*b.rng.Float64()
-	trouble := b.pickTrouble()
-	b.plan(n)
-	b.wait(plannedSeconds)
-	b.prepare(trouble)
-	b.cook(trouble)
-	if b.check(trouble) {
-		b.dispatch()
-	}
-	return b.events
+// request is something that user does.
+func (k *Kitchen) request(user string, role production.Role) production.Request {
+	return production.Request{Tenant: k.ID, Actor: production.Actor{User: user, Role: role}}
 }
 
-// hash is FNV-1a; it keeps the kitchens of one seed apart.
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
+func (b *batch) by(user string) production.Request {
+	r := b.k.request(user, b.k.crew.roles()[user])
+	r.Version = b.p.Version
+	return r
+}
+
+// took keeps the batch as it is now.
+func (b *batch) took(r production.Result, err error) error {
+	if err == nil && r.Production.ID != "" {
+		b.p = r.Production
 	}
-	return h
+	return err
 }
 
 // wait lets at least so many seconds pass, and up to half as many more.
-func (b *batch) wait(seconds float64) {
+func (b *batch) wait(ctx context.Context, seconds float64) error {
 	span := seconds * (1 + b.rng.Float64()/2)
-	b.now = b.now.Add(time.Duration(span * float64(time.Second))).Truncate(time.Millisecond)
-}
-
-func (b *batch) newID(kind string) string {
-	b.serial++
-	return fmt.Sprintf("%s_%s_%d", kind, b.id, b.serial)
-}
-
-// say puts a message on one of the kitchen's channels.
-func (b *batch) say(channel string, payload any) {
-	b.events = append(b.events, event{at: b.now, message: Message{Channel: named(b.k.ID, channel), Data: encode(payload)}})
-}
-
-// change publishes changed fields.
-func (b *batch) change(by string, c changes) {
-	b.version++
-	c.Version = b.version
-	b.say("production:updates", update{"production_update", b.id, c, b.now.UnixMilli(), by})
-}
-
-// enter changes the status, with the smallest progress that the new one has.
-func (b *batch) enter(next status, progress int, by string, c changes) {
-	c.Status, c.OldStatus = next, b.status
-	b.status = next
-	b.progress = max(b.progress, progress)
-	c.Progress = &b.progress
-	b.change(by, c)
-}
-
-// advance raises the progress; it never falls.
-func (b *batch) advance(to int, c changes) {
-	b.progress = max(b.progress, to)
-	c.Progress = &b.progress
-	b.change(b.k.crew.cook, c)
-}
-
-func (b *batch) plan(n int) {
-	local := b.now.In(b.k.Zone)
-	b.status, b.version = planned, 1
-	b.say("production:updates", update{"production_created", b.id, production{
-		ID: b.id, TenantID: string(b.k.ID), ProgramID: "prog_" + string(b.k.ID), MenuID: b.menu.id, MenuName: b.menu.name,
-		BatchNumber: b.number, ProductionDate: local.Format(time.DateOnly), Wave: n%2 + 1, ControlMode: "TIME",
-		PlannedPortions: b.portions, PlannedStartTime: b.now.UTC(), PlannedEndTime: b.now.Add(30 * time.Minute).UTC(),
-		EstimatedCost: b.portions * 9500, TargetTemperature: minCore, HeadCook: b.k.crew.cook, SupervisorID: b.k.crew.head,
-		Status: planned, Progress: 0, Version: 1, CreatedAt: b.now.UTC(),
-	}, b.now.UnixMilli(), b.k.crew.head})
-}
-
-func (b *batch) prepare(t trouble) {
-	if t == startLate {
-		b.raise(startLate, 18, 15, "min")
-		b.wait(plannedSeconds)
-		b.settle()
+	if !pause(ctx, time.Duration(span*float64(time.Second))) {
+		return ctx.Err() //nolint:wrapcheck // it is the end
 	}
-	at := b.now.UTC()
-	b.enter(preparing, 5, b.k.crew.cook, changes{ActualStartTime: &at})
-	b.inventory()
-	b.wait(preparingSeconds / 4)
-	b.advance(12, changes{})
-	b.wait(preparingSeconds / 4)
-	b.inspect("HYGIENE", "Kebersihan area dan alat", "≥ 80", fmt.Sprint(85+b.rng.IntN(14)), true)
-	b.wait(preparingSeconds / 4)
-	b.advance(22, changes{})
-	b.wait(preparingSeconds / 4)
+	return nil
 }
 
-// minCore is the core temperature that hot food must reach, in °C.
-const minCore = 75
+// do does one thing after the other, until one does not work.
+func do(things ...func() error) error {
+	for _, thing := range things {
+		if err := thing(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-func (b *batch) cook(t trouble) {
-	at := b.now.UTC()
-	b.enter(cooking, 30, b.k.crew.cook, changes{CookingStartedAt: &at})
+// live takes the batch from its plan to the schools.
+func (b *batch) live(ctx context.Context) error {
+	what := nothing
+	if b.n%2 == 1 { // every other batch has a trouble, another one each time
+		what = trouble(1 + (b.n/2+b.rng.IntN(2))%(int(troubles)-1))
+	}
+	return do(
+		func() error { return b.plan(ctx) },
+		func() error { return b.wait(ctx, plannedSeconds) },
+		func() error { return b.prepare(ctx) },
+		func() error { return b.cook(ctx, what) },
+		func() error { return b.check(ctx, what) },
+		func() error { return b.leave(ctx, what) },
+	)
+}
+
+func (b *batch) plan(ctx context.Context) error {
+	now := production.At(time.Now())
+	portions := 15 + b.rng.IntN(20) // small ones: a day has room for a hundred of them before it is over its cap
+	cost := production.Rupiah(portions * 9500)
+	return b.took(b.service.Create(ctx, b.by(b.k.crew.head), production.Create{
+		ProgrammeID: programme, MenuID: b.menu.id, Day: production.DayOf(now, b.k.zone), PlannedPortions: portions, Wave: b.n%2 + 1,
+		PlannedStart: now, PlannedEnd: now.Add(30 * time.Minute), HeadCook: b.k.crew.cook, SupervisorID: b.k.crew.head, EstimatedCost: &cost,
+	}))
+}
+
+// step takes the batch to its next status.
+func (b *batch) step(ctx context.Context, user string, t production.Transition) error {
+	return b.took(b.service.Transition(ctx, b.by(user), b.p.ID, t))
+}
+
+// advance tells how far the work is.
+func (b *batch) advance(ctx context.Context, progress int) error {
+	progress = max(progress, b.p.Progress)
+	return b.took(b.service.Work(ctx, b.by(b.k.crew.cook), b.p.ID, production.Work{Progress: &progress}))
+}
+
+func (b *batch) inspect(ctx context.Context, c production.AddCheck) error {
+	return b.took(b.service.Check(ctx, b.by(b.k.crew.nutritionist), b.p.ID, c))
+}
+
+func (b *batch) prepare(ctx context.Context) error {
+	score := 85 + b.rng.IntN(14)
+	return do(
+		func() error { return b.step(ctx, b.k.crew.cook, production.Transition{To: production.Preparing}) },
+		func() error { return b.inventory(ctx) },
+		func() error { return b.wait(ctx, preparingSeconds/3) },
+		func() error { return b.advance(ctx, 12) },
+		func() error {
+			return b.inspect(ctx, production.AddCheck{
+				Type: production.Hygiene, Parameter: "Kebersihan area dan alat", ActualValue: fmt.Sprint(score), Score: &score,
+			})
+		},
+		func() error { return b.wait(ctx, preparingSeconds/3) },
+		func() error { return b.advance(ctx, 22) },
+		func() error { return b.wait(ctx, preparingSeconds/3) },
+		func() error { return b.step(ctx, b.k.crew.cook, production.Transition{To: production.Cooking}) },
+	)
+}
+
+// measure reads the core temperature, in tenths of a degree.
+func (b *batch) measure(ctx context.Context, celsius production.Celsius) error {
+	return b.took(b.service.Reading(ctx, b.by(b.k.crew.cook), b.p.ID, production.AddReading{
+		Kind: production.Core, Dish: b.menu.dish, Celsius: celsius, Source: production.Probe,
+	}))
+}
+
+func (b *batch) cook(ctx context.Context, what trouble) error {
 	const readings = 7
-	goal := minCore + 3 + 9*b.rng.Float64()
-	if t == coreTempLow {
-		goal = 70.5 + 4*b.rng.Float64()
+	goal := production.Celsius(790 + b.rng.IntN(80))
+	if what == tooCool {
+		goal = production.Celsius(705 + b.rng.IntN(40))
 	}
+	celsius := production.Celsius(220 + b.rng.IntN(60))
 	for i := 1; i <= readings; i++ {
-		b.wait(cookingSeconds / readings)
-		b.celsius += (goal - b.celsius) * float64(i) / readings
-		if t == noReading && i == 3 {
-			b.raise(noReading, 31, 30, "min")
-			continue
+		celsius += (goal - celsius) * production.Celsius(i) / readings
+		err := do(
+			func() error { return b.wait(ctx, cookingSeconds/readings) },
+			func() error { return b.measure(ctx, celsius) },
+			func() error { return b.advance(ctx, 30+45*i/readings) },
+		)
+		if err != nil {
+			return err
 		}
-		b.measure(30 + 45*i/readings)
-		if t == noReading && i == 4 {
-			b.settle()
-		}
 	}
-	if t == coreTempLow {
-		b.raise(coreTempLow, tenth(b.celsius), minCore, "°C")
-		b.wait(cookingSeconds / readings)
-		b.acknowledge()
-		b.wait(cookingSeconds / readings)
-		b.celsius = minCore + 4
-		b.measure(77)
-		b.settle()
+	portions := b.p.PlannedPortions
+	if what == fewer {
+		portions = portions * 88 / 100
 	}
-	done, by := b.now.UTC(), b.now.Add(consumeWithin).UTC()
-	portions := b.portions - b.rng.IntN(1+b.portions/50)
-	if t == yieldLow {
-		portions = b.portions * (88 + b.rng.IntN(6)) / 100
+	done := production.Transition{To: production.QualityCheck, Work: production.Work{ActualPortions: &portions}}
+	if err := b.step(ctx, b.k.crew.cook, done); err != nil || what != tooCool {
+		return err
 	}
-	b.enter(qualityCheck, 80, b.k.crew.cook, changes{CookedAt: &done, ConsumeBy: &by, ActualPortions: &portions})
-	if t == yieldLow {
-		b.raise(yieldLow, tenth(float64(portions)/float64(b.portions)*100), 95, "%")
-	}
+	return do( // back to the stove
+		func() error { return b.wait(ctx, checkingSeconds/4) },
+		func() error { return b.temperature(ctx, celsius) },
+		func() error {
+			return b.step(ctx, b.k.crew.nutritionist, production.Transition{To: production.Cooking, Reason: "Suhu inti kurang dari 75 °C"})
+		},
+		func() error { return b.wait(ctx, cookingSeconds/4) },
+		func() error { return b.measure(ctx, 815) },
+		func() error { return b.step(ctx, b.k.crew.cook, production.Transition{To: production.QualityCheck}) },
+	)
 }
 
-func (b *batch) measure(progress int) {
-	c := tenth(b.celsius)
-	b.advance(progress, changes{ActualTemperature: &c, Reading: &reading{
-		ID: b.newID("read"), ProductionID: b.id, Kind: "CORE", Dish: b.menu.dish, Celsius: c,
-		TakenAt: b.now.UTC(), ReceivedAt: b.now.UTC(), Source: "PROBE", TakenBy: b.k.crew.cook,
-	}})
+// temperature is the check of the core temperature that was found.
+func (b *batch) temperature(ctx context.Context, found production.Celsius) error {
+	return b.inspect(ctx, production.AddCheck{
+		Type: production.Temperature, Parameter: "Suhu inti " + b.menu.dish, ExpectedValue: "≥ 75 °C", ActualValue: found.String(), Celsius: &found,
+	})
 }
 
-// check checks the food and releases it. It returns false if the batch had to be thrown away.
-func (b *batch) check(t trouble) bool {
-	b.wait(checkingSeconds / 5)
-	if t == sampleMissing {
-		b.raise(sampleMissing, 15, 15, "min")
-		b.wait(checkingSeconds / 5)
+// check checks the food and releases it, or has it thrown away.
+func (b *batch) check(ctx context.Context, what trouble) error {
+	safe := what != unsafe
+	result := map[bool]string{true: "negatif", false: "positif formalin"}[safe]
+	err := do(
+		func() error { return b.wait(ctx, checkingSeconds/4) },
+		func() error {
+			return b.took(b.service.Sample(ctx, b.by(b.k.crew.nutritionist), b.p.ID, production.TakeSample{Place: "Lemari pendingin 1"}))
+		},
+		func() error { return b.temperature(ctx, *b.p.ActualTemperature) },
+		func() error { return b.wait(ctx, checkingSeconds/4) },
+		func() error { return b.rate(ctx, production.Taste, "Rasa dan aroma") },
+		func() error { return b.rate(ctx, production.Appearance, "Warna dan tekstur") },
+		func() error { return b.wait(ctx, checkingSeconds/4) },
+		func() error {
+			return b.inspect(ctx, production.AddCheck{
+				Type: production.Safety, Parameter: "Uji cepat formalin, nitrit, sianida, arsen", ExpectedValue: "negatif", ActualValue: result, Passed: &safe,
+			})
+		},
+		func() error { return b.wait(ctx, checkingSeconds/4) },
+	)
+	if err != nil {
+		return err
 	}
-	taken, keep := b.now.UTC(), b.now.Add(72*time.Hour).UTC()
-	b.advance(83, changes{SampleTakenAt: &taken, SampleKeepUntil: &keep})
-	b.settle()
-	b.wait(checkingSeconds / 5)
-	b.inspect("TEMPERATURE", "Suhu inti "+b.menu.dish, "≥ 75 °C", fmt.Sprintf("%.1f °C", b.celsius), true)
-	b.wait(checkingSeconds / 5)
-	b.inspect("TASTE", "Rasa dan aroma", "≥ 3", fmt.Sprint(3+b.rng.IntN(3)), true)
-	b.inspect("APPEARANCE", "Warna dan tekstur", "≥ 3", fmt.Sprint(3+b.rng.IntN(3)), true)
-	b.wait(checkingSeconds / 5)
-	safe := t != qcFailed
-	result := "negatif"
-	if !safe {
-		result = "positif formalin"
+	thrown := production.Kilograms(20 + b.rng.IntN(60))
+	if what == waste {
+		thrown += 100
 	}
-	b.inspect("SAFETY", "Uji cepat formalin, nitrit, sianida, arsen", "negatif", result, safe)
-	if !safe {
-		b.raise(qcFailed, 1, 0, "")
-		b.wait(checkingSeconds / 5)
-		b.acknowledge()
-	}
-	b.wait(checkingSeconds / 5)
-	b.finish(safe, t)
-	return safe
-}
-
-func (b *batch) finish(safe bool, t trouble) {
-	at, waste := b.now.UTC(), tenth(2+7*b.rng.Float64())
-	if t == wasteHigh {
-		waste += 10
+	if err := b.took(b.service.Work(ctx, b.by(b.k.crew.cook), b.p.ID, production.Work{WasteAmount: &thrown})); err != nil {
+		return err
 	}
 	if safe {
-		b.enter(completed, 100, b.k.crew.nutritionist, changes{ActualEndTime: &at, QualityPassed: &safe, WasteAmount: &waste})
-	} else {
-		b.enter(cancelled, 0, b.k.crew.nutritionist, changes{ActualEndTime: &at, QualityPassed: &safe, WasteAmount: &waste,
-			RejectionReason: "Uji cepat positif formalin; seluruh batch dimusnahkan."})
+		return do(
+			func() error { return b.answer(ctx) },
+			func() error {
+				return b.step(ctx, b.k.crew.nutritionist, production.Transition{To: production.Completed})
+			},
+		)
 	}
-	if t == wasteHigh {
-		b.raise(wasteHigh, waste, 10, "kg")
-		b.wait(checkingSeconds / 5)
-	}
-	b.settle()
+	return b.took(b.service.Cancel(ctx, b.by(b.k.crew.nutritionist), b.p.ID, production.Cancel{
+		Reason: "Uji cepat positif formalin; seluruh batch dimusnahkan.",
+	}))
 }
 
-// inspect publishes a quality check.
-func (b *batch) inspect(kind, parameter, expected, actual string, passed bool) {
-	c := check{
-		ID: b.newID("check"), ProductionID: b.id, CheckType: kind, CheckTime: b.now.UTC(), CheckedBy: b.k.crew.nutritionist,
-		Parameter: parameter, ExpectedValue: expected, ActualValue: actual, Passed: passed, Score: 100,
+func (b *batch) rate(ctx context.Context, kind production.CheckType, parameter string) error {
+	rating := 3 + b.rng.IntN(3)
+	return b.inspect(ctx, production.AddCheck{Type: kind, Parameter: parameter, ExpectedValue: "≥ 3", ActualValue: fmt.Sprint(rating), Rating: &rating})
+}
+
+// leave drives the trays to the schools, and answers what is still open.
+func (b *batch) leave(ctx context.Context, what trouble) error {
+	if b.p.Status == production.Completed {
+		stands := float64(plannedSeconds)
+		if what == standing {
+			stands = standingSeconds
+		}
+		err := do(
+			func() error { return b.wait(ctx, stands) },
+			func() error {
+				return b.took(b.service.Dispatch(ctx, b.by(b.k.crew.driver), b.p.ID, production.RecordDispatch{
+					Portions: b.p.ActualPortions, Destination: "SDN 1", Vehicle: "Mobil boks",
+				}))
+			},
+			func() error { return b.deliver(ctx) },
+		)
+		if err != nil {
+			return err
+		}
 	}
-	if !passed {
-		c.Score, c.Severity, c.ActionRequired, c.FollowUp = 0, critical, true, true
+	return do(func() error { return b.wait(ctx, checkingSeconds) }, func() error { return b.answer(ctx) })
+}
+
+// answer acknowledges and resolves the alerts of the batch, as a kitchen does that has seen to them.
+func (b *batch) answer(ctx context.Context) error {
+	now, err := b.records.Batch(ctx, b.k.ID, b.p.ID)
+	if err != nil {
+		return fmt.Errorf("look at the alerts: %w", err)
 	}
-	b.change(b.k.crew.nutritionist, changes{QualityCheck: &c})
+	for _, a := range now.Alerts {
+		err = do(
+			func() error {
+				_, err := b.service.Acknowledge(ctx, b.k.request(b.k.crew.head, production.Head), a.ID)
+				return err //nolint:wrapcheck // the caller says of what
+			},
+			func() error { return b.wait(ctx, checkingSeconds/4) },
+			func() error {
+				_, err := b.service.Resolve(ctx, b.k.request(b.k.crew.head, production.Head), a.ID, "Sudah ditangani oleh kepala dapur")
+				return err //nolint:wrapcheck // as above
+			},
+		)
+		if err != nil && !errors.Is(err, production.ErrRefused) { // then it has resolved itself meanwhile
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
-// Package demo simulates three kitchens, so that a server without an app behind it has something to show.
+// Package demo lets three kitchens cook, so that a server without an app behind it has something to show.
 //
-// What takes a kitchen hours takes seconds here, and never ends: batches are planned, prepared, cooked, checked and sent
-// off, with temperatures, portions and now and then an alert. The messages are exactly those of the app. All instants in
-// them are those of the real clock, so a screen shows them as it would show real ones.
+// Their staff is played here; everything else is real. What they do goes through the production service, by its rules and under
+// its alerts, into a database and over the relay to the screens. A day's work takes them two minutes, by the real clock, so a
+// screen shows it as it would show real work. Now and then something goes wrong: food that is not hot enough and goes back, a rapid
+// test that fails, trays that stand too long.
 package demo

@@ -3,18 +3,20 @@ package demo
 import (
 	"time"
 
+	"kentongan/production"
 	"kentongan/tenant"
 )
 
-// Kitchen is one of the simulated kitchens.
+// Kitchen is one of the kitchens.
 type Kitchen struct {
 	ID   tenant.ID
 	Name string
 	Zone *time.Location // named WIB, WITA or WIT
 
+	zone  production.Zone
 	menus []menu
 	crew  crew
-	cap   int // portions of one batch at most
+	hasty bool // its limit for trays that stand is a minute
 }
 
 // menu is what a batch cooks.
@@ -23,24 +25,11 @@ type menu struct {
 	dish     string // the hot dish whose core temperature is measured
 }
 
-// crew are the users who enter things.
-type crew struct {
-	head, cook, nutritionist, driver string
-}
-
-// The three time zones of Indonesia. None of them has daylight saving time, so fixed offsets are exact and need no
-// zone files.
-var (
-	wib  = time.FixedZone("WIB", 7*60*60)
-	wita = time.FixedZone("WITA", 8*60*60)
-	wit  = time.FixedZone("WIT", 9*60*60)
-)
-
-// Kitchens returns the simulated kitchens, from west to east.
+// Kitchens returns the kitchens, from west to east.
 func Kitchens() []Kitchen {
 	return []Kitchen{
 		{
-			ID: "demo_bandung", Name: "SPPG Cibiru Sejahtera, Bandung", Zone: wib, cap: 1250,
+			ID: "demo_bandung", Name: "SPPG Cibiru Sejahtera, Bandung", Zone: production.WIB.Location(), zone: production.WIB,
 			crew: crew{"usr_bdg_sri", "usr_bdg_asep", "usr_bdg_rina", "usr_bdg_dadang"},
 			menus: []menu{
 				{"menu_bdg_1", "Nasi, ayam kecap, tumis buncis, pisang", "Ayam kecap"},
@@ -49,7 +38,7 @@ func Kitchens() []Kitchen {
 			},
 		},
 		{
-			ID: "demo_makassar", Name: "SPPG Tamalanrea Bersama, Makassar", Zone: wita, cap: 1000,
+			ID: "demo_makassar", Name: "SPPG Tamalanrea Bersama, Makassar", Zone: production.WITA.Location(), zone: production.WITA,
 			crew: crew{"usr_mks_andi", "usr_mks_daeng", "usr_mks_nurul", "usr_mks_ilham"},
 			menus: []menu{
 				{"menu_mks_1", "Nasi, ikan bandeng bakar, sayur bening, semangka", "Bandeng bakar"},
@@ -58,7 +47,7 @@ func Kitchens() []Kitchen {
 			},
 		},
 		{
-			ID: "demo_jayapura", Name: "SPPG Sentani Permai, Jayapura", Zone: wit, cap: 800,
+			ID: "demo_jayapura", Name: "SPPG Sentani Permai, Jayapura", Zone: production.WIT.Location(), zone: production.WIT, hasty: true,
 			crew: crew{"usr_jpr_yohana", "usr_jpr_markus", "usr_jpr_maria", "usr_jpr_frans"},
 			menus: []menu{
 				{"menu_jpr_1", "Nasi, ikan kuah kuning, bunga pepaya, matoa", "Ikan kuah kuning"},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -22,8 +24,8 @@ type demoCommand struct {
 
 // Help is what demo --help adds.
 func (*demoCommand) Help() string {
-	return `Three kitchens cook on a fast clock, in memory. Prints a sign-in link for each and how to publish. Secrets are made at random
-for this run unless they are set. It uses port 3001, or the next one that is free, of this machine alone, unless
+	return `Three kitchens cook, a night's work in two minutes, by the rules of the production service and in a database that goes away at the
+end. Prints a sign-in link for each and how to publish. Secrets are made at random for this run unless they are set. It uses port 3001, or the next one that is free, of this machine alone, unless
 KENTONGAN_LISTEN says otherwise.
 
 Examples:
@@ -42,7 +44,12 @@ func (c *demoCommand) Run(w *world) error {
 	ctx, stop := untilSignal()
 	defer stop()
 	d := &demonstration{w: w, cfg: cfg}
-	if err := d.prepare(ctx); err != nil {
+	records, err := os.MkdirTemp("", "kentongan-demo-*")
+	if err != nil {
+		return fmt.Errorf("folder for the records of the demo: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(records) }() // what is left is in the folder for temporary files
+	if err := d.prepare(ctx, filepath.Join(records, "kentongan.db")); err != nil {
 		return err
 	}
 	ready := make(chan error, 1)
@@ -66,7 +73,7 @@ func (c *demoCommand) Run(w *world) error {
 	return err
 }
 
-// demonstration is a configuration that needs nothing from outside.
+// demonstration is a configuration that needs nothing from outside. Its database is a file that ends with it.
 type demonstration struct {
 	w   *world
 	cfg config.Config
@@ -74,7 +81,11 @@ type demonstration struct {
 }
 
 // prepare fills in what a server for real people would have been given.
-func (d *demonstration) prepare(ctx context.Context) error {
+func (d *demonstration) prepare(ctx context.Context, database string) error {
+	if d.cfg.Production.On {
+		d.say("The demo does not use your database: its kitchens keep their records in one of their own.\n")
+	}
+	d.cfg.Production = config.Production{On: true, Database: config.Database{Path: database}}
 	if d.cfg.Redis.Enabled() {
 		d.say("The demo does not use Redis: its kitchens would publish to the app's screens.\n")
 		d.cfg.Redis = config.Redis{}
@@ -176,6 +187,7 @@ Follow a channel:
 
   kentongan tail --server %[1]s --api-key %[2]s production:updates:%[3]s
 `, base, key, demo.Kitchens()[0].ID)
+	fmt.Fprintf(&b, "\nThe records over HTTP: %s/docs\n", base)
 	if a.Admin != "" {
 		fmt.Fprintf(&b, "\nMetrics: http://%s/metrics\n", a.Admin)
 	}

@@ -29,10 +29,13 @@ const (
 // commands is the command line. The order is that of the help text.
 type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
-	Demo       demoCommand       `cmd:"" help:"Run a server with three simulated kitchens; it needs nothing else."`
+	Demo       demoCommand       `cmd:"" help:"Run a server with three kitchens that cook; it needs nothing else."`
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
+	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the schema of the database up to date."`
+	Audit      auditCommand      `cmd:"" help:"Look at the audit trails in the database."`
 	Config     configCommand     `cmd:"" help:"Print, check and document the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`

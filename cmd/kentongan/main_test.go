@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -15,6 +17,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"kentongan/internal/testenv"
 )
 
 // leakChecked runs the tests and then looks for goroutines that were left.
@@ -39,6 +43,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	redis := testenv.Redis(t) // for the scripts that want it: they use kitchens of their own
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -53,6 +58,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("PORT", ports[0])
 			e.Setenv("ADMIN_PORT", ports[1])
 			e.Setenv("DOCS", docs)
+			e.Setenv("REDIS", "redis://"+redis)
 			e.Setenv("SECRET", "a-session-secret-of-many-bytes")
 			e.Setenv("KEY", "0123456789abcdef0123456789abcdef")
 			return nil

@@ -247,7 +247,7 @@ func (s *session) onHistory(ctx context.Context, c protocol.Command) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.gw.history(ctx, ch, c.Since, c.BadSince, c.Limit)
+	page, err := s.gw.history(ctx, s.who.Load(), ch, c.Since, c.BadSince, c.Limit)
 	if err != nil {
 		return err
 	}

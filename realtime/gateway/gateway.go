@@ -73,6 +73,9 @@ type Options struct {
 	// Fault, if set, is asked four times a second whether clients may be seeing what is old; they are then told. It must not block.
 	Fault Fault
 
+	// Hidden are the fields that only those who may see money get, on whatever way; nil: all see everything. The Hub needs the same.
+	Hidden *realtime.HiddenFields
+
 	// Deflate offers permessage-deflate to WebSocket clients.
 	Deflate bool
 

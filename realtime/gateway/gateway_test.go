@@ -83,7 +83,7 @@ func start(t testing.TB, opts gateway.Options) *node {
 	}
 	n := &node{t: t, broker: broker, door: &door{}}
 	opts.Names, opts.Broker, opts.Presence, opts.Auth = names, broker, &memory.Presence{}, n.door
-	opts.Hub = hub.New(broker, hub.Options{Names: names})
+	opts.Hub = hub.New(broker, hub.Options{Names: names, Hidden: opts.Hidden})
 	n.gateway = gateway.New(opts)
 	mux := http.NewServeMux()
 	n.gateway.Routes(mux, http.NotFoundHandler())

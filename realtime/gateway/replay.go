@@ -240,7 +240,7 @@ func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
 	case <-ctx.Done():
 		return realtime.Page{}, errSessionEnds
 	}
-	page, err := r.s.gw.opts.Broker.History(ctx, b.channel, b.from, r.page)
+	page, err := r.s.gw.readHistory(ctx, r.s.who.Load(), b.channel, b.from, r.page)
 	if err != nil || page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
 		return page, err //nolint:wrapcheck // it is logged as it is
 	}

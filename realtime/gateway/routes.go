@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"kentongan/auth"
 	"kentongan/internal/answer"
 	"kentongan/realtime"
 	"kentongan/realtime/protocol"
@@ -123,29 +124,25 @@ func (g *Gateway) secure(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" || strings.HasPrefix(g.opts.PublicURL, "https:")
 }
 
-// history reads at most limit publications of ch after since.
+// history reads at most limit publications of ch after since, as by may see them.
 func (g *Gateway) history(
-	ctx context.Context, ch realtime.Channel, since realtime.Position, unreadable bool, limit int,
+	ctx context.Context, by *auth.Identity, ch realtime.Channel, since realtime.Position, unreadable bool, limit int,
 ) (realtime.Page, error) {
 	if limit <= 0 || limit > maxHistory {
 		limit = maxHistory
 	}
 	if unreadable {
-		page, err := g.opts.Broker.History(ctx, ch, realtime.Position{}, 0)
+		page, err := g.readHistory(ctx, by, ch, realtime.Position{}, 0)
 		if err != nil {
-			return realtime.Page{}, fmt.Errorf("history: %w", err)
+			return realtime.Page{}, err
 		}
 		return realtime.Page{Head: page.Head, Gap: realtime.GapMalformed}, nil
 	}
-	page, err := g.opts.Broker.History(ctx, ch, since, limit)
-	if err != nil {
-		return realtime.Page{}, fmt.Errorf("history: %w", err)
-	}
-	return page, nil
+	return g.readHistory(ctx, by, ch, since, limit)
 }
 
 func (g *Gateway) serveHistory(w http.ResponseWriter, r *http.Request) {
-	ch, wire, ok := g.named(w, r)
+	who, ch, wire, ok := g.named(w, r)
 	if !ok {
 		return
 	}
@@ -185,9 +182,9 @@ func (g *Gateway) serveHistory(w http.ResponseWriter, r *http.Request) {
 	var page realtime.Page
 	var err error
 	if snapshot {
-		page, err = g.snapshotPage(ctx, ch)
+		page, err = g.snapshotPage(ctx, who, ch)
 	} else {
-		page, err = g.history(ctx, ch, since, false, limit)
+		page, err = g.history(ctx, who, ch, since, false, limit)
 	}
 	if err != nil {
 		g.refuse(w, err)
@@ -197,7 +194,7 @@ func (g *Gateway) serveHistory(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) servePresence(w http.ResponseWriter, r *http.Request) {
-	ch, wire, ok := g.named(w, r)
+	_, ch, wire, ok := g.named(w, r)
 	if !ok {
 		return
 	}
@@ -211,19 +208,18 @@ func (g *Gateway) servePresence(w http.ResponseWriter, r *http.Request) {
 	g.answer(w, protocol.Presence{Channel: wire, Members: members}.AppendJSON(nil))
 }
 
-// named returns the channel that the query names, for those who may see it; it answers the refusal itself.
-func (g *Gateway) named(w http.ResponseWriter, r *http.Request) (realtime.Channel, string, bool) {
-	who, ok := g.identify(w, r)
-	if !ok {
-		return realtime.Channel{}, "", false
+// named returns who asks and the channel that the query names, for those who may see it; it answers the refusal itself.
+func (g *Gateway) named(w http.ResponseWriter, r *http.Request) (who *auth.Identity, ch realtime.Channel, wire string, ok bool) {
+	if who, ok = g.identify(w, r); !ok {
+		return nil, realtime.Channel{}, "", false
 	}
-	wire := r.URL.Query().Get("channel")
+	wire = r.URL.Query().Get("channel")
 	ch, err := g.channel(who, wire)
 	if err != nil {
 		g.refuse(w, err)
-		return realtime.Channel{}, "", false
+		return nil, realtime.Channel{}, "", false
 	}
-	return ch, wire, true
+	return who, ch, wire, true
 }
 
 // refuse answers err.

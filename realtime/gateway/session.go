@@ -74,6 +74,9 @@ func (s *session) LogValue() slog.Value {
 
 // Offer implements hub.Subscriber.
 func (s *session) Offer(m *hub.Message) {
+	if m.MayHide() && !s.who.Load().MaySeeMoney() {
+		m = m.Plain()
+	}
 	var frame []byte
 	switch s.dialect {
 	case protocol.V1:

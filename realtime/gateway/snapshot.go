@@ -3,11 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"time"
 
+	"kentongan/auth"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
@@ -60,27 +60,14 @@ func (g *Gateway) withoutSnapshots(subs []*hub.Subscription) protocol.Cursor {
 	return at
 }
 
-// snapshot reads the newest of each key of ch.
-func (g *Gateway) snapshot(ctx context.Context, ch realtime.Channel) (realtime.Snapshot, error) {
-	keeper, can := g.opts.Broker.(realtime.Snapshotter)
-	if !can {
-		panic("gateway: a snapshot of an engine that keeps none")
-	}
-	s, err := keeper.Snapshot(ctx, ch)
-	if err != nil {
-		return s, fmt.Errorf("snapshot: %w", err)
-	}
-	return s, nil
-}
-
 // snapshotPage is the snapshot of ch as an answer to a request for history.
-func (g *Gateway) snapshotPage(ctx context.Context, ch realtime.Channel) (realtime.Page, error) {
+func (g *Gateway) snapshotPage(ctx context.Context, by *auth.Identity, ch realtime.Channel) (realtime.Page, error) {
 	if !g.keeps(ch) {
 		return realtime.Page{}, &protocol.CommandError{
 			Code: protocol.ErrBadRequest, Message: "this channel keeps no snapshot; its pattern has to name the key: see channels.patterns",
 		}
 	}
-	s, err := g.snapshot(ctx, ch)
+	s, err := g.readSnapshot(ctx, by, ch)
 	return realtime.Page{Head: s.Head, Publications: s.Publications}, err
 }
 
@@ -94,7 +81,7 @@ func (r *replay) sendSnapshot(ctx context.Context, b behind, cause realtime.GapC
 	case <-ctx.Done():
 		return errSessionEnds
 	}
-	snapshot, err := g.snapshot(ctx, b.channel)
+	snapshot, err := g.readSnapshot(ctx, r.s.who.Load(), b.channel)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 			opts.Broker = broker
 		}
 		opts.Names, opts.Presence, opts.Auth = names, &memory.Presence{}, n.door
-		opts.Hub = hub.New(broker, hub.Options{Names: names})
+		opts.Hub = hub.New(broker, hub.Options{Names: names, Hidden: opts.Hidden})
 		n.gateway = gateway.New(opts)
 		mux := http.NewServeMux()
 		n.gateway.Routes(mux, http.NotFoundHandler())

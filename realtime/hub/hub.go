@@ -61,6 +61,13 @@ type Options struct {
 	// zero means 256: below that the 4 + 10 bytes of a frame and a block leave nothing to gain.
 	DeflateMin int
 
+	// Before, if set, is called with each publication before any session has it, in the order of their delivery. The engine's lock of
+	// the tenant may be held: it must not block, and must not call the engine or the hub.
+	Before func(p *realtime.Publication)
+
+	// Hidden are the fields that only some readers may see; nil: all see everything.
+	Hidden *realtime.HiddenFields
+
 	// Delivered, if set, is called after a publication was offered to sessions, once for each shard that has any.
 	Delivered func(p *realtime.Publication, sessions int)
 
@@ -116,12 +123,24 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // Deliver implements realtime.Sink. It delivers to a small room at once, and leaves a large one to its shard. It waits while the
 // shard's queue is full: then the engine reads no further, and the publications wait there.
-func (h *Hub) Deliver(p *realtime.Publication) { h.enqueue(p.Channel, job{publication: p}) }
+// Who on this node has to know before any screen is told first.
+func (h *Hub) Deliver(p *realtime.Publication) {
+	h.tellBefore(p)
+	h.enqueue(p.Channel, job{publication: p})
+}
+
+// tellBefore tells who registered for it.
+func (h *Hub) tellBefore(p *realtime.Publication) {
+	if h.opts.Before != nil {
+		h.opts.Before(p)
+	}
+}
 
 // Gather implements realtime.Gatherer. What is left to a shard is not gathered here: there, what waits is together anyway.
 func (h *Hub) Gather(p *realtime.Publication) {
+	h.tellBefore(p)
 	if p.Channel.Tenant == tenant.Global || !h.shardOf(p.Channel.Tenant).hold(p) {
-		h.Deliver(p)
+		h.enqueue(p.Channel, job{publication: p})
 	}
 }
 

@@ -120,6 +120,40 @@ func subscribe(t *testing.T, h *hub.Hub, s hub.Subscriber, ch realtime.Channel) 
 	return sub
 }
 
+// TestBefore: who registers is told of each publication before any session has it, in a small room and in a large one.
+func TestBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		updates := realtime.Channel{Tenant: "a", Name: "production:updates"}
+		heads := realtime.Heads{Channels: map[string]realtime.Position{updates.Name: {Epoch: "e", Offset: 4}}, Fresh: realtime.Position{Epoch: "e"}}
+		var readers []*reader
+		var told []uint64
+		h, stop := run(&fakeBroker{heads: heads}, hub.Options{Names: names(t), Before: func(p *realtime.Publication) {
+			for _, r := range readers {
+				if r.offsets(updates) != "" && len(told) == 0 {
+					t.Error("a session has it already")
+				}
+			}
+			told = append(told, p.Position.Offset)
+		}})
+		defer stop()
+		h.Deliver(publication(updates, "e", 4)) // nobody follows
+		told = nil
+		for range 200 {
+			r := &reader{}
+			readers = append(readers, r)
+			h.GoLive(subscribe(t, h, r, updates), always)
+		}
+		h.Deliver(publication(updates, "e", 5))
+		h.Gather(publication(updates, "e", 6))
+		h.Gather(publication(updates, "e", 7))
+		h.Flush()
+		synctest.Wait()
+		if fmt.Sprint(told) != "[5 6 7]" || readers[199].offsets(updates) != "5 6 7 " {
+			t.Errorf("told %v, the last reader has %s", told, readers[199].offsets(updates))
+		}
+	})
+}
+
 func TestDeliver(t *testing.T) {
 	updates := realtime.Channel{Tenant: "a", Name: "production:updates"}
 	heads := realtime.Heads{Channels: map[string]realtime.Position{updates.Name: {Epoch: "e", Offset: 4}}, Fresh: realtime.Position{Epoch: "e"}}

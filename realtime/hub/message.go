@@ -13,7 +13,9 @@ type Message struct {
 	More        bool // another one follows at once, and Flush behind the last: what is offered need not be written before that
 
 	shard *shard
-	room  *room // whose cursor an event has, right after this publication
+	room  *room    // whose cursor an event has, right after this publication
+	money money    // whether the publication may have hidden fields
+	plain *Message // what those get who may not see them; m itself if there are none
 
 	wire               string
 	bare, bareDeflated []byte
@@ -27,6 +29,48 @@ func (m *Message) Wire() string {
 		m.wire = m.shard.hub.opts.Names.Spell(m.Publication.Channel)
 	}
 	return m.wire
+}
+
+// money is what is known of a message.
+type money uint8
+
+const (
+	unknown money = iota
+	none
+	some
+)
+
+// MayHide reports whether the publication may have hidden fields: only then does it matter who the reader is.
+func (m *Message) MayHide() bool {
+	if m.money == unknown {
+		m.money = none
+		if m.shard.hub.opts.Hidden.In(m.Publication.Data) {
+			m.money = some
+		}
+	}
+	return m.money == some
+}
+
+// Plain returns m without hidden fields. It is encoded by itself, once for all who get it.
+func (m *Message) Plain() *Message {
+	if m.plain != nil {
+		return m.plain
+	}
+	m.plain = m
+	if data := m.shard.hub.opts.Hidden.Without(m.Publication.Data); len(data) != len(m.Publication.Data) {
+		p := *m.Publication
+		p.Data = data
+		m.plain = &Message{Publication: &p, More: m.More, shard: m.shard, room: m.room, wire: m.wire}
+	}
+	return m.plain
+}
+
+// in makes m a message for readers in r: an event tells of all channels of a tenant.
+func (m *Message) in(r *room) {
+	m.sse, m.room = nil, r
+	if m.plain != nil {
+		m.plain.sse, m.plain.room = nil, r
+	}
 }
 
 // Bare returns the WebSocket frame of the bare dialect.

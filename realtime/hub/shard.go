@@ -250,7 +250,7 @@ func (s *shard) serve(p *realtime.Publication, more bool) (offered int) {
 	*m = Message{Publication: p, More: more, shard: s, room: r}
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
-			m.sse, m.room = nil, other // an event tells of that tenant's channels too
+			m.in(other)
 			offered += other.all.offer(m)
 		}
 	} else {

@@ -57,6 +57,11 @@ type PubSubOptions struct {
 	// was published between the two times. Nil ignores it.
 	OnBreak func(from, to time.Time)
 
+	// Taken, if set, is called for each message that this node has had stamped, and for each that is no JSON and goes to nobody: by one
+	// goroutine, in the order of Redis. On all nodes together that is once a message, but for what was on its way when a node died.
+	// It must not block, and must not write to data. id is unique on this Redis.
+	Taken func(id string, ch realtime.Channel, data []byte)
+
 	// GatherFor is the shortest time from one batch that is stamped to the next. Zero means 3 ms, as for what is published in other
 	// ways; who comes alone does not wait. Negative does not wait.
 	GatherFor time.Duration
@@ -97,6 +102,8 @@ type PubSub struct {
 	clear   uint64    // of these, those that the ledger knew of when it last answered
 	heard   time.Time // when somebody last stamped, as far as this node knows
 	placed  bool      // this node has been aligned before
+
+	unfit []stamping.Message // what judge has refused since the last batch; only with opts.Taken
 
 	counts pubSubCounts
 }

@@ -2,7 +2,9 @@ package intake
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strconv"
 	"time"
 
 	"kentongan/realtime"
@@ -183,7 +185,12 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 	p := s.p
 	p.mu.Lock()
 	b, hole, more := p.node.Next(p.judge)
+	unfit := p.unfit
+	p.unfit = nil
 	p.mu.Unlock()
+	for i := range unfit {
+		p.opts.Taken("unfit/"+rand.Text(), unfit[i].Channel, unfit[i].Data)
+	}
 	switch {
 	case !more:
 		return false, nil
@@ -209,6 +216,7 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		return true, err //nolint:wrapcheck // it says what it was doing
 	}
 	p.counts.stamped.Add(uint64(r.Count)) //nolint:gosec // a count
+	p.tellTaken(&b, &r)
 	switch r.Outcome {
 	case stamping.OutcomeDone:
 	case stamping.OutcomeFenced, stamping.OutcomeTorn:
@@ -219,6 +227,18 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		s.unstick(ctx, &b, &r)
 	}
 	return true, nil
+}
+
+// tellTaken tells who wants to know it what of b is stored now.
+func (p *PubSub) tellTaken(b *stamping.Batch, r *stamping.Receipt) {
+	if p.opts.Taken == nil || r.Outcome != stamping.OutcomeDone && r.Outcome != stamping.OutcomeStuck {
+		return
+	}
+	for i := range b.Messages {
+		if m := &b.Messages[i]; m.Number <= r.Stamped && m.Channel.Name != "" {
+			p.opts.Taken(b.Numbering+"/"+strconv.FormatInt(m.Number, 10), m.Channel, m.Data)
+		}
+	}
 }
 
 // unstick sees to it that a message that cannot be stored does not hold up the others. What is in its way is often gone once its
@@ -253,6 +273,9 @@ func (p *PubSub) judge(m *stamping.Message) bool {
 		return true
 	}
 	p.counts.invalid.Add(1)
+	if p.opts.Taken != nil {
+		p.unfit = append(p.unfit, *m)
+	}
 	p.complain.about(m.Channel, "no JSON text in UTF-8", len(m.Data), time.Now())
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,15 @@ func TestPubSubTakesIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		r := newRadio()
-		p, stop := r.node(t, PubSubOptions{TrustStart: true, MaxBytes: 100, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		var taken []string
+		ids := map[string]bool{}
+		p, stop := r.node(t, PubSubOptions{
+			TrustStart: true, MaxBytes: 100, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Taken: func(id string, ch realtime.Channel, data []byte) {
+				taken = append(taken, fmt.Sprintf("%s/%s %s", ch.Tenant, ch.Name, data))
+				ids[id] = true
+			},
+		})
 		settle()
 		if err := p.Ready(); err != nil {
 			t.Errorf("Ready: %v", err)
@@ -60,6 +69,13 @@ func TestPubSubTakesIn(t *testing.T) {
 		want := []string{`k1/production:updates {"n":1}`, `k1/production:updates {"n":2}`, `k2/dashboard-update []`, `/system-alert "x"`}
 		if fmt.Sprint(stamped) != fmt.Sprint(want) {
 			t.Errorf("stamped %v, want %v", stamped, want)
+		}
+		if len(taken) != 16 || len(ids) != 16 {
+			t.Errorf("told of %q with %d ids, want the four and the twelve that are no JSON", taken, len(ids))
+		}
+		taken = slices.DeleteFunc(taken, func(line string) bool { return !slices.Contains(want, line) })
+		if !slices.Equal(taken, want) {
+			t.Errorf("told of %q, want %q in that order", taken, want)
 		}
 		s := p.Stats()
 		if s.Received != 26 || s.Stamped != 4 || s.Invalid != 12 || s.TooLarge != 2 || s.Unmatched != 8 || s.Breaks != 0 {
