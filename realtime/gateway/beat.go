@@ -71,7 +71,8 @@ func (s *session) beat(now time.Time) {
 		heartbeat := protocol.Heartbeat{Time: now, Offsets: s.offsets()}.Append(nil, protocol.V1)
 		s.send(append(heartbeat, pingFrame...))
 	case protocol.SSE:
-		s.send(protocol.AppendChunk(nil, protocol.Heartbeat{Time: now}.Append(protocol.AppendSSEComment(nil, ""), protocol.SSE)))
+		heartbeat := protocol.Heartbeat{Time: now, Offsets: s.offsets()} // of the channels that are followed by name
+		s.send(protocol.AppendChunk(nil, heartbeat.Append(protocol.AppendSSEComment(nil, ""), protocol.SSE)))
 	case protocol.Bare:
 		if !s.ask() {
 			s.send(pingFrame)

@@ -42,7 +42,8 @@ type request struct {
 	wishes  []wish    // the channels that are named
 	cursor  protocol.Cursor
 	others  []protocol.Cursor // where other tabs of the client stand, and newer than cursor
-	resume  bool              // a cursor was given, readable or not
+	resume  bool              // a cursor or a position was given, readable or not
+	named   bool              // cursor is made of the positions that stand beside the channels' names
 
 	snapshot bool // begin with the newest of each key where there is no position
 }
@@ -211,8 +212,34 @@ func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Di
 	}
 	if dialect == protocol.SSE {
 		req.readCursor(r.Header.Get("Last-Event-ID"), query)
+		req.readPositions()
 	}
 	return req, nil
+}
+
+// readPositions makes the cursor of the positions beside the channels' names, where none was given: the names stay in the address when
+// a browser resumes by itself, and are older then.
+func (req *request) readPositions() {
+	if req.resume || !slices.ContainsFunc(req.wishes, func(w wish) bool { return w.resume }) {
+		return
+	}
+	req.resume, req.named, req.cursor = true, true, protocol.Cursor{}
+	for _, w := range req.wishes {
+		if w.resume && !w.unreadable {
+			req.cursor[w.channel] = w.since
+		}
+	}
+}
+
+// none is why the client has no position in the channel of the i-th wish; empty: it was never there.
+func (req *request) none(i int) realtime.GapCause {
+	switch {
+	case !req.named:
+		return realtime.GapEpoch
+	case req.wishes[i].unreadable:
+		return realtime.GapMalformed
+	}
+	return "" // with a position it does not matter
 }
 
 // readCursor takes the position from the header that browsers send by themselves, or from the query. One that cannot be
@@ -355,9 +382,9 @@ func (s *session) goLive(req request, head []byte) {
 	s.mu.Lock()
 	subs := slices.Clone(s.subs)
 	s.mu.Unlock()
-	none := realtime.GapEpoch
-	if s.dialect == protocol.SSE && req.snapshot && !req.resume {
-		none, req.resume, req.cursor = "", true, s.gw.withoutSnapshots(subs)
+	begins := s.dialect == protocol.SSE && req.snapshot && !req.resume
+	if begins {
+		req.resume, req.cursor = true, s.gw.withoutSnapshots(subs)
 	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
 		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
@@ -380,6 +407,10 @@ func (s *session) goLive(req request, head []byte) {
 		}
 		at := protocol.Cursor{}
 		maps.Copy(at, req.cursor)
+		none := req.none(i)
+		if begins {
+			none = ""
+		}
 		r := &replay{s: s, sub: sub, one: sub.Channel(), at: at, others: req.others, snapshot: req.snapshot, none: none}
 		r.start()
 	}

@@ -490,6 +490,45 @@ func TestSSE(t *testing.T) {
 		})
 	}
 
+	t.Run("ResumesFromThePositionsBesideTheNames", func(t *testing.T) {
+		n := start(t, gateway.Options{})
+		for _, data := range []string{`1`, `2`, `3`} {
+			n.publish("a", "production:updates", data)
+		}
+		n.publish("a", "production:alerts", `"old"`)
+		var head struct{ Epoch string }
+		if status := n.getJSON("/api/history?channel=production:updates:a", &head); status != http.StatusOK {
+			t.Fatalf("history answers %d", status)
+		}
+		// Of a channel without a position nothing old comes, and no gap either; one that cannot be read is a gap of its own.
+		query := "?channels=production:updates:a@" + head.Epoch + "/1,production:alerts:a,menu:updates:a@rubbish"
+		n.publish("a", "menu:updates", `"old"`)
+		s := n.stream("u1@a", query, "")
+		gap := s.next("gap")
+		if !strings.Contains(gap.data, `"menu:updates:a","cause":"bad-request"`) {
+			t.Errorf("first gap %+v; want the one of the position that cannot be read", gap)
+		}
+		_ = s.body.Close()
+		s = n.stream("u1@a", strings.TrimSuffix(query, ",menu:updates:a@rubbish"), "")
+		for _, want := range []string{`"data":2`, `"data":3`} {
+			if got := s.next(""); !strings.Contains(got.data, want) {
+				t.Errorf("got %+v; want %s", got, want)
+			}
+		}
+		n.publish("a", "production:alerts", `"new"`)
+		last := s.next("")
+		if !strings.Contains(last.data, `"data":"new"`) {
+			t.Errorf("got %+v; want the new alert", last)
+		}
+		// A browser that resumes by itself sends the same address and its own, newer, cursor.
+		_ = s.body.Close()
+		n.publish("a", "production:updates", `4`)
+		s = n.stream("u1@a", strings.TrimSuffix(query, ",menu:updates:a@rubbish"), last.id)
+		if got := s.next(""); !strings.Contains(got.data, `"data":4`) {
+			t.Errorf("with a cursor it begins with %+v; want what is after the cursor", got)
+		}
+	})
+
 	t.Run("UnreadableCursorIsAGap", func(*testing.T) {
 		n.publish("a", "production:updates", `1`)
 		s := n.stream("u1@a", "", "rubbish")

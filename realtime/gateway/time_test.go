@@ -410,18 +410,21 @@ func TestDrainSpreadsTheEnds(t *testing.T) {
 func TestStreamsGetHeartbeats(t *testing.T) {
 	inBubble(t, gateway.Options{PingInterval: time.Minute}, func(t *testing.T, n *clocked) {
 		n.door.expires = time.Now().Add(10 * time.Minute)
-		p := n.request("/api/sse", "")
+		p := n.request("/api/sse?channels=production:updates:a", "")
 		resp, err := http.ReadResponse(p.r, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = resp.Body.Close() }()
-		lines, before, beats := bufio.NewScanner(resp.Body), n.at(), 0
+		lines, before, beats, counted := bufio.NewScanner(resp.Body), n.at(), 0, 0
 		for lines.Scan() {
 			between(t, "something on the stream", n.at()-before, 0, 15*time.Second+oneTick)
 			before = n.at()
 			if lines.Text() == "event: heartbeat" {
 				beats++
+			}
+			if strings.HasSuffix(lines.Text(), `,"offsets":{"production:updates:a":0}}`) {
+				counted++
 			}
 		}
 		if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -430,6 +433,9 @@ func TestStreamsGetHeartbeats(t *testing.T) {
 		between(t, "the end", n.at(), 10*time.Minute, 10*time.Minute+oneTick)
 		if beats < 35 {
 			t.Errorf("%d heartbeats in ten minutes, want one every 15 s", beats)
+		}
+		if counted != beats {
+			t.Errorf("%d of %d heartbeats tell how far the channel is, want all", counted, beats)
 		}
 	})
 }
