@@ -190,6 +190,7 @@ class PageClient implements Client {
       tenant: options.tenant,
       renew: options.renew,
       take: (frame, asked) => this.#take(frame, asked),
+      at: (channel) => this.#follows.get(channel)?.values().next().value?.at(),
       refused: (channel, problem) => {
         for (const follow of this.#follows.get(channel) ?? []) follow.refused(problem);
       },

@@ -32,6 +32,8 @@ export interface LineOptions {
   readonly renew: (() => Promise<unknown>) | undefined;
   /** Takes a frame. asked: the snapshot was asked for. */
   readonly take: (frame: Frame, asked: boolean) => void;
+  /** Returns how far a channel is known, where the line itself does not know: another line was there before. */
+  readonly at: (channel: string) => Position | undefined;
   readonly refused: (channel: string, problem: KentonganError) => void;
   readonly changed: (c: Connection) => void;
 }
@@ -317,7 +319,7 @@ export class Line {
 
   /** Where we are in a channel: what comes next is after it. */
   #since(channel: string): Position | undefined {
-    return this.#positions.get(channel) ?? this.#wishes.get(channel)?.since;
+    return this.#positions.get(channel) ?? this.#options.at(channel) ?? this.#wishes.get(channel)?.since;
   }
 
   #streams(): boolean {

@@ -16,7 +16,7 @@ type Word =
   | { readonly t: "poke" }
   | { readonly t: "leader" }
   | { readonly t: "event"; readonly event: LineEvent }
-  | { readonly t: "here"; readonly connection: Connection }
+  | { readonly t: "here"; readonly leader: string; readonly connection: Connection }
   | { readonly t: "frame"; readonly frame: Frame; readonly asked: boolean; readonly to: string | undefined }
   | { readonly t: "refused"; readonly channel: string; readonly code: string; readonly message: string; readonly temporary: boolean };
 
@@ -47,6 +47,7 @@ class Tabs implements Feed {
   #leave: AbortController | undefined;
   #poking: ReturnType<typeof setInterval> | undefined;
   #pokes = 0;
+  #leader: string | undefined;
   #turn: AbortController | undefined;
   #watched = true;
   #synced = false;
@@ -105,6 +106,7 @@ class Tabs implements Feed {
     this.#say({ t: "bye", tab: this.#tab });
     this.#demote();
     this.#leave?.abort();
+    this.#turn?.abort();
     this.#port?.close();
     clearInterval(this.#poking);
     this.#leave = this.#port = this.#poking = undefined;
@@ -134,10 +136,7 @@ class Tabs implements Feed {
 
   /** Waits for the lock, and leads while it is held. */
   #queue(steal = false): void {
-    const leave = this.#leave;
-    if (leave === undefined) return;
-    const turn = new AbortController(); // the lock may be given up though the tab stays
-    leave.signal.addEventListener("abort", () => turn.abort());
+    const turn = new AbortController();
     const lead = () => {
       if (turn.signal.aborted) return undefined;
       this.#lead();
@@ -168,7 +167,7 @@ class Tabs implements Feed {
       },
       changed: (connection) => {
         if (this.#line === undefined) return; // it was taken from us, and is being closed
-        if (differs(connection, this.connection)) this.#say({ t: "here", connection });
+        if (differs(connection, this.connection)) this.#here(connection);
         this.#set(connection);
       },
     });
@@ -214,7 +213,7 @@ class Tabs implements Feed {
       case "poke":
         if (this.#line === undefined) return;
         this.#line.on({ kind: "tick" }); // timers of a tab in the background come late, words of other tabs do not
-        this.#say({ t: "here", connection: this.connection });
+        this.#here(this.connection);
         return;
       case "event":
         this.#line?.on(word.event);
@@ -231,13 +230,12 @@ class Tabs implements Feed {
     if (line === undefined) return;
     if (before === undefined) this.#watchOver(tab);
     for (const [channel, wish] of wishes) {
-      if (before?.wishes.has(channel)) continue;
       if (!line.joined(channel)) line.follow(channel, wish);
       else this.#say({ t: "frame", frame: { kind: "subscribed", channel, position: line.position(channel) }, asked: false, to: tab });
     }
     this.#prune();
     line.on({ kind: "watched", on: this.#isWatched() });
-    this.#say({ t: "here", connection: this.connection });
+    this.#here(this.connection);
   }
 
   #hearLeader(word: Word): void {
@@ -247,6 +245,11 @@ class Tabs implements Feed {
         this.#tellWishes();
         return;
       case "here":
+        // A leader that is new to us may not have heard what we want, and we not what it said.
+        if (word.leader !== this.#leader || (word.connection.phase === "open" && this.connection.phase !== "open")) {
+          this.#leader = word.leader;
+          this.#tellWishes();
+        }
         this.#heard({ ...word.connection, freshAt: this.connection.freshAt });
         return;
       case "frame":
@@ -312,6 +315,10 @@ class Tabs implements Feed {
     };
     once();
     this.#poking = setInterval(once, POKE_MS);
+  }
+
+  #here(connection: Connection): void {
+    this.#say({ t: "here", leader: this.#tab, connection });
   }
 
   #say(word: Word): void {
