@@ -18,6 +18,13 @@ import (
 // path rule, as a reverse proxy in front of both does. With an empty addr it only has pages. It returns its own address.
 func appHost(t testing.TB, addr string) string {
 	t.Helper()
+	srv := httptest.NewServer(appHandler(addr))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+// appHandler is what appHost serves.
+func appHandler(addr string) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: addr})
@@ -28,15 +35,13 @@ func appHost(t testing.TB, addr string) string {
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	pages := http.FileServer(http.Dir("testdata"))
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			proxy.ServeHTTP(w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)
-	}))
-	t.Cleanup(srv.Close)
-	return srv.Listener.Addr().String()
+	})
 }
 
 // line is a TCP line to a host that can be cut, as a bad network does.

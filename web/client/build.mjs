@@ -1,4 +1,5 @@
-// Builds src/ into dist/, or the folder that is named: ES modules with their types. The same sources give the same bytes.
+// Builds src/ into dist/: ES modules with their types. The same sources give the same bytes. `node build.mjs DIR` builds the modules
+// alone, into DIR.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
 import { rm } from "node:fs/promises";
@@ -20,6 +21,7 @@ await build({
   target: "es2022", // an app's own build knows for which browsers it is
   logLevel: "warning",
 });
+if (process.argv[2] !== undefined) process.exit(); // whoever only runs it needs no types
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 const types = spawnSync(process.execPath, [tsc, "-p", here, "--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--rootDir", join(here, "src"), "--outDir", out], { stdio: "inherit" });
 process.exitCode = types.status ?? 1;

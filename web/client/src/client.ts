@@ -84,8 +84,8 @@ export function createClient(options: ClientOptions = {}): Client {
   return new PageClient(options);
 }
 
-class PageClient implements Client {
-  readonly #api: Api;
+/** It is an Api for what is asked by HTTP. */
+class PageClient extends Api implements Client {
   readonly #follows = new Map<string, Set<Follow>>();
   readonly #listeners = new Set<(status: Status) => void>();
   readonly #staleAfterMs: number;
@@ -102,16 +102,15 @@ class PageClient implements Client {
   constructor(
     options: ClientOptions,
   ) {
+    super(options);
     this.#options = options;
-
-    this.#api = new Api(options);
     this.#staleAfterMs = options.staleAfterMs ?? STALE_AFTER_MS;
   }
 
   subscribe<T>(channel: string, listener: Listener<T>, options: FollowOptions = {}): Subscription {
     const follow = new Follow(channel, listener as Listener, options, {
-      history: (c, since) => this.#api.history(c, since),
-      snapshot: (c) => this.#api.snapshot(c),
+      history: (c, since) => this.history(c, since),
+      snapshot: (c) => this.snapshot(c),
       changed: () => this.#check(),
       broken: (e) => this.#broken(e),
     });
@@ -151,18 +150,6 @@ class PageClient implements Client {
     return () => this.#listeners.delete(f);
   }
 
-  info(): Promise<Info> {
-    return this.#api.info();
-  }
-
-  history(channel: string, since?: Position, limit?: number): Promise<Page> {
-    return this.#api.history(channel, since, limit);
-  }
-
-  presence(channel: string): Promise<readonly Member[]> {
-    return this.#api.presence(channel);
-  }
-
   now(): number {
     return Date.now() + (this.#skewMs ?? 0);
   }
@@ -183,7 +170,7 @@ class PageClient implements Client {
     const options = this.#options;
     const global = (globalThis as { WebSocket?: SocketConstructor }).WebSocket;
     const line: LineOptions = {
-      api: this.#api,
+      api: this,
       socket: options.WebSocket === null ? undefined : (options.WebSocket ?? global),
       tickets: options.token !== undefined,
       staleAfterMs: this.#staleAfterMs,
@@ -196,7 +183,7 @@ class PageClient implements Client {
       },
       changed: (connection) => this.#changed(connection),
     };
-    const feed = options.share?.(`${this.#api.url("").href} ${options.tenant ?? ""}`, line) ?? new Alone(line);
+    const feed = options.share?.(`${this.url("").href} ${options.tenant ?? ""}`, line) ?? new Alone(line);
     this.#feed = feed;
     this.#unwatch = watch(feed);
     // What else is subscribed to in the same breath rides in the same upgrade.

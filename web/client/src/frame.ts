@@ -30,7 +30,7 @@ export interface Page {
 }
 
 export type Frame =
-  | { readonly kind: "welcome"; readonly time: number; readonly heartbeatMs: number; readonly expires: number | undefined; readonly channels: readonly string[] }
+  | { readonly kind: "welcome"; readonly time: number; readonly heartbeatMs: number; readonly expires: number | undefined }
   | { readonly kind: "message"; readonly message: Message }
   | { readonly kind: "gap"; readonly channel: string; readonly cause: string; readonly position: Position }
   | { readonly kind: "snapshot"; readonly page: Page }
@@ -110,9 +110,7 @@ function readBody(name: string, b: unknown, id: number): Frame {
       return { kind: "error", id, code: text(b, "code") ?? "UNKNOWN", message: text(b, "message") ?? "", temporary: field(b, "temporary") === true };
     case "welcome": {
       const time = instant(b, "time");
-      if (!time) return OTHER;
-      const channels = list(b, "channels").filter((c): c is string => typeof c === "string");
-      return { kind: "welcome", time, heartbeatMs: whole(b, "heartbeatMs", 1) ?? 25_000, expires: instant(b, "expires"), channels };
+      return time ? { kind: "welcome", time, heartbeatMs: whole(b, "heartbeatMs", 1) ?? 25_000, expires: instant(b, "expires") } : OTHER;
     }
     default:
       return OTHER;

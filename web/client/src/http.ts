@@ -64,14 +64,20 @@ export class Api {
     return url;
   }
 
-  /** Sends a request and returns the response if it is a success. It throws a KentonganError otherwise. */
-  async send(method: string, url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+  /** Returns the header that carries the token; none if the cookie is the credential. */
+  async credential(): Promise<Record<string, string>> {
     const token = await this.#options.token?.();
-    if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  /** Sends a request and returns the response if it is a success. It throws a KentonganError otherwise. */
+  async send(method: string, url: URL, accept: string, signal: AbortSignal): Promise<Response> {
+    const headers = { accept, ...(await this.credential()) };
+    const credentials = this.#options.token ? "omit" : "include";
     let response: Response;
     try {
       const send = this.#options.fetch ?? globalThis.fetch;
-      response = await send(url.href, { method, headers, cache: "no-store", credentials: token === undefined ? "include" : "omit", signal });
+      response = await send(url.href, { method, headers, cache: "no-store", credentials, signal });
     } catch {
       throw new KentonganError(0, "UNREACHABLE", "the server cannot be reached", true);
     }
@@ -89,7 +95,7 @@ export class Api {
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(), HTTP_WAIT_MS);
     try {
-      const response = await this.send(method, url, { accept: "application/json" }, patience.signal);
+      const response = await this.send(method, url, "application/json", patience.signal);
       const answer = fields(parse(await response.text()));
       if (answer === undefined) throw odd(path);
       return answer;

@@ -13,7 +13,8 @@ export interface Socket {
   send(data: string): void;
   close(code?: number): void;
 }
-export type SocketConstructor = new (url: string, protocols: string[]) => Socket;
+/** Outside of browsers init has the credential, which the `ws` of Node takes as it is. */
+export type SocketConstructor = new (url: string, protocols: string[], init?: { readonly headers: Record<string, string> }) => Socket;
 
 /** How a channel is to be followed. */
 export interface Wish {
@@ -189,11 +190,14 @@ export class Line {
     const { api, tickets } = this.#options;
     const sse = this.connection.transport === "sse";
     try {
-      const ticket = tickets && !sse ? await api.ticket() : undefined;
+      // A page cannot send a header with an upgrade. A program can, and has no Origin, without which no ticket is taken.
+      const page = typeof document !== "undefined";
+      const ticket = tickets && !sse && page ? await api.ticket() : undefined;
+      const headers = page ? undefined : await api.credential();
       if (over()) return;
       const url = this.#address(sse, ticket);
       if (sse) await this.#stream(url, signal, over);
-      else this.#dial(url, over);
+      else this.#dial(url, headers, over);
     } catch (e) {
       if (over()) return;
       const problem = e instanceof KentonganError ? e : undefined;
@@ -228,10 +232,10 @@ export class Line {
     return url;
   }
 
-  #dial(url: URL, over: () => boolean): void {
+  #dial(url: URL, headers: Record<string, string> | undefined, over: () => boolean): void {
     const Constructor = this.#options.socket;
     if (Constructor === undefined) return;
-    const socket = new Constructor(url.href, ["kentongan.v1"]);
+    const socket = new Constructor(url.href, ["kentongan.v1"], headers && { headers });
     this.#socket = socket;
     socket.onmessage = (m) => {
       if (!over() && typeof m.data === "string") this.#receive(readFrame(m.data));
@@ -246,7 +250,7 @@ export class Line {
 
   async #stream(url: URL, signal: AbortSignal, over: () => boolean): Promise<void> {
     this.#lastWords = "";
-    const response = await this.#options.api.send("GET", url, { accept: "text/event-stream" }, signal);
+    const response = await this.#options.api.send("GET", url, "text/event-stream", signal);
     const body = response.body?.getReader();
     const read = streamReader();
     const decoder = new TextDecoder();
@@ -291,18 +295,12 @@ export class Line {
         this.#failed(frame.id, new KentonganError(0, frame.code, frame.message, frame.temporary));
         break;
       case "stale":
-        this.on(frame);
-        break;
       case "fresh":
         this.on(frame);
         break;
       case "goaway":
         this.#lastWords = frame.reason;
         if (frame.reconnectInMs > 0) this.on(frame);
-        break;
-      case "snapshot":
-      case "heartbeat":
-      case "other":
         break;
     }
     const asked = frame.kind === "subscribed" && this.connection.transport === "websocket" && this.#wishes.get(frame.channel)?.snapshot === true;

@@ -18,6 +18,7 @@ afterEach(async () => {
   await pass(60_000);
   expect(vi.getTimerCount(), "timers that are left behind").toBe(0);
   vi.useRealTimers();
+  vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
 
@@ -507,7 +508,17 @@ describe("sessions", () => {
     expect(c.status().health).toBe("live");
   });
 
-  test("with a token each connection buys a ticket, and no token stands in an address", async () => {
+  test("a program sends its token with the upgrade", async () => {
+    const c = client({ token: async () => "secret" });
+    c.subscribe("a", record());
+    await pass(100);
+    expect([server.requests, server.credentials]).toEqual([["WS /api/ws?channels=a"], ["Bearer secret"]]);
+  });
+
+  test("a page with a token buys a ticket for each connection, and no token stands in an address", async () => {
+    const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+    vi.stubGlobal("document", page);
+    vi.stubGlobal("window", page);
     const c = client({ token: async () => "secret" });
     c.subscribe("a", record());
     await pass(100);
@@ -517,6 +528,7 @@ describe("sessions", () => {
     await pass(15_000);
     expect(c.status()).toMatchObject({ health: "live", transport: "sse" });
     expect(server.requests.join()).not.toContain("secret");
+    expect(server.credentials).toEqual([undefined, undefined]);
   });
 });
 

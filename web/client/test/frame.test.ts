@@ -32,7 +32,7 @@ const WANT: Record<string, Frame> = {
   snapshot: { kind: "snapshot", page: { ...page, more: false } },
   "snapshot-part": { kind: "snapshot", page: { ...page, more: true } },
   pong: { kind: "heartbeat", time: 1767243600123, offsets: {} },
-  welcome: { kind: "welcome", time: 1767243600123, heartbeatMs: 15000, expires: 1767247200123, channels: [channel, "system-alert"] },
+  welcome: { kind: "welcome", time: 1767243600123, heartbeatMs: 15000, expires: 1767247200123 },
   error: { kind: "error", id: 3, code: "NO_SUCH_CHANNEL", message: "no such channel for this connection; GET /api/ws lists yours", temporary: false },
   "error-temporary": { kind: "error", id: 0, code: "UNAVAILABLE", message: "the engine is out; try again", temporary: true },
 };

@@ -24,6 +24,7 @@ interface Stored {
 export class FakeServer {
   readonly connections: Connected[] = [];
   readonly requests: string[] = [];
+  readonly credentials: (string | undefined)[] = []; // that came with upgrades
   channels = new Set(["a", "b", "c"]);
   heartbeatMs = 25_000;
   expires: number | undefined;
@@ -125,7 +126,8 @@ export class FakeServer {
       onclose: Socket["onclose"] = null;
       onerror: Socket["onerror"] = null;
       private readonly peer: Connected;
-      constructor(url: string, protocols: string[]) {
+      constructor(url: string, protocols: string[], init?: { readonly headers: Record<string, string> }) {
+        server.credentials.push(init?.headers["authorization"]);
         if (protocols.join() !== "kentongan.v1") throw new Error(`protocols ${protocols.join()}`);
         server.requests.push(`WS ${url.slice(url.indexOf("/api"))}`);
         this.peer = new Connected(server, (frame) => this.onmessage?.({ data: JSON.stringify(frame) }), (code) => this.onclose?.({ code, reason: "" }));
