@@ -42,6 +42,9 @@ export class FakeServer {
   private readonly stored = new Map<string, Stored>();
   private epochs = 0;
 
+  /** keeping: the channels that keep the newest of each key. */
+  constructor(readonly keeping: readonly string[] = ["a"]) {}
+
   now(): number {
     return Date.now() + this.skewMs;
   }
@@ -175,7 +178,7 @@ export class FakeServer {
         return json(200, { channel, members: [{ user: "u1", sessions: 2, since: 1 }] });
       case "/api/history": {
         if (q.get("snapshot") === "1") {
-          if (channel !== "a") return json(400, { success: false, error: { code: "BAD_REQUEST", message: "no snapshot" } });
+          if (!this.keeping.includes(channel)) return json(400, { success: false, error: { code: "BAD_REQUEST", message: "no snapshot" } });
           return json(200, { channel, ...this.head(channel), messages: this.newest(channel) });
         }
         const epoch = q.get("epoch");
@@ -273,7 +276,7 @@ class Connected {
     const gap = since && server.gapOf(channel, since);
     const recovered = since !== undefined && gap === undefined;
     if (this.sse && gap) this.send({ gap: { channel, cause: gap, ...head } });
-    const newest = !recovered && snapshot && channel === "a" && !this.sse;
+    const newest = !recovered && snapshot && server.keeping.includes(channel) && !this.sse;
     if (newest) this.send({ snapshot: { channel, ...head, messages: server.newest(channel) } });
     if (!this.sse) this.send({ subscribed: { channel, ...head, recovered, ...(newest && { snapshot: true }), ...(gap && { gap }) } });
     this.follows.add(channel);
