@@ -1,0 +1,14 @@
+import { join } from "node:path";
+import { defineConfig } from "vitest/config";
+
+const client = (name: string) => join(import.meta.dirname, "..", "client", "src", `${name}.ts`);
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^kentongan$/, replacement: client("index") },
+      { find: /^kentongan\/(\w+)$/, replacement: client("$1") },
+    ],
+  },
+  test: { include: ["test/**/*.test.tsx"] },
+});
