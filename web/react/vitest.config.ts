@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^kentongan$/, replacement: client("index") },
+      { find: /^kentongan-react$/, replacement: join(import.meta.dirname, "src", "index.ts") },
       { find: /^kentongan\/(\w+)$/, replacement: client("$1") },
     ],
   },

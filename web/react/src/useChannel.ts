@@ -68,12 +68,12 @@ class ChannelStore<T> {
       message: (message) => {
         const { keep = KEEP, onMessage } = this.#latest.current;
         onMessage?.(message);
-        set({ message, messages: [...this.#current.messages, message].slice(-keep) });
+        set({ message, messages: newest([...this.#current.messages, message], keep) });
       },
       gap: async (gap) => {
         await this.#latest.current.onGap?.(gap);
         const { keep = KEEP } = this.#latest.current;
-        set({ gap, ...(gap.snapshot && { messages: gap.snapshot.slice(-keep), message: gap.snapshot.at(-1) }) });
+        set({ gap, ...(gap.snapshot && { messages: newest(gap.snapshot, keep), message: gap.snapshot.at(-1) }) });
       },
       error: (error) => set({ error }),
     };
@@ -85,4 +85,8 @@ class ChannelStore<T> {
       s.unsubscribe();
     };
   };
+}
+
+function newest<T>(all: readonly T[], keep: number): readonly T[] {
+  return all.slice(Math.max(0, all.length - keep));
 }

@@ -86,6 +86,19 @@ describe("useChannel", () => {
     expect([box.textContent, server.connections.length]).toEqual(["  ", 0]);
   });
 
+  test("whoever keeps none keeps none", async () => {
+    const seen: number[] = [];
+    function None() {
+      seen.push(useChannel("a", { keep: 0 }).messages.length);
+      return null;
+    }
+    await show(<None />);
+    await pass(100);
+    for (let i = 0; i < 5; i++) server.publish("a", i);
+    await pass(100);
+    expect(new Set(seen)).toEqual(new Set([0]));
+  });
+
   test("a refusal is an answer", async () => {
     await show(<Channel name="nobody's" />);
     await pass(5000);
