@@ -51,7 +51,7 @@ peers: bench/peers/node_modules/.package-lock.json ## install what make bench BE
 ##@ Prove
 
 .PHONY: test
-test: programs packages formatted vet modules assets ## all that must pass: what CI runs. Installs what is missing
+test: programs packages formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
 	@printf '== %s\n' 'go test -race'
 	@go test -race -vet=off -timeout 12m -json ./... | go run ./internal/testreport
 
@@ -99,6 +99,11 @@ gen: web ## write all generated files anew: web/dist and docs/configuration.md
 web: web/node_modules/.package-lock.json ## build the pages that the binary holds (web/dist)
 	cd web && npm run --silent build
 
+.PHONY: example
+example: client ## build examples/nextjs against the npm packages, as an app does: about a minute, and not part of test
+	$(call step,examples/nextjs,\
+		cd examples/nextjs; npm ci --no-progress --ignore-scripts --no-audit --no-fund; NEXT_TELEMETRY_DISABLED=1 npx next build)
+
 ##@ Parts of test
 
 .PHONY: programs
@@ -131,6 +136,15 @@ assets: web/node_modules/.package-lock.json ## the tests of web/, and web/dist i
 		if grep -qE '^[#ℹ] skipped [1-9]' "$$kept/tests"; then echo "a skipped test is one that nobody runs" >&2; exit 1; fi; \
 		npm run --silent build; \
 		diff -rq "$$kept/dist" dist || { echo "web/dist was not built from these sources: run make web and commit it" >&2; exit 1; })
+
+# Colours would hide the words that are looked for.
+.PHONY: client
+client: web/node_modules/.package-lock.json ## types, build and tests of the npm packages web/client and web/react
+	$(call step,client,\
+		out=$$(mktemp); trap 'rm -f "$$out"' EXIT; cd web; \
+		for run in check build test; do NO_COLOR=1 npm run --silent $$run --workspaces >"$$out" 2>&1 || { cat "$$out"; exit 1; }; done; \
+		sed -nE 's/^ +(Tests .*)$$/   \1/p; s/^(.*: [0-9]+ bytes)$$/   \1/p' "$$out"; \
+		if grep -qE '^ +Tests .*(skipped|todo)' "$$out"; then echo "a skipped test is one that nobody runs" >&2; exit 1; fi)
 
 # npm writes node_modules/.package-lock.json last: it is newer than the lock file when that was installed wholly.
 %/node_modules/.package-lock.json: %/package-lock.json %/package.json
