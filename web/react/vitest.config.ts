@@ -11,5 +11,5 @@ export default defineConfig({
       { find: /^kentongan\/(\w+)$/, replacement: client("$1") },
     ],
   },
-  test: { include: ["test/**/*.test.tsx"] },
+  test: { include: ["test/**/*.test.{ts,tsx}"] },
 });

@@ -5,11 +5,14 @@ import { readEvent, readFrame, type Frame, type Position } from "./frame.ts";
 import { KentonganError, type Api } from "./http.ts";
 import { streamReader } from "./sse.ts";
 
+/** Written as of a method, so that sockets whose events have more in them fit as well. */
+type Handler<E> = { on(e: E): void }["on"] | null;
+
 /** What the line uses of a WebSocket: the browser's own, or the one of `ws`. */
 export interface Socket {
-  onmessage: ((m: { readonly data: unknown }) => void) | null;
-  onclose: ((e: { readonly code: number; readonly reason: string }) => void) | null;
-  onerror: ((e: never) => void) | null;
+  onmessage: Handler<{ readonly data: unknown }>;
+  onclose: Handler<{ readonly code: number; readonly reason: string }>;
+  onerror: Handler<never>;
   send(data: string): void;
   close(code?: number): void;
 }
@@ -285,6 +288,7 @@ export class Line {
         break;
       case "subscribed":
         this.#live.add(frame.channel);
+        for (const [id, channel] of this.#commands) if (channel === frame.channel) this.#commands.delete(id);
         frame = { ...frame, from: this.#since(frame.channel) };
         if (frame.position) this.#positions.set(frame.channel, (frame.recovered && frame.from) || frame.position);
         break;

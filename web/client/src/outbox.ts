@@ -142,7 +142,7 @@ class Sender implements Outbox {
   }
 
   async add(request: Outgoing): Promise<Entry> {
-    const { method, path, body, key = crypto.randomUUID(), group = "" } = request;
+    const { method, path, body, key = randomKey(), group = "" } = request;
     if (!path.startsWith("/")) throw new TypeError(`kentongan: the path of an entry begins with "/", and ${JSON.stringify(path)} does not`);
     if (this.#current.unsent.length >= MAX_UNSENT) throw new RangeError(`kentongan: ${MAX_UNSENT} entries wait to be sent; no more are kept`);
     const entry = { method, path, body, key, group, enteredAt: Date.now(), refusal: undefined };
@@ -159,7 +159,7 @@ class Sender implements Outbox {
     const entry = await this.#find(seq);
     if (entry === undefined) return;
     // The same key with another body would be answered as a mistake: KEY_REUSED.
-    const next = change === undefined ? entry : { ...entry, body: change.body, key: crypto.randomUUID() };
+    const next = change === undefined ? entry : { ...entry, body: change.body, key: randomKey() };
     await (await this.#opened).put(seq, { ...strip(next), refusal: undefined });
     await this.#changed();
     this.flush();
@@ -327,6 +327,11 @@ export function waiting(unsent: readonly Entry[]): Entry | undefined {
     else if (!stopped.has(e.group)) return e;
   }
   return undefined;
+}
+
+/** Returns 128 random bits. randomUUID is not there on the http address of a kitchen's own network. */
+function randomKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
 function entryOf(s: Stored): Entry {

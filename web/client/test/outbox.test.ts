@@ -198,6 +198,14 @@ test("a request that hangs is given up and repeated", async () => {
   expect(bodies()).toEqual([1]);
 });
 
+test("on an http page of a kitchen's own network keys are random all the same", async () => {
+  vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
+  kitchen.next = () => "down";
+  const b = box();
+  const keys = new Set([(await enter(b, 1)).key, (await enter(b, 2)).key]);
+  expect([...keys].every((k) => /^[0-9a-f]{32}$/.test(k)) && keys.size).toBe(2);
+});
+
 test("a path that leads elsewhere is refused", async () => {
   await expect(box().add({ method: "POST", path: "https://elsewhere.test/" })).rejects.toThrow('begins with "/"');
 });

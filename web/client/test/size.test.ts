@@ -6,6 +6,9 @@ import { expect, test } from "vitest";
 /** What a page loads over the line for each entry, as an app's own build makes it. README.md and docs/client.md tell the figures. */
 const BUDGETS: readonly (readonly [string, readonly string[], number])[] = [
   ["the client", ["index"], 8 << 10],
+  ["the client that shares its line", ["index", "tabs"], 10 << 10],
+  ["the outbox alone", ["outbox"], 3 << 10],
+  ["the client with everything", ["index", "tabs", "outbox", "production"], 14 << 10],
 ];
 
 test.each(BUDGETS)("%s keeps to its budget", async (_, entries, budget) => {
