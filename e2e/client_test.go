@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -167,12 +168,12 @@ func TestClient(t *testing.T) {
 	})
 
 	t.Run("SharesOneLineAmongTabs", func(t *testing.T) {
-		url := "http://" + addr + kitchenPage + "&share"
-		leader := newScreen(t, chromium, cook("sppg_7"), url)
+		shared := "http://" + addr + kitchenPage + "&share"
+		leader := newScreen(t, chromium, cook("sppg_7"), shared)
 		leader.waitState("live websocket")
 		leader.wait("document.getElementById('role').textContent === 'leader'")
 		other := &screen{t, browser.Page(t, leader.page)}
-		other.open(url)
+		other.open(shared)
 		other.waitState("live websocket")
 		other.wait("document.getElementById('role').textContent === 'follower'")
 		update("to-both")
@@ -241,6 +242,27 @@ func TestClientMovesToAnotherNode(t *testing.T) {
 	s.waitFor("after")
 	s.waitState("live websocket")
 	s.wantOnly("before", "after")
+}
+
+// The server is another origin, to which browsers send no cookie: a token buys a ticket for each socket, and goes with the requests.
+func TestClientOfAnotherOrigin(t *testing.T) {
+	_, pages := newKitchenHost(t, "")
+	srv := serve(t, "KENTONGAN_ALLOWED_ORIGINS=http://"+pages)
+	network := newLine(t, srv.Addr)
+	query := url.Values{"channels": {"production:updates:sppg_7"}, "url": {"http://" + network.Addr}, "token": {apiKey}}
+	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+pages+"/client.html?"+query.Encode())
+	s.waitState("live websocket")
+	network.Cut()
+	s.waitState("dead websocket")
+	srv.publish("production:updates:sppg_7", update("missed"))
+	network.Mend()
+	s.waitState("live websocket")
+	srv.publish("production:updates:sppg_7", update("live"))
+	s.waitFor("live")
+	s.wantOnly("missed", "live")
+	if strings.Contains(srv.output(), apiKey) {
+		t.Error("the token stands in the log")
+	}
 }
 
 // In Node, with a token instead of a cookie: each connection buys a ticket.

@@ -11,5 +11,5 @@ export default defineConfig({
       { find: /^kentongan\/(\w+)$/, replacement: client("$1") },
     ],
   },
-  test: { include: ["test/**/*.test.{ts,tsx}"] },
+  test: { testTimeout: 60_000, include: ["test/**/*.test.{ts,tsx}"] },
 });
