@@ -58,7 +58,7 @@ export class Api {
   /** Returns the address of a route. */
   url(path: string): URL {
     const base = this.#options.url ?? globalThis.location?.href;
-    if (base === undefined) throw new TypeError("kentongan: there is no page here; give createClient the url of the server");
+    if (base === undefined) throw new TypeError("kentongan: there is no page here, so createClient needs a url");
     const url = new URL(this.#options.url === undefined ? "/" : base, base);
     url.pathname = url.pathname.replace(/\/$/, "") + path;
     return url;
@@ -148,5 +148,5 @@ export class Api {
 }
 
 function odd(path: string): KentonganError {
-  return new KentonganError(0, "UNEXPECTED", `${path} answered with something else than docs/protocol.md says`, true);
+  return new KentonganError(0, "UNEXPECTED", `${path}: not the answer that it should be`, true);
 }
