@@ -400,6 +400,10 @@ func (s *session) goLive(req request, head []byte) {
 		return
 	}
 	s.greet(head, subs, nil)
+	if s.dialect == protocol.SSE && s.positions != nil && !begins {
+		// There is no answer here that says when all that was missed has come; this says how far that is.
+		s.push(protocol.Heartbeat{Time: time.Now(), Offsets: s.offsets()})
+	}
 	for i, sub := range subs {
 		if s.dialect == protocol.V1 {
 			s.goLiveNamed(sub, req.wishes[i], "")

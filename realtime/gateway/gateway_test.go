@@ -510,6 +510,9 @@ func TestSSE(t *testing.T) {
 		}
 		_ = s.body.Close()
 		s = n.stream("u1@a", strings.TrimSuffix(query, ",menu:updates:a@rubbish"), "")
+		if beat := s.next("heartbeat"); !strings.Contains(beat.data, `"offsets":{"production:updates:a":3,"production:alerts:a":1}`) {
+			t.Errorf("got %+v; want how far the channels are, ahead of what was missed", beat)
+		}
 		for _, want := range []string{`"data":2`, `"data":3`} {
 			if got := s.next(""); !strings.Contains(got.data, want) {
 				t.Errorf("got %+v; want %s", got, want)

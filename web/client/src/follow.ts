@@ -165,10 +165,11 @@ export class Follow {
     else if (!this.#position) {
       if (this.options.snapshot && !asked) this.#mend({ kind: "gap", cause: "snapshot", position: s.position });
       else this.#position = s.position;
-    } else if (s.position && s.position.epoch !== this.#position.epoch) this.#behind();
-    else if (s.position && s.position.offset > this.#position.offset) {
+    } else if (!s.position) this.#owed = Infinity; // an event stream that goes on: its first heartbeat tells how far
+    else if (s.position.epoch !== this.#position.epoch) this.#behind();
+    else if (s.position.offset > this.#position.offset) {
       const from = s.from;
-      const comes = s.recovered && from !== undefined && from.epoch === this.#position.epoch && from.offset <= this.#position.offset;
+      const comes = s.recovered && from?.epoch === this.#position.epoch && from.offset <= this.#position.offset;
       if (comes) this.#owed = s.position.offset;
       else this.#behind();
     }
@@ -177,6 +178,7 @@ export class Follow {
   /** What one heartbeat counts in must have come by the next one, or it was lost on the way; not by the same, which may overtake. */
   #heartbeat(offset: number | undefined): void {
     if (offset === undefined) return;
+    if (this.#owed === Infinity) this.#owed = offset;
     const counted = this.#counted;
     this.#counted = offset;
     if (this.joined && !this.#mending && this.#position && counted > this.#position.offset) this.#behind();

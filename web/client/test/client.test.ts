@@ -363,6 +363,21 @@ describe("a bad line", () => {
     expect(c.status().health).toBe("live");
   });
 
+  test("an event stream that goes on is not called live before it has brought what was missed", async () => {
+    const r = record();
+    const c = client({ WebSocket: null });
+    c.subscribe("a", r);
+    await pass(100);
+    server.publish("a", 0);
+    await pass(100);
+    server.cut();
+    for (let i = 1; i <= 3; i++) server.publish("a", i);
+    const lived: unknown[] = [];
+    c.onStatus((s) => s.health === "live" && lived.push(r.got.length));
+    await pass(2000);
+    expect([r.got, lived]).toEqual([[0, 1, 2, 3], [4]]);
+  });
+
   test("without WebSocket in the runtime it is SSE from the start", async () => {
     const r = record();
     const c = client({ WebSocket: null });

@@ -251,6 +251,7 @@ class Connected {
     server.connections.push(this);
     const heartbeatMs = sse ? 15_000 : server.heartbeatMs;
     this.send({ welcome: { session: "s1", time: server.now(), heartbeatMs, expires: server.expires, channels: wishes.map((w) => w.channel) } });
+    if (sse && wishes.some((w) => w.since)) this.send({ heartbeat: { time: server.now(), offsets: Object.fromEntries(wishes.map((w) => [w.channel, server.head(w.channel).offset])) } });
     for (const w of wishes) this.subscribe(w.channel, w.since, url.searchParams.get("snapshot") === "1");
   }
 
