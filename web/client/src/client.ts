@@ -96,12 +96,9 @@ class PageClient extends Api implements Client {
   #unwatch: (() => void) | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #aging: ReturnType<typeof setTimeout> | undefined;
-
   readonly #options: ClientOptions;
 
-  constructor(
-    options: ClientOptions,
-  ) {
+  constructor(options: ClientOptions) {
     super(options);
     this.#options = options;
     this.#staleAfterMs = options.staleAfterMs ?? STALE_AFTER_MS;

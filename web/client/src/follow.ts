@@ -57,8 +57,9 @@ const RETRY_MOST_MS = 30_000;
 type Mending = { readonly kind: "gap"; readonly cause: string; readonly position: Position | undefined } | { readonly kind: "behind" };
 
 export class Follow {
+  /** The channel is followed on the line. */
+  joined = false;
   #position: Position | undefined;
-  joined = false; // the channel is followed on the line
   #owed = 0; // messages up to this offset are on the way
   #counted = 0; // offset of the last heartbeat
   #parts: Message[] | undefined; // of a snapshot that is coming
@@ -74,17 +75,11 @@ export class Follow {
   readonly options: FollowOptions;
   readonly #sources: Sources;
 
-  constructor(
-    channel: string,
-    listener: Listener,
-    options: FollowOptions,
-    sources: Sources,
-  ) {
+  constructor(channel: string, listener: Listener, options: FollowOptions, sources: Sources) {
     this.channel = channel;
     this.#listener = listener;
     this.options = options;
     this.#sources = sources;
-
     this.#position = options.since;
   }
 

@@ -49,11 +49,9 @@ export const HTTP_WAIT_MS = 10_000;
 export class Api {
   readonly #options: ApiOptions;
 
-  constructor(
-    options: ApiOptions,
-  ) {
+  constructor(options: ApiOptions) {
     this.#options = options;
-}
+  }
 
   /** Returns the address of a route. */
   url(path: string): URL {

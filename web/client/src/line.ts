@@ -74,15 +74,12 @@ export class Line {
   #skewMs = 0; // how far the server's clock is ahead of ours
   #lastWords = "";
   #regather: ReturnType<typeof setTimeout> | undefined;
-
   readonly #options: LineOptions;
 
-  constructor(
-    options: LineOptions,
-  ) {
+  constructor(options: LineOptions) {
     this.#options = options;
     if (!options.socket) this.connection = { ...IDLE, transport: "sse" };
-}
+  }
 
   /** Follows a channel from now on; `undefined` ends that. A wish for a channel that is followed changes nothing. */
   follow(channel: string, wish: Wish | undefined): void {

@@ -51,17 +51,13 @@ class Tabs implements Feed {
   #turn: AbortController | undefined;
   #watched = true;
   #synced = false;
-
   readonly #name: string;
   readonly #options: LineOptions;
 
-  constructor(
-    name: string,
-    options: LineOptions,
-  ) {
+  constructor(name: string, options: LineOptions) {
     this.#name = name;
     this.#options = options;
-}
+  }
 
   follow(channel: string, wish: Wish | undefined): void {
     if (wish === undefined) this.#wishes.delete(channel);
