@@ -116,10 +116,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.cache, err = openCache(cfg, a.log); err != nil {
 		return nil, err
 	}
-	a.hub = hub.New(a.engine.broker, hub.Options{
-		Names: a.names, Before: forgetBefore(a.cache),
-		DeflateMin: cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered, Log: a.log,
-	})
+	a.hub = a.newHub()
 	var devices realtime.Devices
 	if cfg.Connections.BareResume {
 		devices = a.engine.devices

@@ -11,6 +11,7 @@ import (
 	"kentongan/auth"
 	"kentongan/config"
 	"kentongan/realtime"
+	"kentongan/realtime/hub"
 	"kentongan/realtime/intake"
 	"kentongan/realtime/memory"
 	"kentongan/realtime/redis"
@@ -140,6 +141,14 @@ func redisOptions(cfg config.Config) redis.Options {
 		opts.SentinelTLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	return opts
+}
+
+// newHub makes the hub, which tells the cache of a publication before anybody else.
+func (a *App) newHub() *hub.Hub {
+	return hub.New(a.engine.broker, hub.Options{
+		Names: a.names, Before: forgetBefore(a.cache),
+		DeflateMin: a.cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered, Log: a.log,
+	})
 }
 
 // newPubSub makes the door for what the app publishes with plain PUBLISH.

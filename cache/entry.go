@@ -111,6 +111,20 @@ type wire struct {
 
 // decode reads a text that is neither empty nor a marker.
 func decode(text string, own bool, z *zipper) (entry, error) {
+	if e, ok := decodeOurs(text, own); ok {
+		if own {
+			_, rest, _ := strings.Cut(text, "\n")
+			data, err := readOwn(rest, z)
+			e.data = data
+			return e, err
+		}
+		return e, nil
+	}
+	return decodeAny(text, own, z)
+}
+
+// decodeAny is decode for entries of any writer.
+func decodeAny(text string, own bool, z *zipper) (entry, error) {
 	head, rest := text, ""
 	if own {
 		var ok bool

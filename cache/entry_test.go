@@ -57,6 +57,21 @@ func TestEntryIsReadAsWritten(t *testing.T) {
 			!got.created.Equal(e.created) || !got.expires.Equal(e.expires) || got.took != e.took || !bytes.Equal(got.data, e.data) {
 			t.Fatalf("got  %+v\nwant %+v", got, e)
 		}
+		slow, err := decodeAny(text, own, &z)
+		if err != nil {
+			t.Fatalf("%v: %q", err, text)
+		}
+		slices.SortFunc(slow.epochs, byField)
+		if fast, ok := decodeOurs(text, own); ok {
+			slices.SortFunc(fast.epochs, byField)
+			if !own && !bytes.Equal(fast.data, slow.data) || fast.version != slow.version || !slices.Equal(fast.epochs, slow.epochs) ||
+				!slices.Equal(fast.tags, slow.tags) || fast.missing != slow.missing || !fast.created.Equal(slow.created) ||
+				!fast.expires.Equal(slow.expires) || fast.took != slow.took {
+				t.Fatalf("quickly %+v\nslowly  %+v", fast, slow)
+			}
+		} else if !strings.Contains(text, `\`) {
+			t.Fatalf("not read quickly: %q", text)
+		}
 		if v := shared.VersionOf(text); v != e.version {
 			t.Fatalf("the scripts read version %d of %d", v, e.version)
 		}

@@ -39,7 +39,10 @@ func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.sync()
+	c.mu.Lock()
+	flights := len(c.flights) // who found the cache open has counted the load that it began, under this lock
+	c.mu.Unlock()
+	c.log.Debug("cache ends", "flights", flights)
 	if c.tier != nil {
 		c.newEra() // memory answers no more
 	}
@@ -60,12 +63,6 @@ func (c *Cache) Close() error {
 		c.tier.Close()
 	}
 	return nil
-}
-
-// sync returns when those who found the cache open have counted the load that they began.
-func (c *Cache) sync() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 }
 
 // pause waits, and reports false if ctx ended first.
@@ -101,10 +98,11 @@ func (c *Cache) keepFence(ctx context.Context) {
 			if silent == 1 {
 				c.log.Warn("cache does not hear of changes", "err", err)
 			}
-			switch answers := c.answers(ctx); {
-			case answers: // only changes are not told: entries in Redis can be used all the same
+			switch {
+			case silent < 2: // one may be lost
+			case c.answers(ctx): // only changes are not told: entries in Redis can be used all the same
 				c.breaker.reset()
-			case silent >= 2:
+			default:
 				c.breaker.force() // whoever asks would wait as long
 			}
 		default:
@@ -162,7 +160,7 @@ func (c *Cache) pass(connection *string, passed shared.Passed, sent int64, lost 
 
 // answers reports whether Redis answers commands.
 func (c *Cache) answers(ctx context.Context) bool {
-	limit, cancel := context.WithTimeout(ctx, c.opts.Bound)
+	limit, cancel := context.WithTimeout(ctx, c.opts.Bound/2)
 	defer cancel()
 	_, err := c.tier.DroppedAt(limit, "probe")
 	return err == nil

@@ -186,7 +186,7 @@ func invalidations(b *bench) error {
 	if _, longest, err = b.spent(); err != nil {
 		return err
 	}
-	fmt.Printf("\nSteps of cleaning up, 500 names each, on average: %s\n", b.steps())
+	fmt.Printf("\nSteps of cleaning up, 250 names each, on average: %s\n", b.steps())
 	rows = append(rows, row{"kentongan, tenant", took, fmt.Sprintf("%s of Redis at most, all removed after %s, longest step %s",
 		inRedis, reclaimed.Round(time.Millisecond), under(longest))})
 
