@@ -65,8 +65,8 @@ func connect(o Options, n int, pragma string) *sql.DB {
 	q := url.Values{"mode": {"rw"}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", o.BusyTimeout.Milliseconds()),
 		"foreign_keys(1)",
-		"synchronous(FULL)",            // what was acknowledged survives a power loss
-		"temp_store(MEMORY)",           //
+		"synchronous(FULL)", // what was acknowledged survives a power loss
+		"temp_store(MEMORY)",
 		"journal_size_limit(67108864)", // after a burst the log shrinks to 64 MB
 		"cell_size_check(1)",           // a damaged page is an error and not an odd answer
 		"trusted_schema(0)",            // nothing in the file may call functions by itself
