@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"kentongan/config"
 	"kentongan/internal/answer"
 	"kentongan/realtime"
+	"kentongan/tenant"
 )
 
 // OpenCacheTier returns the way of the cache to the configured Redis. It connects when it is first used.
@@ -60,6 +62,16 @@ func openCache(cfg config.Config, log *slog.Logger) (*cache.Cache, error) {
 		}
 	}
 	return NewCache(cfg, tier, log)
+}
+
+// stateCache is the cache as the relay knows it: the real-time state of a production that is older than its event is forgotten everywhere
+// before the event goes out, and is not taken from a slower reader afterwards.
+type stateCache struct{ cache *cache.Cache }
+
+// Forget implements relay.Listener.
+func (s stateCache) Forget(ctx context.Context, t tenant.ID, productionID string, version int64) error {
+	state := cache.ProductionRealtime[json.RawMessage]()
+	return state.Forget(ctx, s.cache, t, productionID, version) //nolint:wrapcheck // it says all
 }
 
 // forgetBefore makes the cache of this node forget what a publication is about, before any screen hears of it and asks. It is

@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,4 +98,46 @@ func TestForgetBefore(t *testing.T) {
 		want("p2", 40)
 		node.Hang(false)
 	})
+}
+
+// TestTheRelayMakesTheCacheForget has a slow reader who brings what is older than the event that went out.
+func TestTheRelayMakesTheCacheForget(t *testing.T) {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := cache.ProductionRealtime[json.RawMessage]()
+	set := func(version int64) {
+		t.Helper()
+		text := json.RawMessage(fmt.Sprintf(`{"version":%d}`, version))
+		if err := state.Set(t.Context(), c, "k1", "p1", text, version); err != nil && !errors.Is(err, cache.ErrOutdated) {
+			t.Fatal(err)
+		}
+	}
+	get := func() string {
+		t.Helper()
+		got, err := state.Get(t.Context(), c, "k1", "p1")
+		if err != nil && !errors.Is(err, cache.ErrNotFound) {
+			t.Fatal(err)
+		}
+		return string(got)
+	}
+	set(3)
+	if got := get(); got != `{"version":3}` {
+		t.Fatalf("got %q", got)
+	}
+	if err := (stateCache{c}).Forget(t.Context(), "k1", "p1", 5); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); got != "" {
+		t.Errorf("behind the event of version 5 came %q", got)
+	}
+	set(4)
+	if got := get(); got != "" {
+		t.Errorf("a slower reader has put back %q", got)
+	}
+	set(5)
+	if got := get(); got != `{"version":5}` {
+		t.Errorf("version 5 is %q", got)
+	}
 }

@@ -135,7 +135,11 @@ func (r *records) build(s store) (*recordParts, error) {
 	p.service = production.New(s, production.Options{Log: a.log})
 	p.api = rest.New(rest.Options{Auth: a.auth, Service: p.service, Store: s, Version: a.opts.Version, Log: a.log})
 	door := intake.NewRelay(a.names, a.engine.broker, a.cfg.Limits.PublishBytes)
-	p.relay = relay.New(s, door, a.engine.broker, relay.Options{Log: a.log})
+	opts := relay.Options{Log: a.log}
+	if a.cache != nil { // and not an interface that holds nil
+		opts.Listener = stateCache{a.cache}
+	}
+	p.relay = relay.New(s, door, a.engine.broker, opts)
 	p.watch = watch.New(s, watch.Options{Log: a.log})
 	var err error
 	p.webhook, err = webhook.New(s, webhook.Options{
