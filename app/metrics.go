@@ -122,11 +122,12 @@ var (
 	descWatchLooked    = desc("watch_looked_total", "Batches and kitchens in which time alone may have changed something.")
 	descWatchCommitted = desc("watch_committed_total", "Of these, those in which it had.")
 	descWatchPass      = desc("watch_pass_seconds", "How long the last look at all that was due took.")
-	descRecorded       = desc("recorded_total", "Messages about productions that an app published by itself, by whether the record has them.", "outcome")
-	descFlagged        = desc("recorded_flagged_total", "Of these, messages with something that cannot be right.")
-	descRecordWaits    = desc("recorded_waiting", "Messages that wait to be recorded.")
-	descWebhook        = desc("webhook_notices_total", "Calls for alerts that nobody has answered, by outcome.", "outcome")
-	descRoundTrip      = desc("engine_round_trip_seconds", "Round trip of the last ping to the engine.")
+	descRecorded       = desc("recorded_total",
+		"Messages about productions that an app published by itself, by whether the record has them.", "outcome")
+	descFlagged     = desc("recorded_flagged_total", "Of these, messages with something that cannot be right.")
+	descRecordWaits = desc("recorded_waiting", "Messages that wait to be recorded.")
+	descWebhook     = desc("webhook_notices_total", "Calls for alerts that nobody has answered, by outcome.", "outcome")
+	descRoundTrip   = desc("engine_round_trip_seconds", "Round trip of the last ping to the engine.")
 )
 
 // Describe implements prometheus.Collector. It describes nothing, so the registry does not check what Collect sends

@@ -21,7 +21,8 @@ type crew struct {
 
 func (c crew) roles() map[string]production.Role {
 	return map[string]production.Role{
-		c.head: production.Head, c.cook: production.KitchenStaff, c.nutritionist: production.Nutritionist, c.driver: production.Distribution,
+		c.head: production.Head, c.cook: production.KitchenStaff, c.nutritionist: production.Nutritionist,
+		c.driver: production.Distribution,
 	}
 }
 
@@ -51,7 +52,8 @@ func (b *batch) deliver(ctx context.Context) error {
 	return b.say(ctx, b.k.ID, "distribution:updates", map[string]any{
 		"type": "distribution_update", "distributionId": "dist_" + b.p.ID, "updatedBy": b.k.crew.driver,
 		"data": map[string]any{
-			"productionId": b.p.ID, "batchNumber": b.p.BatchNumber, "status": "DEPARTED", "portions": b.p.ActualPortions, "departureTime": b.p.Dispatched,
+			"productionId": b.p.ID, "batchNumber": b.p.BatchNumber, "status": "DEPARTED", "portions": b.p.ActualPortions,
+			"departureTime": b.p.Dispatched,
 		},
 	})
 }

@@ -105,7 +105,8 @@ func (b *batch) plan(ctx context.Context) error {
 	cost := production.Rupiah(portions * 9500)
 	return b.took(b.service.Create(ctx, b.by(b.k.crew.head), production.Create{
 		ProgrammeID: programme, MenuID: b.menu.id, Day: production.DayOf(now, b.k.zone), PlannedPortions: portions, Wave: b.n%2 + 1,
-		PlannedStart: now, PlannedEnd: now.Add(30 * time.Minute), HeadCook: b.k.crew.cook, SupervisorID: b.k.crew.head, EstimatedCost: &cost,
+		PlannedStart: now, PlannedEnd: now.Add(30 * time.Minute), HeadCook: b.k.crew.cook, SupervisorID: b.k.crew.head,
+		EstimatedCost: &cost,
 	}))
 }
 
@@ -152,17 +153,17 @@ func (b *batch) measure(ctx context.Context, celsius production.Celsius) error {
 
 func (b *batch) cook(ctx context.Context, what trouble) error {
 	const readings = 7
-	goal := production.Celsius(790 + b.rng.IntN(80))
+	goal := production.Celsius(790 + b.rng.Int32N(80))
 	if what == tooCool {
-		goal = production.Celsius(705 + b.rng.IntN(40))
+		goal = production.Celsius(705 + b.rng.Int32N(40))
 	}
-	celsius := production.Celsius(220 + b.rng.IntN(60))
-	for i := 1; i <= readings; i++ {
+	celsius := production.Celsius(220 + b.rng.Int32N(60))
+	for i := int32(1); i <= readings; i++ {
 		celsius += (goal - celsius) * production.Celsius(i) / readings
 		err := do(
 			func() error { return b.wait(ctx, cookingSeconds/readings) },
 			func() error { return b.measure(ctx, celsius) },
-			func() error { return b.advance(ctx, 30+45*i/readings) },
+			func() error { return b.advance(ctx, 30+45*int(i)/readings) },
 		)
 		if err != nil {
 			return err
@@ -191,7 +192,8 @@ func (b *batch) cook(ctx context.Context, what trouble) error {
 // temperature is the check of the core temperature that was found.
 func (b *batch) temperature(ctx context.Context, found production.Celsius) error {
 	return b.inspect(ctx, production.AddCheck{
-		Type: production.Temperature, Parameter: "Suhu inti " + b.menu.dish, ExpectedValue: "≥ 75 °C", ActualValue: found.String(), Celsius: &found,
+		Type: production.Temperature, Parameter: "Suhu inti " + b.menu.dish, ExpectedValue: "≥ 75 °C", ActualValue: found.String(),
+		Celsius: &found,
 	})
 }
 
@@ -211,7 +213,8 @@ func (b *batch) check(ctx context.Context, what trouble) error {
 		func() error { return b.wait(ctx, checkingSeconds/4) },
 		func() error {
 			return b.inspect(ctx, production.AddCheck{
-				Type: production.Safety, Parameter: "Uji cepat formalin, nitrit, sianida, arsen", ExpectedValue: "negatif", ActualValue: result, Passed: &safe,
+				Type: production.Safety, Parameter: "Uji cepat formalin, nitrit, sianida, arsen", ExpectedValue: "negatif",
+				ActualValue: result, Passed: &safe,
 			})
 		},
 		func() error { return b.wait(ctx, checkingSeconds/4) },
@@ -219,7 +222,7 @@ func (b *batch) check(ctx context.Context, what trouble) error {
 	if err != nil {
 		return err
 	}
-	thrown := production.Kilograms(20 + b.rng.IntN(60))
+	thrown := production.Kilograms(20 + b.rng.Int32N(60))
 	if what == waste {
 		thrown += 100
 	}
@@ -241,7 +244,9 @@ func (b *batch) check(ctx context.Context, what trouble) error {
 
 func (b *batch) rate(ctx context.Context, kind production.CheckType, parameter string) error {
 	rating := 3 + b.rng.IntN(3)
-	return b.inspect(ctx, production.AddCheck{Type: kind, Parameter: parameter, ExpectedValue: "≥ 3", ActualValue: fmt.Sprint(rating), Rating: &rating})
+	return b.inspect(ctx, production.AddCheck{
+		Type: kind, Parameter: parameter, ExpectedValue: "≥ 3", ActualValue: fmt.Sprint(rating), Rating: &rating,
+	})
 }
 
 // leave drives the trays to the schools, and answers what is still open.

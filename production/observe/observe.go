@@ -87,8 +87,8 @@ func Wants(name string) bool {
 // legacyChannel is where the app once told of new productions: sppg:{sppgId}:production:created.
 const legacyChannel = "sppg:production:created"
 
-// Heard takes a message of a channel that Wants. id says where it came from, at most 128 bytes, unique in the tenant. It does not block, and
-// payload must not be written to afterwards. A message that finds no room is counted and logged, and missing in the record.
+// Heard takes a message of a channel that Wants. id says where it came from, at most 128 bytes, unique in the tenant. It does not block,
+// and payload must not be written to afterwards. A message that finds no room is counted and logged, and missing in the record.
 func (r *Recorder) Heard(t tenant.ID, id string, payload []byte) {
 	size := int64(len(payload))
 	if r.waiting.Load() >= int64(r.opts.MaxWaiting) || r.bytes.Load()+size > int64(r.opts.MaxWaitingBytes) {
@@ -175,7 +175,8 @@ func (r *Recorder) record(ctx context.Context, m message) {
 			r.recorded.Add(1)
 			if len(flags) > 0 {
 				r.flagged.Add(1)
-				r.opts.Log.InfoContext(ctx, "an app published what cannot be right; it is kept and flagged", "tenant", m.tenant, "flags", flags)
+				r.opts.Log.InfoContext(ctx, "an app published what cannot be right; it is kept and flagged", "tenant", m.tenant,
+					"flags", flags)
 			}
 			return
 		case ctx.Err() != nil:

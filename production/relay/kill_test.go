@@ -84,7 +84,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
 	for round := range rounds {
 		for _, step := range steps {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledAtEveryStep$", "-test.v") //nolint:gosec // this program
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledAtEveryStep$", "-test.v")
 			cmd.Env = append(os.Environ(), "RELAY_TEST_DATABASE="+path, "RELAY_TEST_REDIS="+addr, "RELAY_TEST_STEP="+step,
 				fmt.Sprint("RELAY_TEST_TIMES=", 1+3*round))
 			out, err := cmd.CombinedOutput()
