@@ -24,9 +24,9 @@ type demoCommand struct {
 
 // Help is what demo --help adds.
 func (*demoCommand) Help() string {
-	return `Three kitchens cook, a night's work in two minutes, by the rules of the production service and in a database that goes away at the
-end. Prints a sign-in link for each and how to publish. Secrets are made at random for this run unless they are set. It uses port 3001, or the next one that is free, of this machine alone, unless
-KENTONGAN_LISTEN says otherwise.
+	return `Three kitchens cook, a night's work in two minutes, by the rules of the production service and in a database that goes away
+at the end. Prints a sign-in link for each and how to publish. Secrets are made at random for this run unless they are set. It uses
+port 3001, or the next one that is free, of this machine alone, unless KENTONGAN_LISTEN says otherwise.
 
 Examples:
 
