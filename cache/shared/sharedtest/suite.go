@@ -26,7 +26,8 @@ func Run(t *testing.T, open func(t *testing.T) (shared.Tier, shared.Tier)) {
 	}
 }
 
-const entry = `{"version":0,"epochs":{"*":1},"createdAt":"2026-01-02T03:04:05.000Z","expiresAt":"2026-01-02T03:09:05.000Z","tags":[],"data":1}`
+const entry = `{"version":0,"epochs":{"*":1},"createdAt":"2026-01-02T03:04:05.000Z",` +
+	`"expiresAt":"2026-01-02T03:09:05.000Z","tags":[],"data":1}`
 
 func versioned(n string) string { return strings.Replace(entry, `"version":0`, `"version":`+n, 1) }
 
@@ -116,7 +117,8 @@ func testFloor(t *testing.T, a, b shared.Tier) {
 	want(t, "the floor stays, the lease goes", get(t, a, "t:x"), shared.FloorOf(5))
 	lease = swap(t, a, shared.Swap{Key: "t:x", Token: shared.NewToken()})
 	do(t, b.Forget(t.Context(), shared.Forget{Key: "t:x", Version: 6, TTL: time.Minute}))
-	want(t, "a floor ends the lease", swap(t, a, shared.Swap{Key: "t:x", Expect: lease.Current, Value: versioned("6"), Version: 6}).Done, false)
+	late = swap(t, a, shared.Swap{Key: "t:x", Expect: lease.Current, Value: versioned("6"), Version: 6})
+	want(t, "a floor ends the lease", late.Done, false)
 	lease = swap(t, a, shared.Swap{Key: "t:x", Token: shared.NewToken()})
 	want(t, "as new as the floor", swap(t, a, shared.Swap{Key: "t:x", Expect: lease.Current, Value: versioned("6"), Version: 6}).Done, true)
 
