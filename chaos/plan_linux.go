@@ -13,7 +13,7 @@ type options struct {
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
 	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every" default:"every"`
-	Sockets string `help:"What carries the connections of the server, as KENTONGAN_SOCKETS: ${enum}." enum:"auto,epoll,portable" default:"auto"`
+	Sockets string `help:"What carries the connections: ${enum}." enum:"auto,epoll,portable" default:"auto"`
 	Nodes   int    `help:"Gateways on one Redis." default:"2" placeholder:"N"`
 	Clients int    `help:"Clients; 0 means 54 or, with --mix small, 27." placeholder:"N"`
 	Rate    int    `help:"Messages a second of all publishers together; 0 means 500 or, with --mix small, 200." placeholder:"N"`
@@ -121,7 +121,8 @@ func (o *options) scenes(e engine, names string) ([]scene, error) {
 // base is a scene without faults.
 func (o *options) base(e engine) scene {
 	s := scene{
-		engine: e, sockets: o.Sockets, nodes: o.Nodes, seed: o.Seed, overlap: 1, pause: 400 * time.Millisecond, pace: fullPace, clients: 54, rate: 500,
+		engine: e, sockets: o.Sockets, nodes: o.Nodes, seed: o.Seed, overlap: 1, pause: 400 * time.Millisecond, pace: fullPace,
+		clients: 54, rate: 500,
 	}
 	switch o.Mix {
 	case "small":
