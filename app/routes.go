@@ -19,7 +19,7 @@ import (
 // publicRoutes is everything on the public listener; docs/protocol.md describes it.
 func (a *App) publicRoutes() http.Handler {
 	api := http.NewServeMux()
-	page := web.Handler()
+	page := web.Handler(web.Options{Board: a.records != nil})
 	a.gateway.Routes(api, page)
 	api.Handle("/api/publish", a.http)
 	api.Handle("/api/ticket", a.auth.TicketHandler())

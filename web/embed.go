@@ -1,4 +1,5 @@
-// Package web serves the live view: the files of dist/, which are built out of board/ and are part of the binary.
+// Package web serves the pages: the files of dist/, which are built out of live/ (the plain live view) and board/ (the board of the
+// kitchen) and are part of the binary.
 package web
 
 import (
@@ -21,19 +22,22 @@ import (
 //go:embed all:dist
 var built embed.FS
 
-// contentSecurityPolicy allows what the page needs and nothing else: its own script, style and icon, and a line to this
-// host. Trusted types make the browser refuse any script that would put text into the page as markup.
+// contentSecurityPolicy allows what the pages need and nothing else: their own script, style, icon, worker and manifest, and a line to
+// this host. Trusted types make the browser refuse any script that would put text into the page as markup; the one policy that there
+// may be names the board's worker.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'"
+	"manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; " +
+	"require-trusted-types-for 'script'; trusted-types kentongan"
 
 // types has the media type of each sort of file that dist/ may hold. It is our own list because the system's, which the
 // standard library reads, differs from machine to machine.
 var types = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
-	".svg":  "image/svg+xml",
-	".png":  "image/png",
+	".html":        "text/html; charset=utf-8",
+	".js":          "text/javascript; charset=utf-8",
+	".css":         "text/css; charset=utf-8",
+	".svg":         "image/svg+xml",
+	".png":         "image/png",
+	".webmanifest": "application/manifest+json",
 }
 
 // notBuilt is what is shown when dist/ is empty.
@@ -44,24 +48,39 @@ const notBuilt = `The page was not built into this program. In the source tree r
 and build the program again. The server itself works without the page.
 `
 
-// Handler returns the handler of the page. It answers GET and HEAD of the files of dist/ and of "/", which is
-// index.html, and 404 in words for everything else. It may be called concurrently and holds no state of a request.
+// Options say which pages there are.
+type Options struct {
+	Board bool // "/" is the board; it needs the production service. Without it "/" is the live view, as "/live" always is
+}
+
+// Handler returns the handler of the pages. It answers GET and HEAD of the files of dist/, of "/live", which is the live view, and of
+// "/", which is the board or the live view, and 404 in words for everything else. It may be called concurrently and holds no state
+// of a request.
 //
 // Each file has an ETag out of its content and is asked for anew each time, which is one short answer as long as
 // nothing has changed: so an old script never meets a new page.
-func Handler() http.Handler {
+func Handler(opts Options) http.Handler {
 	dist, err := fs.Sub(built, "dist")
 	if err != nil {
 		panic("web: " + err.Error()) // the name is a constant
 	}
-	return newHandler(dist)
+	return newHandler(dist, opts)
 }
 
 // newHandler is Handler for any file system, which it reads wholly once.
-func newHandler(dist fs.FS) http.Handler {
+func newHandler(dist fs.FS, opts Options) http.Handler {
 	files, err := load(dist)
 	if err != nil {
 		panic("web: " + err.Error()) // the files are in the binary; one that cannot be read is a mistake in the code
+	}
+	first := "/live.html"
+	if opts.Board {
+		first = "/board.html"
+	}
+	for path, name := range map[string]string{"/": first, "/live": "/live.html"} {
+		if page, ok := files[name]; ok {
+			files[path] = page
+		}
 	}
 	return &handler{files: files}
 }
@@ -96,9 +115,6 @@ func load(dist fs.FS) (map[string]file, error) {
 		files["/"+name] = newFile(kind, data)
 		return nil
 	})
-	if index, ok := files["/index.html"]; ok {
-		files["/"] = index
-	}
 	return files, err
 }
 
@@ -133,7 +149,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(h.files) == 0 && r.URL.Path == "/":
 		say(w, http.StatusServiceUnavailable, notBuilt)
 	default:
-		say(w, http.StatusNotFound, "Halaman ini tidak ada. Tampilan langsung ada di /\nThere is no such page. The live view is at /\n")
+		say(w, http.StatusNotFound, "Halaman ini tidak ada. Mulailah dari /\nThere is no such page. Begin at /\n")
 	}
 }
 

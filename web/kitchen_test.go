@@ -69,7 +69,7 @@ func openKitchen(t *testing.T, id string, channels ...string) *kitchen {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/ws", k.serveLine)
 	mux.HandleFunc("POST /signout", k.serveSignOut)
-	mux.Handle("/", web.Handler())
+	mux.Handle("/", web.Handler(web.Options{}))
 	srv := httptest.NewServer(mux)
 	k.URL = srv.URL
 	t.Cleanup(func() {

@@ -1,52 +1,86 @@
-/** The HTTP routes that this page uses. */
+/** What the board asks by HTTP. Every answer is read as JSON of which nothing is known. */
 
-import { field, fields, list, text } from "./json.ts";
-import { channelsOf, isTenant } from "./channel.ts";
-import { MAX_CHANNEL } from "./frame.ts";
-import type { Denial } from "./connection.ts";
-import type { Kitchen } from "./state.ts";
+import { KentonganError } from "../client/src/http.ts";
+import { field, fields, list, parse, text } from "../client/src/json.ts";
+import { DEFAULT_ZONE } from "./format.ts";
 
-/** The answer to "who am I?": a kitchen to look into, or why there is none. */
-export type Admission = { readonly kitchen: Kitchen } | { readonly denial: Denial };
+/** A request that takes longer than this will not be answered. */
+const PATIENCE_MS = 15_000;
 
-/** How many channels of a connection info are followed; the server's own limit of one connection. */
-const MAX_CHANNELS = 100;
-
-/**
- * Asks the server who we are. chosen is the kitchen that somebody with a platform role wants to see, and counts for
- * nothing with everybody else. It throws if the server cannot be reached or has no sensible answer.
- */
-export async function admission(chosen: string | undefined, signal: AbortSignal): Promise<Admission> {
-  const response = await fetch("/api/ws", { headers: { accept: "application/json" }, cache: "no-store", credentials: "same-origin", signal });
-  if (response.status === 401) return { denial: "signed-out" };
-  if (response.status === 403) return { denial: readRefusal(await response.json()) };
-  if (!response.ok) throw new Error(`connection info: status ${response.status}`);
-  return readAdmission(await response.json(), chosen);
-}
-
-/** Reads why a status 403 was answered: an account without a kitchen, or anything else about the way in which we came. */
-export function readRefusal(answer: unknown): Denial {
-  return text(field(answer, "error"), "code") === "no_tenant" ? "forbidden" : "refused";
-}
-
-/** Reads the connection info. It throws if it has not the shape that it should have. */
-export function readAdmission(answer: unknown, chosen: string | undefined): Admission {
-  const data = field(answer, "data");
-  if (field(answer, "success") !== true || fields(data) === undefined) throw new Error("connection info: not the expected answer");
-  const own = text(data, "sppgId");
-  if (own === undefined) {
-    if (chosen === undefined || !isTenant(chosen)) return { denial: "choose" };
-    return { kitchen: { tenant: chosen, name: undefined, channels: channelsOf(chosen) } };
+/** Reads a route of the production service. It throws a KentonganError; status 0 means that the server was not reached. */
+export async function read(path: string): Promise<unknown> {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+  let status: number;
+  let body: string;
+  try {
+    const headers = { accept: "application/json" };
+    const response = await fetch(path, { headers, cache: "no-store", credentials: "same-origin", signal: patience.signal });
+    ({ status } = response);
+    body = await response.text();
+  } catch {
+    throw new KentonganError(0, "UNREACHABLE", "the server cannot be reached", true);
+  } finally {
+    clearTimeout(timer);
   }
-  const channels = list(data, "channels").filter((c): c is string => typeof c === "string" && c !== "" && c.length <= MAX_CHANNEL);
-  const name = text(data, "sppgName", 80);
-  return { kitchen: { tenant: own, name, channels: [...new Set(channels)].slice(0, MAX_CHANNELS) } };
+  const answer = parse(body);
+  if (status >= 200 && status < 300 && fields(answer) !== undefined) return answer;
+  const problem = field(answer, "error") ?? answer; // the gateway's errors have another shape
+  const code = text(problem, "code") ?? `HTTP_${status}`;
+  throw new KentonganError(status, code, text(problem, "detail") ?? text(problem, "message") ?? code, status >= 500 || status === 429);
 }
 
-/**
- * Ends the session of this browser and reports whether the server did it. It is a fetch and no form, for a form of a page
- * with "Referrer-Policy: no-referrer" would tell no origin, and the server would refuse it.
- */
+/** Somebody of the kitchen's staff. */
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly hasPin: boolean;
+}
+
+/** Limits of the kitchen that the board warns by; the server decides by its own. */
+export interface Limits {
+  readonly coreMinC: number;
+  readonly coldHoldMaxC: number;
+  readonly hotHoldMinC: number;
+  readonly hygieneMinScore: number;
+  readonly sensoryMinRating: number;
+}
+
+/** What is known of the kitchen beside its batches. */
+export interface Setting {
+  readonly name: string | undefined;
+  readonly zone: string;
+  readonly limits: Limits;
+  readonly staff: readonly Member[];
+}
+
+const LIMITS: Limits = { coreMinC: 75, coldHoldMaxC: 5, hotHoldMinC: 60, hygieneMinScore: 80, sensoryMinRating: 3 };
+
+export const NO_SETTING: Setting = { name: undefined, zone: DEFAULT_ZONE, limits: LIMITS, staff: [] };
+
+/** Reads the answers to GET /api/kitchen and GET /api/references. */
+export function readSetting(kitchen: unknown, references: unknown): Setting {
+  const told = field(kitchen, "kitchen");
+  const limits: Record<string, number> = { ...LIMITS };
+  for (const l of list(kitchen, "limits")) {
+    const name = text(l, "name");
+    const value = field(l, "value");
+    if (name !== undefined && name in LIMITS && typeof value === "number") limits[name] = value;
+  }
+  return {
+    name: text(told, "name"),
+    zone: text(told, "timeZone") ?? DEFAULT_ZONE,
+    limits: limits as unknown as Limits,
+    staff: list(references, "staff").flatMap((p) => {
+      const id = text(p, "id");
+      if (id === undefined || field(p, "active") !== true) return [];
+      return [{ id, name: text(p, "name") ?? id, role: text(p, "role") ?? "", hasPin: field(p, "hasPin") === true }];
+    }),
+  };
+}
+
+/** Ends the session of this browser and reports whether the server did it. */
 export async function signOut(): Promise<boolean> {
   try {
     const response = await fetch("/signout", { method: "POST", credentials: "same-origin", redirect: "manual" });

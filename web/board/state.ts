@@ -1,165 +1,392 @@
-/** Everything that the page shows, and how it changes: apply(state, event) is the new state, and nothing else happens. */
+/** The state of the page, and the parts that change it: session, line, queue, alarm. Views read it and call these functions. */
 
-import { addGap, addMessage, EMPTY_LOG, filter, pause, type Log } from "./log.ts";
-import { applyAlert, type Alerts } from "./alert.ts";
-import { applyProduction, doubt, type Productions } from "./production.ts";
-import { counted, missing, standing, unseen, type Channel, type Channels } from "./channel.ts";
-import { START, type Connection } from "./connection.ts";
-import type { Frame, Message, Position } from "./frame.ts";
+import { createClient, INITIAL_STATUS, type Client, type Status, type Subscription } from "../client/src/client.ts";
+import { KentonganError } from "../client/src/http.ts";
+import { field, list, parse, text } from "../client/src/json.ts";
+import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { freshness, type Freshness } from "./freshness.ts";
+import { NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
+import { may } from "./rights.ts";
+import { Queue, type Person, type QueueState } from "./queue.ts";
+import { gradeOf, Siren, soundKey, sounding, stillSilenced } from "./alarm.ts";
+import { withRecords } from "./hints.ts";
+import type { Draft, Kept } from "./entries.ts";
 import type { Language } from "./words.ts";
 
-/** Whose kitchen is shown, and to whom. */
-export interface Kitchen {
-  readonly tenant: string;
-  readonly name: string | undefined;
-  readonly channels: readonly string[];
+export type View = "wall" | "tablet" | "day";
+
+/** Why there is no board to see. */
+export type Gate = "signed-out" | "no-kitchen" | "refused" | "unreachable" | "choose";
+
+export interface Session {
+  readonly kitchen: string;
+  readonly user: string;
+  readonly role: string;
+  /** A platform role looks into a kitchen that is not its own: it reads, and writes nothing. */
+  readonly visiting: boolean;
+}
+
+/** What the server said to a step, to be shown at its batch. */
+export interface Refused {
+  readonly batchId: string | undefined;
+  readonly kept: Kept;
+  readonly answer: unknown;
 }
 
 export interface State {
   readonly language: Language;
-  readonly connection: Connection;
-  readonly kitchen: Kitchen | undefined;
-  readonly channels: Channels;
-  readonly productions: Productions;
-  readonly alerts: Alerts;
-  readonly log: Log;
-  readonly newestAt: number | undefined; // time of the newest message, by the server's clock
-  /** Since when the server knows nothing new, by its clock, as it says on this connection; undefined: it is up to date. */
-  readonly staleSince: number | undefined;
-  /** What must be added to this device's clock to have the server's, in ms. */
-  readonly skewMs: number;
+  readonly view: View;
+  readonly place: string; // within the view: "", "unsent", or "b/" and the id of a batch
+  readonly session: Session | undefined;
+  readonly gate: Gate | undefined;
+  readonly setting: Setting;
+  readonly kitchen: Kitchen;
+  readonly complete: ReadonlySet<string>; // batches whose checks were read
+  readonly status: Status;
+  readonly fresh: Freshness;
+  readonly queue: QueueState;
+  readonly refused: Refused | undefined;
+  readonly sent: { readonly kept: Kept; readonly at: number } | undefined;
+  /** What was just entered could not be kept. */
+  readonly full: boolean;
+  readonly silenced: ReadonlySet<string>;
+  readonly sound: boolean;
+  readonly person: (Person & { readonly name: string; readonly role: string }) | undefined;
 }
 
-export type Event =
-  | { readonly kind: "connection"; readonly connection: Connection }
-  | { readonly kind: "kitchen"; readonly kitchen: Kitchen | undefined }
-  | { readonly kind: "frame"; readonly frame: Frame; readonly now: number }
-  | { readonly kind: "refused"; readonly channel: string; readonly problem: Channel["problem"] }
-  | { readonly kind: "caught-up"; readonly channel: string } // no history is to be had: what is live is all there is
-  | { readonly kind: "pause"; readonly on: boolean }
-  | { readonly kind: "filter"; readonly channel: string | undefined }
-  | { readonly kind: "language"; readonly language: Language };
+const NO_QUEUE: QueueState = { pending: undefined, unsent: [], sending: "idle", durable: true, count: 0 };
+const NO_FRESHNESS: Freshness = { lamp: "connecting", old: true, since: undefined };
 
-/** Returns the state of a page that was just opened. */
-export function empty(language: Language): State {
-  return {
-    language,
-    connection: START,
-    kitchen: undefined,
-    channels: new Map(),
-    productions: new Map(),
-    alerts: new Map(),
-    log: EMPTY_LOG,
-    newestAt: undefined,
-    staleSince: undefined,
-    skewMs: 0,
+/** A person stays at a shared tablet for so long after the last thing they did: the checks of one batch, not the next person's. */
+const PERSON_MS = 120_000;
+/** What is kept for a start without a line is written so often at most. */
+const KEEP_EVERY_MS = 5_000;
+/** The board asks again who it is after this, as long as the server is not reached. */
+const ASK_AGAIN_MS = 3_000;
+
+/** Storage of the browser, or undefined where there is none. */
+function storage(): Storage | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+function rememberedLanguage(): Language {
+  return storage()?.getItem("kentongan.language") === "en" ? "en" : "id";
+}
+
+/** Holds the state, and tells who listens when there is a new one. */
+export class Board {
+  #state: State;
+  readonly #listeners = new Set<() => void>();
+  readonly #siren = new Siren(() => this.#set({ sound: this.#siren.on }));
+  readonly #chosen: string | undefined;
+  readonly #path: (path: string) => string;
+  #client: Client | undefined;
+  #queue: Queue | undefined;
+  #subscriptions: Subscription[] = [];
+  #loadedAt: number | undefined;
+  #keeping: ReturnType<typeof setTimeout> | undefined;
+  #leaving: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  #settings: { readonly settings: unknown; readonly references: unknown } | undefined;
+  #run = 0;
+
+  constructor(route: { readonly view: View; readonly place: string }, chosen: string | undefined) {
+    this.#chosen = chosen;
+    this.#path = (path) => (chosen === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}tenant=${encodeURIComponent(chosen)}`);
+    this.#state = {
+      language: rememberedLanguage(), ...route, session: undefined, gate: undefined, setting: NO_SETTING, kitchen: NO_KITCHEN, complete: new Set(),
+      status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, full: false, silenced: new Set(), sound: false,
+      person: undefined,
+    };
+  }
+
+  state = (): State => this.#state;
+
+  onState = (f: () => void): (() => void) => {
+    this.#listeners.add(f);
+    return () => this.#listeners.delete(f);
   };
-}
 
-/** Returns the state after an event. */
-export function apply(state: State, event: Event): State {
-  switch (event.kind) {
-    case "connection":
-      // What the server said holds for the connection on which it said it; the next one is told anew.
-      return { ...state, connection: event.connection, staleSince: event.connection.phase === "open" ? state.staleSince : undefined };
-    case "kitchen":
-      return enterKitchen(state, event.kitchen);
-    case "frame":
-      return applyFrame(state, event.frame, event.now);
-    case "refused":
-      return withChannel(state, event.channel, (c) => ({ ...c, problem: event.problem }));
-    case "caught-up":
-      return withChannel(state, event.channel, (c) => ({ ...c, seen: c.head }));
-    case "pause":
-      return { ...state, log: pause(state.log, event.on) };
-    case "filter":
-      return { ...state, log: filter(state.log, event.channel) };
-    case "language":
-      return { ...state, language: event.language };
+  /** The server's time. */
+  now = (): number => this.#client?.now() ?? Date.now();
+
+  /** Returns the path of a route for the kitchen that is looked at. */
+  path = (path: string): string => this.#path(path);
+
+  /** Asks who we are, and begins to follow. What was kept from last time is shown meanwhile, as old. */
+  async start(): Promise<void> {
+    const run = ++this.#run;
+    clearTimeout(this.#asking);
+    const client = (this.#client ??= this.#open());
+    const known = this.#state.session ?? this.#remember();
+    if (known !== undefined && this.#state.session === undefined) this.#enter(known);
+    try {
+      const info = await client.info();
+      if (run !== this.#run) return;
+      if (info.sppgId === undefined && this.#chosen === undefined) return this.#bar("choose");
+      const session = {
+        kitchen: info.sppgId ?? this.#chosen ?? "", user: info.userId ?? "", role: info.role ?? "", visiting: info.sppgId === undefined,
+      };
+      if (known !== undefined && (known.kitchen !== session.kitchen || known.user !== session.user || known.role !== session.role)) this.#forget();
+      if (this.#state.session === undefined) this.#enter(session);
+      this.#set({ gate: undefined });
+      await this.#begin(run);
+    } catch (e) {
+      if (run !== this.#run) return;
+      this.#failed(e);
+    }
   }
-}
 
-/** Another kitchen, or none, starts from nothing: no line of one kitchen is ever seen in another one's page. */
-function enterKitchen(state: State, kitchen: Kitchen | undefined): State {
-  if (kitchen === undefined || kitchen.tenant !== state.kitchen?.tenant) {
-    const clean = empty(state.language);
-    const channels = new Map((kitchen?.channels ?? []).map((name) => [name, unseen(name)]));
-    return { ...clean, connection: { ...state.connection, freshAt: undefined }, kitchen, channels };
+  #open(): Client {
+    const client = createClient({ tenant: this.#chosen });
+    client.onStatus((status) => this.#line(status));
+    return client;
   }
-  const channels = new Map(kitchen.channels.map((name) => [name, state.channels.get(name) ?? unseen(name)]));
-  return { ...state, kitchen, channels };
-}
 
-function applyFrame(state: State, frame: Frame, now: number): State {
-  switch (frame.kind) {
-    case "message":
-      return applyPush(state, frame.message, now);
-    case "history":
-      return applyHistory(state, frame.channel, frame.messages);
-    case "subscribed":
-      return applySubscribed(state, frame.channel, frame.position, frame.cause, now);
-    case "gap":
-      return applyGap(state, frame.channel, frame.cause, frame.position, now);
-    case "heartbeat":
-      return frame.time === undefined ? state : { ...state, skewMs: frame.time - now };
-    case "stale":
-      return { ...state, staleSince: frame.since };
-    case "fresh":
-      return { ...state, staleSince: undefined, skewMs: frame.time === undefined ? state.skewMs : frame.time - now };
-    case "unsubscribed":
-      return withChannel(state, frame.channel, (c) => ({ ...c, problem: { code: frame.code, message: "", temporary: false } }));
-    case "goaway":
-    case "error":
-    case "other":
-      return state;
+  #failed(e: unknown): void {
+    const status = e instanceof KentonganError ? e.status : 0;
+    if (status === 401) return this.#bar("signed-out");
+    if (status === 403) return this.#bar(e instanceof KentonganError && e.code.toUpperCase() === "NO_TENANT" ? "no-kitchen" : "refused");
+    if (status === 404) {
+      globalThis.location.assign("/live"); // the production service was switched off
+      return;
+    }
+    if (this.#state.session === undefined) this.#set({ gate: "unreachable" });
+    this.#asking = setTimeout(() => void this.start(), ASK_AGAIN_MS);
   }
-}
 
-function applyPush(state: State, m: Message, now: number): State {
-  const channel = state.channels.get(m.channel);
-  if (channel === undefined) return state; // not ours
-  const how = standing(channel, m.position);
-  if (how === "seen") return state;
-  const whole = how === "next" ? state : applyGap(state, m.channel, "hole", m.position, now);
-  const next = withChannel(whole, m.channel, (c) => ({ ...counted(c, m), seen: m.position, head: m.position }));
-  return take(next, m);
-}
-
-function applyHistory(state: State, name: string, messages: readonly Message[]): State {
-  let next = state;
-  for (const m of messages) {
-    const channel = next.channels.get(name);
-    if (channel === undefined || !missing(channel, m.position)) continue;
-    next = take(withChannel(next, name, (c) => ({ ...counted(c, m), seen: m.position })), m);
+  /** Shows why there is nothing to see, and forgets what nobody may see now. What is not sent stays on the disk. */
+  #bar(gate: Gate): void {
+    this.#forget();
+    this.#set({ gate });
   }
-  return withChannel(next, name, (c) => ({ ...c, seen: c.head }));
-}
 
-function applySubscribed(state: State, name: string, position: Position, cause: string | undefined, now: number): State {
-  const clean = withChannel(state, name, (c) => ({ ...c, problem: undefined }));
-  if (cause !== undefined) return applyGap(clean, name, cause, position, now);
-  // With a position that was continued from, messages follow from there; without one, they follow from the head.
-  return withChannel(clean, name, (c) => (c.seen === undefined ? { ...c, head: position } : { ...c, head: c.seen }));
-}
+  #forget(): void {
+    this.#run++;
+    for (const s of this.#subscriptions) s.unsubscribe();
+    this.#subscriptions = [];
+    this.#queue?.close();
+    this.#queue = undefined;
+    this.#loadedAt = undefined;
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
+    for (const name of ["kentongan.session", "kentongan.kitchen"]) storage()?.removeItem(name);
+    this.#set({ session: undefined, kitchen: NO_KITCHEN, setting: NO_SETTING, queue: NO_QUEUE, complete: new Set(), person: undefined, refused: undefined, status: INITIAL_STATUS });
+  }
 
-function applyGap(state: State, name: string, cause: string, position: Position, now: number): State {
-  if (!state.channels.has(name)) return state;
-  const next = withChannel(state, name, (c) => ({ ...c, head: position }));
-  return { ...next, productions: doubt(next.productions), log: addGap(next.log, name, cause, now + next.skewMs) };
-}
+  #remember(): Session | undefined {
+    const v = parse(storage()?.getItem("kentongan.session") ?? "");
+    const kitchen = text(v, "kitchen");
+    const user = text(v, "user");
+    const visiting = field(v, "visiting") === true;
+    if (kitchen === undefined || user === undefined || (visiting && kitchen !== this.#chosen)) return undefined;
+    return { kitchen, user, role: text(v, "role") ?? "", visiting };
+  }
 
-/** Takes a message into all that is shown of it. */
-function take(state: State, m: Message): State {
-  return {
-    ...state,
-    productions: applyProduction(state.productions, m.data, m.time),
-    alerts: applyAlert(state.alerts, m.data, m.time),
-    log: addMessage(state.log, m),
-    newestAt: Math.max(state.newestAt ?? 0, m.time),
+  /** Opens the queue of a person, and shows what is kept. */
+  #enter(session: Session): void {
+    storage()?.setItem("kentongan.session", JSON.stringify(session));
+    this.#set({ session, gate: undefined });
+    const kept = parse(storage()?.getItem("kentongan.kitchen") ?? "");
+    const before = text(kept, "of") === session.kitchen ? readKept(kept) : undefined;
+    if (before !== undefined) {
+      this.#loadedAt = before.at;
+      this.#set({ kitchen: { ...before.kitchen, ready: false }, setting: readSetting(field(kept, "settings"), field(kept, "references")) });
+    }
+    this.#queue = new Queue({
+      name: `${session.kitchen} ${session.user}`,
+      storage: storage(),
+      version: (id) => this.#state.kitchen.productions.get(id)?.version,
+      read: async (id) => {
+        const answer = await read(this.#path(`/api/productions/${encodeURIComponent(id)}`)).catch(() => undefined);
+        const row = field(answer, "production");
+        this.#fold(row);
+        return row;
+      },
+      onSent: (entry, answer) => this.#sent(entry, answer),
+      onRefused: (entry, answer) => this.#set({ refused: { batchId: entry.note.batchId, kept: entry, answer } }),
+      onState: (queue) => this.#set({ queue }),
+    });
+    this.#line(this.#state.status);
+  }
+
+  async #begin(run: number): Promise<void> {
+    const session = this.#state.session;
+    if (session === undefined) return;
+    const positions = await this.#load(run);
+    if (run !== this.#run) return;
+    this.#queue?.flush();
+    for (const s of this.#subscriptions) s.unsubscribe();
+    this.#subscriptions = ["production:updates", "production:alerts"].map((name) => {
+      const channel = `${name}:${session.kitchen}`;
+      return this.#client!.subscribe(channel, {
+        message: (m) => {
+          const event = readEvent(m);
+          if (event !== undefined) this.#apply(applyEvent(this.#state.kitchen, event));
+        },
+        gap: async () => { await this.#load(run); },
+      }, { since: positions?.[channel] });
+    });
+    // Of a channel without a position nothing was published when the snapshot was taken: what came since is in a second one.
+    if (this.#subscriptions.some((s) => s.position() === undefined)) await this.#load(run);
+  }
+
+  async #load(run: number) {
+    const before = this.#state.kitchen;
+    const [answer, kitchen, references] = await Promise.all([
+      read(this.#path("/api/productions?active=true")), read(this.#path("/api/kitchen")), read(this.#path("/api/references")),
+    ]);
+    const snapshot = readSnapshot(answer);
+    if (snapshot === undefined) throw new KentonganError(0, "UNEXPECTED", "the snapshot has not the shape that it should have", true);
+    if (run !== this.#run) return undefined;
+    this.#settings = { settings: kitchen, references };
+    this.#loadedAt = this.now();
+    this.#set({ setting: readSetting(kitchen, references) });
+    this.#apply(applySnapshot(before, this.#state.kitchen, snapshot));
+    return snapshot.positions;
+  }
+
+  /** Reads the checks of a batch, which events alone do not bring to a page that was opened later. */
+  async readRecords(id: string): Promise<void> {
+    const records = await read(this.#path(`/api/productions/${encodeURIComponent(id)}/records`)).catch(() => undefined);
+    const row = this.#state.kitchen.productions.get(id);
+    if (records === undefined || row === undefined) return;
+    const productions = new Map(this.#state.kitchen.productions).set(id, withRecords(row, records));
+    this.#set({ kitchen: { ...this.#state.kitchen, productions }, complete: new Set(this.#state.complete).add(id) });
+  }
+
+  #apply(kitchen: Kitchen): void {
+    this.#set({ kitchen, silenced: stillSilenced(kitchen.alerts, this.#state.silenced) });
+    this.#line(this.#state.status);
+    this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);
+  }
+
+  /** Keeps what is shown for a start without a line. */
+  #keep(): void {
+    this.#keeping = undefined;
+    const { session, kitchen, fresh } = this.#state;
+    const at = fresh.old ? fresh.since : this.now();
+    if (session === undefined || at === undefined) return;
+    try {
+      storage()?.setItem("kentongan.kitchen", JSON.stringify({ of: session.kitchen, ...keep(kitchen, at), ...this.#settings }));
+    } catch {
+      storage()?.removeItem("kentongan.kitchen"); // it is full; what people have entered has its own place
+    }
+  }
+
+  /** Takes a row that the server has answered with, which may be here before the event. */
+  #fold(row: unknown): void {
+    const id = text(row, "id");
+    const changes = row as Production;
+    if (id !== undefined) this.#apply(applyEvent(this.#state.kitchen, { kind: "updated", productionId: id, changes, timestamp: this.now() }));
+  }
+
+  #sent(kept: Kept | undefined, answer: unknown): void {
+    this.#fold(field(answer, "production"));
+    const alert = field(answer, "alert");
+    if (text(alert, "id") !== undefined) {
+      const event = readEvent({ data: { type: "production_alert", productionId: text(alert, "productionId"), alert }, time: this.now() });
+      if (event !== undefined) this.#apply(applyEvent(this.#state.kitchen, event));
+    }
+    const id = kept?.note.batchId;
+    if (id !== undefined && kept?.send["checkType"] !== undefined) void this.readRecords(id);
+    if (kept !== undefined) this.#set({ sent: { kept, at: Date.now() } });
+  }
+
+  #line(status: Status): void {
+    const skew = this.now() - Date.now();
+    this.#set({ status, fresh: freshness(status, this.#state.kitchen.ready, this.#loadedAt, skew) });
+    if (status.phase === "denied" && this.#state.session !== undefined) this.#bar(status.denial?.status === 401 ? "signed-out" : "refused");
+    if (status.fresh) this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);
+  }
+
+  /** Takes what somebody enters. A person's PIN is used for two minutes. */
+  async enter(draft: Draft, undo?: boolean): Promise<void> {
+    this.#set({ refused: undefined, full: false });
+    this.#stay();
+    try {
+      // The tablet itself acts where it may: a person's rights would count instead of its own.
+      const own = may(this.#state.session?.role, draft.right);
+      await this.#queue?.enter(draft, own ? undefined : this.#state.person, undo);
+    } catch {
+      this.#set({ full: true }); // nobody may believe that it is kept
+    }
+  }
+
+  /** Somebody has shown who they are at this tablet. */
+  identify(id: string, pin: string): void {
+    const member = this.#state.setting.staff.find((m) => m.id === id);
+    if (member === undefined) return;
+    this.#set({ person: { id, pin, name: member.name, role: member.role } });
+    this.#stay();
+  }
+
+  leave = (): void => {
+    clearTimeout(this.#leaving);
+    this.#set({ person: undefined });
   };
+
+  #stay(): void {
+    clearTimeout(this.#leaving);
+    if (this.#state.person !== undefined) this.#leaving = setTimeout(this.leave, PERSON_MS);
+  }
+
+  get queue(): Queue | undefined {
+    return this.#queue;
+  }
+
+  /** Makes what sounds silent on this device. It is not acknowledged by that. */
+  silence = (): void => {
+    this.#siren.enable();
+    const keys = sounding(this.#state.kitchen.alerts, this.#state.silenced).map(soundKey);
+    this.#set({ silenced: new Set([...this.#state.silenced, ...keys]) });
+  };
+
+  enableSound = (): void => this.#siren.enable();
+
+  dismiss = (): void => this.#set({ refused: undefined });
+
+  show = (route: { readonly view: View; readonly place: string }): void => this.#set(route);
+
+  speak = (language: Language): void => {
+    storage()?.setItem("kentongan.language", language);
+    this.#set({ language });
+  };
+
+  retry = (): void => {
+    this.#client?.retry();
+    if (this.#subscriptions.length === 0) void this.start();
+  };
+
+  /** Signs out, if everything is sent. */
+  async signOut(): Promise<boolean> {
+    if (!(await signOut())) return false;
+    this.#bar("signed-out");
+    return true;
+  }
+
+  #set(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    if (change.kitchen !== undefined || change.silenced !== undefined) {
+      this.#siren.sound(gradeOf(sounding(this.#state.kitchen.alerts, this.#state.silenced)));
+    }
+    for (const f of [...this.#listeners]) f();
+  }
 }
 
-function withChannel(state: State, name: string, change: (c: Channel) => Channel): State {
-  const old = state.channels.get(name);
-  return old === undefined ? state : { ...state, channels: new Map(state.channels).set(name, change(old)) };
+/** Returns the alerts of a batch. */
+export function alertsOf(alerts: readonly Alert[], id: string): Alert[] {
+  return alerts.filter((a) => a.productionId === id);
+}
+
+/** Returns the kitchens of an answer to GET /api/kitchens. */
+export function readKitchens(answer: unknown): { readonly id: string; readonly name: string }[] {
+  return list(answer, "kitchens").flatMap((k) => {
+    const id = text(k, "sppgId");
+    return id === undefined ? [] : [{ id, name: text(k, "name") ?? id }];
+  });
 }

@@ -63,7 +63,7 @@ function listen(): void {
   }
   byId("sign-out", HTMLButtonElement).addEventListener("click", () => {
     void signOut().then((done) => {
-      if (done) window.location.assign("/");
+      if (done) window.location.assign(window.location.pathname);
       else byId("sign-out-failed", HTMLElement).hidden = false;
     });
   });
