@@ -25,6 +25,10 @@ func TestDemoLinkShowsAKitchenAtWork(t *testing.T) {
 	s := &screen{t, browser.Open(t)}
 	s.open(link)
 	s.waitText("Terhubung")
+	s.wait("document.querySelectorAll('.tile').length > 0")
+	host, _, _ := strings.Cut(link, "/signin?")
+	s.open(host + "/live")
+	s.waitText("Terhubung")
 	s.wait("document.querySelectorAll('#productions > li').length > 0")
 	s.wait("document.querySelectorAll('#log > li').length > 2") // and it goes on
 }
