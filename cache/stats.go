@@ -3,6 +3,7 @@ package cache
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"kentongan/tenant"
 )
@@ -16,7 +17,41 @@ type counts struct {
 }
 
 // tenantCounts are what is counted of each tenant.
-type tenantCounts struct{ hits, sharedHits, misses, loads, stales atomic.Uint64 }
+type tenantCounts struct {
+	hits                              tally
+	sharedHits, misses, loads, stales atomic.Uint64
+}
+
+// tally is a counter that each hit in memory adds to. With one cell, two processors that read one kitchen spent half of a hit waiting
+// for each other's line of memory. So there are several, each on a line of its own, and a goroutine stays with one: that of its
+// stack's address. Two that meet in a cell are slower and no less right.
+type tally struct {
+	_     [64]byte // what every reader looks at lies before it
+	cells [tallyCells]struct {
+		n atomic.Uint64
+		_ [56]byte
+	}
+}
+
+const (
+	tallyCells = 4  // 320 bytes a tenant, 11 MB for 35,000
+	stackBits  = 11 // of an address, below those that tell two stacks apart: the smallest have 2 KiB
+)
+
+// Add is as that of atomic.Uint64, without what comes of it.
+func (t *tally) Add(n uint64) {
+	var here byte
+	stack := uintptr(unsafe.Pointer(&here)) >> stackBits //nolint:gosec // only a number is made of it
+	t.cells[(stack^stack>>5)%tallyCells].n.Add(n)
+}
+
+// Load returns the sum.
+func (t *tally) Load() (sum uint64) {
+	for i := range t.cells {
+		sum += t.cells[i].n.Load()
+	}
+	return sum
+}
 
 // add adds the counts of o.
 func (t *tenantCounts) add(o *tenantCounts) {
