@@ -120,7 +120,8 @@ func (b *Broker) Close() {
 
 // HoldWhile keeps publications back while owes returns an error, for as long as each may wait; then they are answered with
 // ErrNotStored. It is for the time in which all epochs are about to be turned: what is stored before that goes with its epoch, and who
-// was told that it is stored believed it. owes is asked before each batch, by one goroutine, and must not wait for this Broker.
+// was told that it is stored believed it. owes is asked before each batch, and why a publication was too late; it may be called
+// concurrently and must not wait for this Broker.
 func (b *Broker) HoldWhile(owes func() error) { b.hold.Store(&owes) }
 
 // held returns why publications have to wait, or nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -688,6 +689,65 @@ func TestAnswerLostAndTurned(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHold holds publications back: who waits is told why when the time is over, nothing is stored, an operator is told when it lasts and when
+// it is over, and then the next one goes through.
+func TestHold(t *testing.T) {
+	var log syncBuffer
+	b, w := follow(t, redis.Options{Address: testenv.Redis(t), AnswerLimit: 700 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	settle(t, b, w)
+	why := errors.New("readers have to be told first")
+	var held atomic.Bool
+	held.Store(true)
+	b.HoldWhile(func() error {
+		if held.Load() {
+			return why
+		}
+		return nil
+	})
+	_, err := b.Publish(t.Context(), channelA, []byte(`"held"`), realtime.PublishOptions{})
+	if !errors.Is(err, realtime.ErrNotStored) || !errors.Is(err, why) {
+		t.Errorf("publish: %v; want ErrNotStored, and why", err)
+	}
+	if text := log.String(); strings.Count(text, "publications wait") != 1 || !strings.Contains(text, why.Error()) {
+		t.Errorf("the log has not once that publications wait, and why:\n%s", text)
+	}
+	if strings.Contains(log.String(), "publications go on") {
+		t.Error("the log says that publications go on, and they do not")
+	}
+	held.Store(false)
+	settle(t, b, w)
+	if !strings.Contains(log.String(), "publications go on") {
+		t.Errorf("the log does not say that publications go on:\n%s", log.String())
+	}
+	page, err := b.History(t.Context(), channelA, realtime.Position{}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range page.Publications {
+		if string(p.Data) == `"held"` {
+			t.Error("what was answered as not stored is in the history")
+		}
+	}
+}
+
+// syncBuffer is a buffer that a log may be written to from anywhere.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestWrongPassword(t *testing.T) {

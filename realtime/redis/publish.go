@@ -52,8 +52,11 @@ func (b *Broker) giveUp(o *outgoing) error {
 	return unavailable("publish", b.tooLate(context.DeadlineExceeded))
 }
 
-// tooLate is why a publication was not answered in time: what is wrong with the connection, if that is known.
+// tooLate is why a publication was not answered in time: why it had to wait, or what is wrong with the connection, if that is known.
 func (b *Broker) tooLate(err error) error {
+	if why := b.held(); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
 	if known := b.health.of(partPublish); known != nil {
 		return fmt.Errorf("%w: %w", err, known)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ type publisher struct {
 	known    positions
 	epoch    string    // for a script that needs a new one
 	began    time.Time // the last batch
+	hold     hold
 	commands []rueidis.Completed
 }
 
@@ -169,6 +171,32 @@ var errHeld = errors.New("publications are held back")
 
 const heldFor = 10 * time.Millisecond
 
+// hold tells an operator why publications are answered late or not at all, if that lasts.
+type hold struct {
+	since time.Time // zero: nothing is held
+	told  bool
+}
+
+// heldLong is longer than a turn of a few kitchens takes.
+const heldLong = 500 * time.Millisecond
+
+func (h *hold) goesOn(log *slog.Logger, why error) {
+	if h.since.IsZero() {
+		h.since = time.Now()
+	}
+	if !h.told && time.Since(h.since) >= heldLong {
+		h.told = true
+		log.Warn("publications wait", "err", why) // they go on by themselves
+	}
+}
+
+func (h *hold) over(log *slog.Logger) {
+	if h.told {
+		log.Info("publications go on", "took_ms", time.Since(h.since).Milliseconds())
+	}
+	*h = hold{}
+}
+
 // gather waits until Options.GatherFor has passed since the last batch began, so that a stream of messages goes out a
 // few at a time: for each batch two processes wake up, and that costs five times what a message in it does. Who comes alone
 // does not wait, nor does whom a caller waits for.
@@ -240,8 +268,10 @@ func (p *publisher) sendBatch(batch []*outgoing) (again []*outgoing, failure err
 			return live, err
 		}
 		if err := p.broker.held(); err != nil {
+			p.hold.goesOn(p.broker.opts.Log, err)
 			return live, fmt.Errorf("%w: %w", errHeld, err)
 		}
+		p.hold.over(p.broker.opts.Log)
 	}
 	if live = goOut(live); len(live) == 0 {
 		return nil, nil
