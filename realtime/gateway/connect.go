@@ -357,7 +357,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 
-	g.link(s)
+	late := g.link(s)
 	s.arrive()
 	s.goLive(req, head)
 	s.tellFreshness()
@@ -365,8 +365,8 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	s.nextBeat = g.clock() + s.interval()/2 + time.Duration(s.id%16)*s.interval()/32
 	g.wheel.book(s, g.clock()) // at the next tick, to see when its credential ends
 	g.opts.Log.Debug("session opened", "session", s, "who", req.who)
-	if g.draining.Load() {
-		s.close(protocol.CloseDrain, "") // it was let in before the drain, and may have come too late for it
+	if late {
+		s.close(protocol.CloseDrain, "") // it was let in before the drain, which does not know it
 	}
 	if g.ctx.Err() != nil {
 		conn.Abort() // nor does anybody hang up on it any more

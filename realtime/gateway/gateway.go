@@ -164,9 +164,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.goroutines.Go(func() { g.watchFaults(ctx) })
 	g.goroutines.Go(func() { g.questions.run(ctx) })
 	g.wheel.run(ctx, g.clock)
-	g.draining.Store(true)
-	g.cancel()
-	for _, s := range g.list() {
+	g.cancel() // first, so that who is too late for the list finds it
+	sessions := g.leave()
+	for _, s := range sessions {
 		s.close(protocol.CloseGoingAway, "")
 		s.conn.Abort()
 	}
@@ -191,8 +191,7 @@ func (g *Gateway) readerOptions(deflate bool) *protocol.ReaderOptions {
 // and closed; it may come back at once, to another node or to the one that starts here next. New ones are refused from
 // the start. It returns when the last has been closed, or when ctx ends.
 func (g *Gateway) Drain(ctx context.Context, over time.Duration) {
-	g.draining.Store(true)
-	sessions := g.list()
+	sessions := g.leave()
 	if len(sessions) == 0 {
 		return
 	}

@@ -25,10 +25,11 @@ func (g *Gateway) release() {
 	g.count--
 }
 
-// link puts s into the list, at its reserved place.
-func (g *Gateway) link(s *session) {
+// link puts s into the list, at its reserved place. It reports whether that is too late for a drain to see it there.
+func (g *Gateway) link(s *session) (late bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	late = g.draining.Load()
 	g.ids++
 	s.id = g.ids
 	s.next = g.first
@@ -36,6 +37,7 @@ func (g *Gateway) link(s *session) {
 		g.first.prev = s
 	}
 	g.first = s
+	return late
 }
 
 func (g *Gateway) remove(s *session) {
@@ -53,10 +55,22 @@ func (g *Gateway) remove(s *session) {
 	g.count--
 }
 
+// leave lets nobody in any more, and returns the sessions of that moment, oldest first.
+func (g *Gateway) leave() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.draining.Store(true)
+	return g.listed()
+}
+
 // list returns the sessions of this moment, oldest first.
 func (g *Gateway) list() []*session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.listed()
+}
+
+func (g *Gateway) listed() []*session {
 	sessions := make([]*session, 0, g.count)
 	for s := g.first; s != nil; s = s.next {
 		sessions = append(sessions, s)
