@@ -160,9 +160,13 @@ type doorSession struct {
 // Offer implements hub.Subscriber.
 func (s doorSession) Offer(m *hub.Message) { s.hear(m.Wire(), m.Publication) }
 
-// OfferGap implements hub.Subscriber. Pub/Sub of Redis has no word for a gap, and promises nothing that it would break.
+// Flush implements hub.Subscriber: nothing is held.
 func (doorSession) Flush() {}
 
+// Near implements hub.Subscriber.
+func (doorSession) Near() uint64 { return 0 }
+
+// OfferGap implements hub.Subscriber. Pub/Sub of Redis has no word for a gap, and promises nothing that it would break.
 func (doorSession) OfferGap(string, realtime.Gap) {}
 
 // doorListening is one subscription in the hub.

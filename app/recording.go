@@ -68,6 +68,13 @@ func (r recording) Publish(
 	return p, err //nolint:wrapcheck // it stands for the engine
 }
 
+// Flush implements realtime.BurstPublisher, if the engine does.
+func (r recording) Flush() {
+	if b, ok := r.app.engine.acks.(realtime.BurstPublisher); ok {
+		b.Flush()
+	}
+}
+
 // PublishAsync implements realtime.AsyncPublisher.
 func (r recording) PublishAsync(ch realtime.Channel, data []byte, opts realtime.PublishOptions, done func(realtime.Published, error)) {
 	r.app.engine.acks.PublishAsync(ch, data, opts, func(p realtime.Published, err error) {

@@ -20,6 +20,10 @@ type PublishOptions struct {
 	// Within is how long whoever calls PublishAsync waits for done: it is called by then, with ErrUnavailable if nothing is known yet.
 	// Zero waits for as long as the broker tries, which is right where nobody could send it again.
 	Within time.Duration
+
+	// More says that the caller of PublishAsync has more at once, and calls Flush before it waits for anything: an engine that is a
+	// BurstPublisher may keep the delivery until then.
+	More bool
 }
 
 // IdempotencyWindow is how long a broker remembers keys. Five minutes is what Centrifugo uses, and longer than any
@@ -113,6 +117,15 @@ type AsyncPublisher interface {
 	// broker or before it returns, with what Publish would have answered, or with ErrOverloaded if its bounded queue
 	// is full. Calls for one channel by one goroutine are stamped in their order. done must not block; nil is allowed.
 	PublishAsync(ch Channel, data []byte, opts PublishOptions, done func(Published, error))
+}
+
+// BurstPublisher is an AsyncPublisher that delivers on the goroutine of its caller, and at one go what was published with
+// PublishOptions.More, which costs less than in between.
+type BurstPublisher interface {
+	AsyncPublisher
+
+	// Flush delivers what was published with PublishOptions.More, by whoever it was. It costs next to nothing if that is nothing.
+	Flush()
 }
 
 // EpochTurner is the extra ability of a Broker to declare that something may be missing in channels, so that every

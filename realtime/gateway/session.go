@@ -99,6 +99,9 @@ func (s *session) Offer(m *hub.Message) {
 	s.owe()
 }
 
+// Near implements hub.Subscriber.
+func (s *session) Near() uint64 { return uint64(s.dialect) + s.conn.Near() }
+
 // OfferGap implements hub.Subscriber.
 func (s *session) OfferGap(wire string, g realtime.Gap) {
 	s.gw.stats.gaps.Add(1)

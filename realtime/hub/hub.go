@@ -34,6 +34,10 @@ type Subscriber interface {
 	// Flush follows when one or more messages were offered with More set: those that were held may be written now.
 	Flush()
 
+	// Near reads what Offer reads first and never changes, and returns anything that is made of it. It is called for several
+	// subscribers before each of them is offered something, so that their memory is waited for once, and not one after the other.
+	Near() uint64
+
 	// OfferGap says that publications of one followed channel may be missing.
 	OfferGap(wire string, g realtime.Gap)
 }

@@ -40,6 +40,8 @@ func (r *reader) Offer(m *hub.Message) {
 
 func (*reader) Flush() {}
 
+func (*reader) Near() uint64 { return 0 }
+
 func (r *reader) OfferGap(_ string, g realtime.Gap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -459,6 +461,8 @@ type slowReader struct{}
 
 func (slowReader) Offer(*hub.Message) { time.Sleep(200 * time.Microsecond) }
 func (slowReader) Flush()             {}
+
+func (slowReader) Near() uint64 { return 0 }
 
 func (slowReader) OfferGap(string, realtime.Gap) {}
 

@@ -184,6 +184,16 @@ func (m *members) offer(msg *Message) (offered int) {
 	return offered
 }
 
+// near brings near what offering to them needs of their memory.
+func (m *members) near() (seen uint64) {
+	for i := range *m {
+		if to := &(*m)[i]; to.live {
+			seen += to.session.Near()
+		}
+	}
+	return seen
+}
+
 func (m *members) flush() {
 	for i := range *m {
 		if to := &(*m)[i]; to.live {

@@ -23,16 +23,24 @@ type shard struct {
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int
-	held          []*realtime.Publication // gathered for Flush; what comes to be done before that does these first
-	message       Message                 // that is being offered
-	turn          time.Time               // when the current turn of the caller's time began
-	spent         time.Duration           // of it, delivering on the caller's goroutine
+	held          []heldOne     // gathered for Flush; what comes to be done before that does these first
+	near          uint64        // of nothing; see Subscriber.Near
+	message       Message       // that is being offered
+	turn          time.Time     // when the current turn of the caller's time began
+	spent         time.Duration // of it, delivering on the caller's goroutine
 }
 
 // job is one thing to tell the sessions: a publication or a gap.
 type job struct {
 	publication *realtime.Publication
 	gap         *realtime.Gap
+}
+
+// heldOne is a publication that waits for Flush, and its room; nil: nobody is here. A room that is left meanwhile has no members, and who
+// comes then is told heads behind it.
+type heldOne struct {
+	publication *realtime.Publication
+	room        *room
 }
 
 func newShard(h *Hub) *shard {
@@ -69,23 +77,27 @@ func (s *shard) put(j job) {
 // are brought one after the other, so if an earlier one waits, it is pending now, and is not overtaken.
 func (s *shard) serveHere(p *realtime.Publication) (done bool, offered int) {
 	s.release()
-	if !s.here(p) {
+	r, here := s.here(p)
+	if !here || !s.inTurn() {
 		return false, 0
 	}
 	began := time.Now()
-	offered = s.serve(p, false)
+	offered = s.serve(r, p, false)
 	s.spent += time.Since(began)
 	return true, offered
 }
 
-// here reports whether p is to be delivered on the caller's goroutine. The lock is held.
-func (s *shard) here(p *realtime.Publication) bool {
+// here reports whether p may be delivered on the caller's goroutine, and its room; nil: nobody is here. The lock is held.
+func (s *shard) here(p *realtime.Publication) (*room, bool) {
 	if s.pending.Load() > 0 || p.Channel.Tenant == tenant.Global {
-		return false
+		return nil, false
 	}
-	if r := s.rooms[p.Channel.Tenant]; r != nil && r.size > smallRoom {
-		return false
-	}
+	r := s.rooms[p.Channel.Tenant]
+	return r, r == nil || r.size <= smallRoom
+}
+
+// inTurn reports whether the caller may give more of its time. The lock is held.
+func (s *shard) inTurn() bool {
 	if now := time.Now(); now.Sub(s.turn) > callerTurn {
 		s.turn, s.spent = now, 0
 	}
@@ -101,10 +113,11 @@ func (s *shard) hold(p *realtime.Publication) bool {
 		return false
 	}
 	defer s.mu.Unlock()
-	if !s.here(p) {
+	r, here := s.here(p)
+	if !here || len(s.held) == 0 && !s.inTurn() {
 		return false
 	}
-	s.held = append(s.held, p)
+	s.held = append(s.held, heldOne{p, r})
 	s.holds.Store(true)
 	if len(s.held) >= maxHeld {
 		s.release()
@@ -129,10 +142,15 @@ func (s *shard) release() {
 		return
 	}
 	began := time.Now()
-	for i, p := range s.held {
-		s.tellDelivered(p, s.serve(p, false))
-		s.held[i] = nil
+	for _, h := range s.held {
+		if h.room != nil {
+			s.near += h.room.all.near()
+		}
 	}
+	for _, h := range s.held {
+		s.tellDelivered(h.publication, s.serve(h.room, h.publication, false))
+	}
+	clear(s.held)
 	s.held = s.held[:0]
 	s.holds.Store(false)
 	s.spent += time.Since(began)
@@ -207,10 +225,11 @@ func (s *shard) deliver(group []job) {
 	s.mu.Lock()
 	s.release()
 	more := len(group) > 1
+	r := s.rooms[group[0].publication.Channel.Tenant]
 	for i, j := range group {
-		offered[i] = s.serve(j.publication, more)
+		offered[i] = s.serve(r, j.publication, more)
 	}
-	if r := s.rooms[group[0].publication.Channel.Tenant]; r != nil && more {
+	if r != nil && more {
 		r.all.flush()
 		for _, j := range group {
 			if named := r.named[j.publication.Channel.Name]; named != nil {
@@ -230,10 +249,9 @@ func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
 	}
 }
 
-// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. With more, the caller flushes
-// its room. The lock is held.
-func (s *shard) serve(p *realtime.Publication, more bool) (offered int) {
-	r := s.rooms[p.Channel.Tenant]
+// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. r is its room; nil: nobody is
+// here. With more, the caller flushes it. The lock is held.
+func (s *shard) serve(r *room, p *realtime.Publication, more bool) (offered int) {
 	if r == nil {
 		return 0
 	}

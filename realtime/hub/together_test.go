@@ -32,6 +32,8 @@ func (h *holder) Offer(m *hub.Message) {
 
 func (h *holder) Flush() { h.steps = append(h.steps, "flush") }
 
+func (*holder) Near() uint64 { return 0 }
+
 func (h *holder) OfferGap(string, realtime.Gap) { h.steps = append(h.steps, "gap") }
 
 // TestTogether lets publications of two rooms wait behind a slow one: those of one room that follow each other are offered

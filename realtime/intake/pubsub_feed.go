@@ -124,7 +124,7 @@ func (f *feed) Wants() bool {
 }
 
 // Rest implements stamping.Hearer. What comes before the next batch may begin can as well be read then, all at once.
-func (f *feed) Rest() time.Duration {
+func (f *feed) Rest(streams bool) time.Duration {
 	p := f.pubsub
 	p.mu.Lock()
 	idle, held := p.node.Idle(f.i), p.node.Held()
@@ -132,6 +132,8 @@ func (f *feed) Rest() time.Duration {
 	switch {
 	case idle:
 		return restTime
+	case held && streams:
+		return p.opts.GatherFor // what has been told is stamped now
 	case held:
 		return min(time.Duration(p.due.Load())-time.Since(p.began), p.opts.GatherFor)
 	}

@@ -133,7 +133,7 @@ func (p *PubSub) paid(owed string) {
 func (p *PubSub) stamps(ctx context.Context) {
 	s := stamper{p: p}
 	for fails := 0; ; {
-		if !s.gather(ctx) {
+		if s.waits() && !s.gather(ctx) {
 			return
 		}
 		did, err := s.next(ctx)
@@ -167,11 +167,19 @@ type stamper struct {
 	stuck int64 // number of the message that could not be stored the last time
 }
 
-// gather waits until the next batch may begin, which is at once if it would be full. It reports false if ctx ended first.
+// waits reports whether there is something to stamp.
+func (s *stamper) waits() bool {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	return s.p.node.Status().Waiting > 0
+}
+
+// gather waits until the next batch may begin, which is at once if it would be full. It reports false if ctx ended first. A batch that
+// comes a little early is let pass: waking up once more would cost more.
 func (s *stamper) gather(ctx context.Context) bool {
 	p := s.p
 	wait := time.Duration(p.due.Load()) - time.Since(p.began)
-	if wait <= 0 {
+	if wait <= p.opts.GatherFor/4 {
 		return true
 	}
 	p.mu.Lock()

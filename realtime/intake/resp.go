@@ -86,6 +86,7 @@ const (
 // changed before it is changed. Connections do not wait for each other.
 type RESP struct {
 	opts   RESPOptions
+	burst  realtime.BurstPublisher // opts.Publisher, if it is one
 	verbs  map[string]respVerb
 	passes map[string]rediscmd.Command
 
@@ -137,7 +138,8 @@ func NewRESP(opts RESPOptions) *RESP {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &RESP{opts: opts, verbs: respVerbs(), passes: opts.Pass.commands(), conns: map[*respConn]struct{}{}}
+	burst, _ := opts.Publisher.(realtime.BurstPublisher)
+	return &RESP{opts: opts, burst: burst, verbs: respVerbs(), passes: opts.Pass.commands(), conns: map[*respConn]struct{}{}}
 }
 
 // Stats returns the counters. They are read one by one, not at one moment.

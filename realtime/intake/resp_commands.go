@@ -72,6 +72,7 @@ func (c *respConn) carryOut(cmd respCommand) {
 		c.failTooLong(name, cmd.long)
 	case verb.listening:
 		c.stepAside() // it may wait for the engine
+		c.deliver()
 		c.flush()
 		verb.do(c, args)
 	default:

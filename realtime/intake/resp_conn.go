@@ -34,7 +34,8 @@ type respConn struct {
 	name     string
 	since    time.Time
 	signInBy time.Time
-	wrong    int // keys
+	bursts   bool // what was published may not be delivered before the engine is told to
+	wrong    int  // keys
 	quit     bool
 	channels map[string]Listening
 	whole    Listening // to the whole kitchen, for the patterns; nil: there are none
@@ -114,6 +115,7 @@ func (p *respPatience) Read(b []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	c := (*respConn)(p)
+	c.deliver()
 	c.rest()
 	c.flush()
 	n, err := p.nc.Read(b)
@@ -164,6 +166,7 @@ func (c *respConn) serve(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.write(cancel) })
 	c.readAll() //nolint:contextcheck // c.ctx is made of it
+	c.deliver()
 	c.unlisten()
 	c.mu.Lock()
 	c.finished, c.busy = true, false
@@ -222,6 +225,7 @@ func (c *respConn) wait() bool {
 	}
 	c.leaveToWriter()
 	c.mu.Unlock()
+	c.deliver()
 	c.flush() // or what is waited for never comes
 	c.mu.Lock()
 	for !c.broken && (c.asked >= respInFlight || c.askBytes >= respInFlightBytes) {

@@ -29,9 +29,10 @@ func (c *respConn) publish(args [][]byte) {
 		return
 	}
 	c.awaitWrites()
+	c.bursts = c.door.burst != nil
 	r := &respReply{to: ch, cost: len(args[1]), ask: true}
 	c.add(r)
-	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now(), Within: respWithin},
+	c.door.opts.Publisher.PublishAsync(ch, args[1], realtime.PublishOptions{Arrived: time.Now(), Within: respWithin, More: c.bursts},
 		func(_ realtime.Published, err error) {
 			if err == nil {
 				c.door.counts.stamped.Add(1)
@@ -45,6 +46,14 @@ func (c *respConn) publish(args [][]byte) {
 				r.text = w.b
 			})
 		})
+}
+
+// deliver has the engine deliver what this connection has published. It is called before the reading goroutine waits.
+func (c *respConn) deliver() {
+	if c.bursts {
+		c.bursts = false
+		c.door.burst.Flush()
+	}
 }
 
 // mayPublish returns the channel, or why this publication is refused for good.

@@ -39,6 +39,8 @@ type hearer func(string, *realtime.Publication)
 func (h hearer) Offer(m *hub.Message) { h(m.Wire(), m.Publication) }
 func (hearer) Flush()                 {}
 
+func (hearer) Near() uint64 { return 0 }
+
 func (hearer) OfferGap(string, realtime.Gap) {}
 
 func (l hubListeners) Listen(

@@ -291,6 +291,7 @@ func (c *respConn) await(done func(l *respWay) bool) {
 		return
 	}
 	c.stepAside()
+	c.deliver()
 	c.flush()
 	c.mu.Lock()
 	for !settled() {

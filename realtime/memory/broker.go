@@ -74,8 +74,8 @@ type Broker struct {
 	start  time.Time // what ages are measured from, by the monotonic clock: a jump of the wall clock expires nothing
 	shards [shardCount]shard
 
-	sink    atomic.Pointer[realtime.Sink] // nil before Run and after it
-	running chan struct{}                 // closed by Run
+	sink    atomic.Pointer[outlet] // nil before Run and after it
+	running chan struct{}          // closed by Run
 	closed  atomic.Bool
 	ran     atomic.Bool
 
@@ -121,12 +121,28 @@ func (b *Broker) turnFresh() {
 	b.fresh.Store(&epoch)
 }
 
+// outlet is where a Broker delivers to.
+type outlet struct {
+	realtime.Sink
+	gatherer realtime.Gatherer // the sink, if it is one
+}
+
+func (o *outlet) deliver(p *realtime.Publication, more bool) {
+	if more && o.gatherer != nil {
+		o.gatherer.Gather(p)
+	} else {
+		o.Deliver(p)
+	}
+}
+
 // Run delivers to sink until ctx ends, and lets go of what has expired. After it the Broker answers ErrUnavailable.
 func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	if b.ran.Swap(true) {
 		return errors.New("memory broker: run twice")
 	}
-	b.sink.Store(&sink)
+	to := outlet{Sink: sink}
+	to.gatherer, _ = sink.(realtime.Gatherer)
+	b.sink.Store(&to)
 	close(b.running)
 	ticker := time.NewTicker(b.opts.SweepEvery)
 	defer ticker.Stop()
@@ -175,6 +191,13 @@ func (b *Broker) PublishAsync(ch realtime.Channel, data []byte, opts realtime.Pu
 	p, err := b.Publish(context.Background(), ch, data, opts)
 	if done != nil {
 		done(p, err)
+	}
+}
+
+// Flush implements realtime.BurstPublisher.
+func (b *Broker) Flush() {
+	if out := b.sink.Load(); out != nil && out.gatherer != nil {
+		out.gatherer.Flush()
 	}
 }
 

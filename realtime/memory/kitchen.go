@@ -121,10 +121,10 @@ func (k *kitchen) publish(b *Broker, ch realtime.Channel, data []byte, opts real
 	b.published.Add(1)
 	if sink := b.sink.Load(); k.followed && sink != nil {
 		b.delivered.Add(1)
-		(*sink).Deliver(&realtime.Publication{
+		sink.deliver(&realtime.Publication{
 			Channel:  realtime.Channel{Tenant: k.id, Name: s.name},
 			Position: s.head, Time: time.UnixMilli(e.ms), Data: data, Arrived: opts.Arrived,
-		})
+		}, opts.More)
 	}
 	return realtime.Published{Position: s.head}, nil
 }
@@ -144,7 +144,7 @@ func (k *kitchen) open(b *Broker, ch realtime.Channel) *stream {
 func (k *kitchen) tell(b *Broker, g realtime.Gap) {
 	if sink := b.sink.Load(); k.followed && sink != nil {
 		b.gaps.Add(1)
-		(*sink).Gap(g)
+		sink.Gap(g)
 	}
 }
 

@@ -28,6 +28,7 @@ type link struct {
 
 	wants func(kind eventKind, size int) bool // asked before each payload; what it does not want is read over too. Nil: all
 
+	streams  bool      // something had come by the end of the last rest
 	deadline time.Time // of reading, as it was last set
 	scratch  []byte    // of what is not a payload
 
@@ -147,20 +148,28 @@ func (l *link) keepAlive(ctx context.Context) {
 	}
 }
 
-// rest waits until something comes if nothing is buffered, and then as long as allowed says, so that more can gather: each time
-// that a connection wakes up costs more than what it reads.
-func (l *link) rest(ctx context.Context, allowed func() time.Duration) error {
+// rest waits until something comes if nothing is buffered, and lets it gather for as long as allowed says: each time that a connection
+// wakes up costs more than what it reads. In a stream it does not wake up for the first of what gathers either.
+func (l *link) rest(ctx context.Context, allowed func(streams bool) time.Duration) error {
 	if l.r.Buffered() > 0 {
 		return nil
 	}
+	if l.streams {
+		pause(ctx, allowed(true))
+	}
+	began := time.Now()
 	if err := l.await(); err != nil {
 		return err
 	}
-	if d := allowed(); d > 0 {
-		pause(ctx, d)
+	rested := l.streams
+	if l.streams = time.Since(began) < streamGap; !rested {
+		pause(ctx, allowed(false))
 	}
 	return nil
 }
+
+// streamGap is how long nothing may have come behind a rest for the stream to go on.
+const streamGap = time.Millisecond
 
 var errProtocol = errors.New("redis speaks no RESP2 here")
 

@@ -197,7 +197,7 @@ func (h *hearer) Ponged(sent int64)         { h.pongs <- sent }
 func (h *hearer) Wants() bool               { return h.wants.Load() }
 func (h *hearer) Marked(mark string)        { h.marks <- mark }
 func (h *hearer) Learned(a stamping.Answer) { h.answers <- a }
-func (h *hearer) Rest() time.Duration       { return time.Millisecond }
+func (h *hearer) Rest(bool) time.Duration   { return time.Millisecond }
 func (h *hearer) Message(glob, name, payload []byte, size int) {
 	h.messages <- heardMessage{string(glob), string(name), payload, size}
 }

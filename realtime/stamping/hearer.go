@@ -21,6 +21,7 @@ type Hearer interface {
 	Marked(mark string) // a mark was met
 	Learned(a Answer)   // the holder's answer to one
 
-	// Rest is asked when something has come after nothing had: the connection may let more gather that long.
-	Rest() time.Duration
+	// Rest is asked when something has come after nothing had or, with streams, when all that came has been told and more is
+	// expected: the connection may let more gather that long, if it is not negative.
+	Rest(streams bool) time.Duration
 }
