@@ -110,15 +110,18 @@ func skipSpace(p []byte) []byte {
 // skipString returns the length of the string literal that p begins with.
 func skipString(p []byte) int {
 	for i := 1; i < len(p); i++ {
-		at := bytes.IndexAny(p[i:], `"\`)
+		at := bytes.IndexByte(p[i:], '"')
 		if at < 0 {
 			break
 		}
 		i += at
-		if p[i] == '"' {
+		escapes := 0
+		for p[i-1-escapes] == '\\' { // p[0] is the quote before
+			escapes++
+		}
+		if escapes%2 == 0 {
 			return i + 1
 		}
-		i++ // what is escaped
 	}
 	return len(p)
 }

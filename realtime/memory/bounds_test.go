@@ -261,7 +261,7 @@ func TestAgainstModel(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	data := make([]byte, 300)
+	data := fmt.Appendf(nil, `{"type":"production_update","productionId":"prod-0001","padding":"%0200d"}`, 7)
 	channels := make([]realtime.Channel, 2000)
 	for i := range channels {
 		channels[i] = realtime.Channel{Tenant: tenant.ID(fmt.Sprint("k", i)), Name: "production:updates"}

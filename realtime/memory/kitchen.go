@@ -24,6 +24,7 @@ type kitchen struct {
 	turned   bool   // fresh has changed while it was followed: followers hold positions of an older one
 	followed bool
 	streams  map[string]*stream
+	last     *stream // that was published to; nil: none of streams was
 	keys     keyTable
 }
 
@@ -101,9 +102,12 @@ func (k *kitchen) publish(b *Broker, ch realtime.Channel, data []byte, opts real
 			return realtime.Published{Position: r.position, Duplicate: true}, nil
 		}
 	}
-	s := k.streams[ch.Name]
-	if s == nil {
-		s = k.open(b, ch)
+	s := k.last
+	if s == nil || s.name != ch.Name { // most follow one of their own channel, and each look into a map is a wait for memory
+		if s = k.streams[ch.Name]; s == nil {
+			s = k.open(b, ch)
+		}
+		k.last = s
 	}
 	s.head.Offset++
 	s.lastAt = age
@@ -233,6 +237,7 @@ func (k *kitchen) forget(b *Broker, names []string) {
 	for _, name := range names {
 		k.account(b, k.streams[name].letGo())
 		delete(k.streams, name)
+		k.last = nil
 	}
 	b.channels.Add(-int64(len(names)))
 	k.fresh, k.turned = realtime.NewEpoch(), true

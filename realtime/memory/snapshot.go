@@ -22,6 +22,14 @@ type keyed struct {
 	entry
 }
 
+func keyedOf(place *list.Element) *keyed {
+	k, ok := place.Value.(*keyed)
+	if !ok {
+		panic("memory: a snapshot holds something else")
+	}
+	return k
+}
+
 func (k *keyed) size() int { return len(k.key) + len(k.data) + entryBytes }
 
 // put makes e the newest of key, and returns by how many bytes the snapshot grew.
@@ -30,11 +38,19 @@ func (s *snapshot) put(key string, offset uint64, e entry) int64 {
 	if s.places == nil {
 		s.places = map[string]*list.Element{}
 	}
-	if place := s.places[key]; place != nil {
-		s.remove(place)
+	place := s.order.Back()
+	if place == nil || keyedOf(place).key != key {
+		place = s.places[key]
 	}
-	k := &keyed{key, offset, e}
-	s.places[key] = s.order.PushBack(k)
+	if place == nil {
+		place = s.order.PushBack(&keyed{key: key})
+		s.places[key] = place
+	} else {
+		s.order.MoveToBack(place)
+		s.bytes -= keyedOf(place).size()
+	}
+	k := keyedOf(place)
+	k.offset, k.entry = offset, e
 	s.bytes += k.size()
 	for s.order.Len() > realtime.MaxSnapshotKeys || s.bytes > realtime.MaxSnapshotBytes && s.order.Len() > 1 {
 		s.remove(s.order.Front())
@@ -43,10 +59,8 @@ func (s *snapshot) put(key string, offset uint64, e entry) int64 {
 }
 
 func (s *snapshot) remove(place *list.Element) {
-	k, ok := s.order.Remove(place).(*keyed)
-	if !ok {
-		panic("memory: a snapshot holds something else")
-	}
+	k := keyedOf(place)
+	s.order.Remove(place)
 	delete(s.places, k.key)
 	s.bytes -= k.size()
 }
@@ -55,7 +69,7 @@ func (s *snapshot) remove(place *list.Element) {
 func (s *snapshot) expire(now, age time.Duration) int64 {
 	before := s.bytes
 	for first := s.order.Front(); first != nil; first = s.order.Front() {
-		if k, ok := first.Value.(*keyed); ok && now-k.at <= age {
+		if now-keyedOf(first).at <= age {
 			break
 		}
 		s.remove(first)
@@ -87,12 +101,11 @@ func (b *Broker) Snapshot(ctx context.Context, ch realtime.Channel) (realtime.Sn
 	k.account(b, s.newest.expire(time.Since(b.start), s.keep.Age))
 	out := realtime.Snapshot{Head: s.head}
 	for place := s.newest.order.Front(); place != nil; place = place.Next() {
-		if e, ok := place.Value.(*keyed); ok {
-			out.Publications = append(out.Publications, realtime.Publication{
-				Channel:  realtime.Channel{Tenant: k.id, Name: s.name},
-				Position: realtime.Position{Epoch: s.head.Epoch, Offset: e.offset}, Time: time.UnixMilli(e.ms), Data: e.data,
-			})
-		}
+		e := keyedOf(place)
+		out.Publications = append(out.Publications, realtime.Publication{
+			Channel:  realtime.Channel{Tenant: k.id, Name: s.name},
+			Position: realtime.Position{Epoch: s.head.Epoch, Offset: e.offset}, Time: time.UnixMilli(e.ms), Data: e.data,
+		})
 	}
 	return out, nil
 }
