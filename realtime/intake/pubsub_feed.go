@@ -16,7 +16,8 @@ type feed struct {
 	i      int
 	known  map[string]realtime.Channel // parsed names, of the receiving goroutine
 
-	close context.CancelFunc // of the connection that is open; guarded by PubSub.mu
+	close   context.CancelFunc // of the connection that is open; guarded by PubSub.mu
+	leaving bool               // Spare has let it go; guarded by PubSub.mu
 }
 
 // restTime is how long a connection that is not the first to be read lets messages gather. At 4,000 a second it wakes up for forty
@@ -41,6 +42,7 @@ func (f *feed) run(ctx context.Context) {
 		}
 		p.mu.Lock()
 		p.node.Down(f.i)
+		f.leaving = false
 		left := p.node.Status().Joined
 		if ctx.Err() == nil {
 			p.broken = err
@@ -138,6 +140,19 @@ func (f *feed) Rest(streams bool) time.Duration {
 		return min(time.Duration(p.due.Load())-time.Since(p.began), p.opts.GatherFor)
 	}
 	return 0
+}
+
+// Spare implements stamping.Hearer.
+func (f *feed) Spare() bool {
+	p := f.pubsub
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, other := range p.feeds {
+		if other != f && !other.leaving && p.node.Joined(other.i) {
+			f.leaving = true
+		}
+	}
+	return f.leaving
 }
 
 // Message implements stamping.Hearer.

@@ -526,3 +526,44 @@ func FuzzPubSubMessage(f *testing.F) {
 		p.feeds[0].Ready("feed") // on a new line nothing waits
 	})
 }
+
+// TestOneConnectionStays gives up connections whose questions are not answered, though they still hear: the two of a node never go at the
+// same time, for that would be a break, and the last one stays until another hears.
+func TestOneConnectionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRadio()
+		p, stop := r.node(t, PubSubOptions{TrustStart: true})
+		defer stop()
+		settle()
+		first, second := p.feeds[0], p.feeds[1]
+		if !second.Spare() || !second.Spare() {
+			t.Error("the second of two that hear must stay")
+		}
+		if first.Spare() {
+			t.Error("both may go")
+		}
+		r.publish("production:updates:k1", `{"n":1}`)
+		r.mu.Lock()
+		r.refuse = errCut // no new one can be had
+		r.mu.Unlock()
+		p.mu.Lock()
+		second.close()
+		p.mu.Unlock()
+		settle()
+		if first.Spare() {
+			t.Error("the last one may go")
+		}
+		r.publish("production:updates:k1", `{"n":2}`)
+		r.mu.Lock()
+		r.refuse = nil
+		r.mu.Unlock()
+		settle()
+		settle()
+		if !first.Spare() {
+			t.Error("the first must stay, though the second is back")
+		}
+		if s := p.Stats(); s.Breaks != 0 || s.Stamped != 2 {
+			t.Errorf("%d breaks, %d stamped; want none, and both", s.Breaks, s.Stamped)
+		}
+	})
+}

@@ -34,6 +34,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 var (
 	errStopped = errors.New("stopped")
+	errSurplus = errors.New("another try was faster")
 
 	// errNoConnection is in the error of every dial: whatever waited for the connection was not sent.
 	errNoConnection = errors.New("connect to redis")
@@ -90,7 +91,7 @@ func (d *dialer) dial(ctx context.Context) (*trackedConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
 	began, changed := time.Now(), d.opts.Primary.changes()
-	c, err := d.open(ctx)
+	c, err := d.openSoon(ctx)
 	if err != nil {
 		d.opts.Primary.missed()
 	}
@@ -121,6 +122,53 @@ func isClosed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// openTries bounds how many connections are tried at the same time.
+const openTries = 4
+
+// openSoon is open that tries again beside the first try while that has no answer. What was sent into a line that was dead then is never
+// answered, and what is sent now may be at once: without this, the end of a break is found as late as the try that began in it gives up.
+// It ends with the first that succeeds, and fails when the first one does.
+func (d *dialer) openSoon(ctx context.Context) (*trackedConn, error) {
+	type result struct {
+		c     *trackedConn
+		err   error
+		first bool
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	results, under := make(chan result, openTries), 0
+	try := func(first bool) {
+		under++
+		go func() {
+			c, err := d.open(ctx)
+			results <- result{c, err, first}
+		}()
+	}
+	defer func() {
+		cancel() // ends the others
+		for ; under > 0; under-- {
+			if r := <-results; r.err == nil {
+				r.c.end(errSurplus)
+			}
+		}
+	}()
+	try(true)
+	again := time.NewTicker(d.opts.AnswerLimit / openTries)
+	defer again.Stop()
+	for {
+		select {
+		case r := <-results:
+			under--
+			if r.err == nil || r.first {
+				return r.c, r.err
+			}
+		case <-again.C:
+			if under < openTries {
+				try(false)
+			}
+		}
 	}
 }
 

@@ -134,10 +134,10 @@ func (l *link) ping() error {
 const maxUnanswered = 6
 
 // keepAlive pings until ctx ends or the link breaks. If pings are not answered though messages come, only the direction to Redis is broken:
-// what is subscribed to from here on would never be.
-func (l *link) keepAlive(ctx context.Context) {
+// what is subscribed to from here on would never be. spare is asked whether the link can be done without for a moment; nil: it can.
+func (l *link) keepAlive(ctx context.Context, spare func() bool) {
 	for pause(ctx, l.limit/3) {
-		if l.unanswered.Load() >= maxUnanswered {
+		if l.unanswered.Load() >= maxUnanswered && (spare == nil || spare()) {
 			l.end(fmt.Errorf("%d pings are not answered", maxUnanswered))
 			return
 		}

@@ -166,7 +166,7 @@ func TestLinkThatOnlyHears(t *testing.T) {
 				}
 			}
 		})
-		wg.Go(func() { l.keepAlive(ctx) })
+		wg.Go(func() { l.keepAlive(ctx, nil) })
 		began := time.Now()
 		for {
 			if _, err := l.next(); err != nil {

@@ -268,7 +268,7 @@ func (p *Primary) hearOnce(ctx context.Context, address string, tell func()) err
 		switch {
 		case e.kind == eventSubscribed && !up:
 			up = true
-			wg.Go(func() { l.keepAlive(linkCtx) })
+			wg.Go(func() { l.keepAlive(linkCtx, nil) })
 			tell()
 		case e.kind == eventMessage && strings.HasPrefix(string(e.payload), p.opts.SentinelName+" "):
 			tell()

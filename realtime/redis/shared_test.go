@@ -181,6 +181,7 @@ type hearer struct {
 	answers  chan stamping.Answer
 	pongs    chan int64
 	wants    atomic.Bool
+	spare    atomic.Bool
 }
 
 func newHearer() *hearer {
@@ -198,6 +199,7 @@ func (h *hearer) Wants() bool               { return h.wants.Load() }
 func (h *hearer) Marked(mark string)        { h.marks <- mark }
 func (h *hearer) Learned(a stamping.Answer) { h.answers <- a }
 func (h *hearer) Rest(bool) time.Duration   { return time.Millisecond }
+func (h *hearer) Spare() bool               { return h.spare.Load() }
 func (h *hearer) Message(glob, name, payload []byte, size int) {
 	h.messages <- heardMessage{string(glob), string(name), payload, size}
 }

@@ -85,7 +85,7 @@ func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamp
 		case eventSubscribed:
 			confirmed++
 			if confirmed == all {
-				wg.Go(func() { l.keepAlive(ctx) })
+				wg.Go(func() { l.keepAlive(ctx, h.Spare) })
 				h.Ready(feed)
 			}
 		case eventPong:

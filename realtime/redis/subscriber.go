@@ -101,7 +101,7 @@ func (s *subscriber) serve(ctx context.Context) error {
 				s.reset(l.lineage == "" || l.lineage != s.lineage)
 				s.lineage = l.lineage
 				b.acks.connected(l.lineage)
-				wg.Go(func() { l.keepAlive(linkCtx) })
+				wg.Go(func() { l.keepAlive(linkCtx, nil) })
 				wg.Go(func() { s.write(linkCtx, l) })
 				wg.Go(func() { b.readRevocations(linkCtx) })
 				wg.Go(func() { b.inspect(linkCtx) })

@@ -2,7 +2,7 @@ package stamping
 
 import "time"
 
-// Hearer is told what one connection to Redis hears. All its methods are called from one goroutine, in the order of what
+// Hearer is told what one connection to Redis hears. All its methods but Spare are called from one goroutine, in the order of what
 // happens, and must not wait.
 type Hearer interface {
 	// Ready says that everything is subscribed to, and which channel says so to others (Report.Feeds).
@@ -24,4 +24,8 @@ type Hearer interface {
 	// Rest is asked when something has come after nothing had or, with streams, when all that came has been told and more is
 	// expected: the connection may let more gather that long, if it is not negative.
 	Rest(streams bool) time.Duration
+
+	// Spare is asked by any goroutine before the connection is given up because Redis does not answer on it, though it still says what is
+	// published: only if another one hears as well, and is not being given up, may this one go.
+	Spare() bool
 }

@@ -263,3 +263,6 @@ func (n *Node) Ponged(i int, sent int64) {
 
 // Deaf reports whether feed i has to be closed, since it cannot be trusted.
 func (n *Node) Deaf(i int) bool { return n.line.feeds[i].deaf }
+
+// Joined reports whether what feed i hears is in line: it alone would be enough.
+func (n *Node) Joined(i int) bool { return n.line.feeds[i].joined }
