@@ -155,8 +155,8 @@ func (c *Cache) bound(p *Policy) int64 {
 // fresh returns the item under n if it may be served: it has not ended, nothing that concerns it was invalidated, and that is known
 // well enough. This is the way of a hit. It allocates nothing.
 func (c *Cache) fresh(n name, p *Policy) *item {
-	it, ok := c.memory.get(n)
-	if !ok {
+	it := c.memory.get(n)
+	if it == nil {
 		return nil
 	}
 	now := c.now()

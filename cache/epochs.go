@@ -26,17 +26,11 @@ type kitchen struct {
 	used  atomic.Int64 // when it was last looked up past the memory tier
 
 	mu     sync.Mutex
-	gen    uint64 // changes with everything that may have changed the epochs
-	last   *table // the last table, also if it is not current any more
-	bumped int64  // when this node last invalidated something here, by Cache.now
-	order  []held // entries in memory, oldest first; some are gone
+	gen    uint64  // changes with everything that may have changed the epochs
+	last   *table  // the last table, also if it is not current any more
+	bumped int64   // when this node last invalidated something here, by Cache.now
+	order  []*item // entries in memory, oldest first; some are gone
 	live   int
-}
-
-// held is an entry of a tenant, in the order in which they came.
-type held struct {
-	name name
-	item *item
 }
 
 // table is the epochs of a tenant as they were once. It is never changed: items point to the one by which they were checked.
@@ -172,8 +166,8 @@ func (c *Cache) retire(k *kitchen) {
 	order := k.order
 	k.order, k.live = nil, 0
 	k.mu.Unlock()
-	for _, h := range order {
-		c.memory.removeIf(h.name, h.item)
+	for _, it := range order {
+		c.memory.removeIf(it)
 	}
 }
 

@@ -189,7 +189,7 @@ func (c *Cache) read(ctx context.Context, k *kitchen, names []name, p *Policy, a
 		it.at = min(at, c.basis(t.at, t.era))
 		out[i].item = it
 		stripe := c.stripe(n.key)
-		c.memory.put(n, it, func(*item) bool { return stripe.Load() == gens[i] || c.broken.noStripes })
+		c.memory.put(it, func(*item) bool { return stripe.Load() == gens[i] || c.broken.noStripes })
 	}
 	return out, nil
 }
@@ -234,7 +234,7 @@ func (c *Cache) itemOf(k *kitchen, n name, e *entry) (*item, time.Duration) {
 	left := time.Duration(e.expires.UnixMicro()-c.redisNow()) * time.Microsecond
 	left = min(left, e.expires.Sub(e.created), MaxTTL)
 	return &item{
-		home: k, missing: e.missing, epochs: e.epochs, foreign: e.epochs == nil, tags: e.tags, created: e.created.UnixMicro(),
+		name: n, home: k, missing: e.missing, epochs: e.epochs, foreign: e.epochs == nil, tags: e.tags, created: e.created.UnixMicro(),
 		version: e.version, took: int64(e.took), expires: c.now() + int64(left), weight: weigh(n, len(e.data)),
 	}, left
 }

@@ -91,8 +91,8 @@ func (c *Cache) keepFloor(n name, version int64) {
 		c.forgetHere(n)
 		return
 	}
-	it := &item{home: k, floor: floor, expires: c.now() + int64(floorTime), weight: weigh(n, 0)}
-	c.memory.put(n, it, func(*item) bool { return true })
+	it := &item{name: n, home: k, floor: floor, expires: c.now() + int64(floorTime), weight: weigh(n, 0)}
+	c.memory.put(it, func(*item) bool { return true })
 	c.stripe(n.key).Add(1)
 	c.wake(n)
 }

@@ -372,7 +372,7 @@ func (c *Cache) loadAlone(ctx context.Context, n name, k *kitchen, p *Policy, l 
 	it.alone, it.epochs = true, nil
 	it.era = math.MaxUint64 // no fence covers it
 	it.table.Store(&table{})
-	c.memory.put(n, it, func(*item) bool { return stripe.Load() == gen })
+	c.memory.put(it, func(*item) bool { return stripe.Load() == gen })
 	c.counts.alone.Add(1)
 	return it, nil
 }
@@ -400,7 +400,7 @@ func (c *Cache) loadHere(ctx context.Context, n name, k *kitchen, p *Policy, l l
 	}
 	it := w.item(c, k, value, began)
 	it.table.Store(t)
-	c.memory.put(n, it, func(old *item) bool {
+	c.memory.put(it, func(old *item) bool {
 		if c.broken.noLease {
 			return true
 		}

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
@@ -8,6 +10,7 @@ import (
 
 // item is an entry in memory. Its value is decoded, shared by all who get it, and never changed.
 type item struct {
+	name     name
 	value    any
 	missing  bool // it is remembered that there is nothing
 	floor    int64
@@ -29,18 +32,23 @@ type item struct {
 }
 
 // memory is the tier of this process: otter, and beside it who takes how much. Its values are visible at once to all.
+//
+// An item lies under a number that is made of its name with a secret seed, and knows the name itself. Otter takes a number several
+// times as fast as a struct of two texts, which was a fifth of a hit. Of two names with one number, which nobody can choose and which
+// a billion of them hardly have, one is not kept.
 type memory struct {
-	cache *otter.Cache[name, *item]
+	cache *otter.Cache[uint64, *item]
+	seed  maphash.Seed
 	share int64 // bytes of one tenant
 }
 
 func newMemory(maxBytes int64, share float64) (*memory, error) {
-	m := &memory{share: max(1, int64(float64(maxBytes)*share))}
+	m := &memory{share: max(1, int64(float64(maxBytes)*share)), seed: maphash.MakeSeed()}
 	var err error
-	m.cache, err = otter.New(&otter.Options[name, *item]{
+	m.cache, err = otter.New(&otter.Options[uint64, *item]{
 		MaximumWeight: uint64(maxBytes), //nolint:gosec // it is positive
-		Weigher:       func(_ name, it *item) uint32 { return it.weight },
-		OnAtomicDeletion: func(e otter.DeletionEvent[name, *item]) {
+		Weigher:       func(_ uint64, it *item) uint32 { return it.weight },
+		OnAtomicDeletion: func(e otter.DeletionEvent[uint64, *item]) {
 			e.Value.home.bytes.Add(-int64(e.Value.weight))
 		},
 	})
@@ -50,76 +58,99 @@ func newMemory(maxBytes int64, share float64) (*memory, error) {
 	return m, nil
 }
 
-func (m *memory) get(n name) (*item, bool) { return m.cache.GetIfPresent(n) }
+// number returns where an item of this name lies.
+func (m *memory) number(n name) uint64 {
+	h := maphash.String(m.seed, n.key) ^ bits.RotateLeft64(maphash.String(m.seed, string(n.tenant)), 31)
+	if n.own {
+		return ^h
+	}
+	return h
+}
+
+// get returns the item, or nil.
+func (m *memory) get(n name) *item {
+	it, ok := m.cache.GetIfPresent(m.number(n))
+	if !ok || it.name != n {
+		return nil
+	}
+	return it
+}
 
 // peek looks without counting as a use.
 func (m *memory) peek(n name) *item {
-	e, ok := m.cache.GetEntryQuietly(n)
-	if !ok {
+	e, ok := m.cache.GetEntryQuietly(m.number(n))
+	if !ok || e.Value.name != n {
 		return nil
 	}
 	return e.Value
 }
 
-// put keeps an item if may still says so when nobody else can change the entry.
-func (m *memory) put(n name, it *item, may func(old *item) bool) bool {
+// put keeps an item if may still says so when nobody else can change the entry. What is larger than all that its tenant may have is
+// not kept, and what was there before it goes.
+func (m *memory) put(it *item, may func(old *item) bool) bool {
 	kept := false
-	m.cache.Compute(n, func(old *item, _ bool) (*item, otter.ComputeOp) {
+	m.cache.Compute(m.number(it.name), func(old *item, _ bool) (*item, otter.ComputeOp) {
+		if old != nil && old.name != it.name {
+			old = nil
+		}
 		if !may(old) {
 			return old, otter.CancelOp
 		}
 		kept = true
+		if int64(it.weight) > m.share {
+			return nil, otter.InvalidateOp
+		}
 		it.home.bytes.Add(int64(it.weight))
 		return it, otter.WriteOp
 	})
-	if kept {
-		m.makeRoom(n, it)
+	if kept && int64(it.weight) <= m.share {
+		m.makeRoom(it)
 	}
 	return kept
 }
 
 // makeRoom lets the oldest entries of a tenant go while it takes more than its share. A queue is enough: what is asked for often
 // comes back soon, and which entries stay of all is otter's to decide.
-func (m *memory) makeRoom(n name, it *item) {
+func (m *memory) makeRoom(it *item) {
 	k := it.home
 	k.mu.Lock()
 	if k.gone.Load() {
 		k.mu.Unlock()
-		m.removeIf(n, it)
+		m.removeIf(it)
 		return
 	}
-	k.order = append(k.order, held{n, it})
+	k.order = append(k.order, it)
 	if len(k.order) > 2*k.live+64 { // most of it may be gone
 		kept := k.order[:0]
-		for _, h := range k.order {
-			if m.peek(h.name) == h.item {
-				kept = append(kept, h)
+		for _, held := range k.order {
+			if m.peek(held.name) == held {
+				kept = append(kept, held)
 			}
 		}
 		clear(k.order[len(kept):])
 		k.order, k.live = kept, len(kept)
 	}
-	var out []held
+	var out []*item
 	for over := k.bytes.Load() - m.share; over > 0 && len(k.order) > 1; {
-		h := k.order[0]
-		k.order[0] = held{}
+		oldest := k.order[0]
+		k.order[0] = nil
 		k.order = k.order[1:]
-		if m.peek(h.name) == h.item {
-			over -= int64(h.item.weight)
-			out = append(out, h)
+		if m.peek(oldest.name) == oldest {
+			over -= int64(oldest.weight)
+			out = append(out, oldest)
 		}
 	}
 	k.mu.Unlock()
-	for _, h := range out {
-		m.removeIf(h.name, h.item)
+	for _, oldest := range out {
+		m.removeIf(oldest)
 	}
 }
 
-func (m *memory) remove(n name) { m.cache.Invalidate(n) }
+func (m *memory) remove(n name) { m.cache.Invalidate(m.number(n)) }
 
 // removeIf removes exactly this item.
-func (m *memory) removeIf(n name, it *item) {
-	m.cache.ComputeIfPresent(n, func(old *item) (*item, otter.ComputeOp) {
+func (m *memory) removeIf(it *item) {
+	m.cache.ComputeIfPresent(m.number(it.name), func(old *item) (*item, otter.ComputeOp) {
 		if old != it {
 			return old, otter.CancelOp
 		}

@@ -61,7 +61,7 @@ func (c *Cache) setHere(k *kitchen, w *write, value any) error {
 	it := w.item(c, k, value, c.now())
 	it.table.Store(t)
 	c.stripe(w.name.key).Add(1)
-	kept := c.memory.put(w.name, it, func(old *item) bool { return !older(w.version, old, c.now()) })
+	kept := c.memory.put(it, func(old *item) bool { return !older(w.version, old, c.now()) })
 	c.wake(w.name)
 	if !kept {
 		return fmt.Errorf("set version %d: %w", w.version, ErrOutdated)
@@ -146,7 +146,7 @@ func (w *write) lifetime(c *Cache) time.Duration {
 // item returns the entry as it is kept in memory.
 func (w *write) item(c *Cache, k *kitchen, value any, began int64) *item {
 	it := &item{
-		value: value, missing: w.missing, home: k, epochs: w.epochs, created: c.redisNow(), loaded: began, at: began, era: c.era.Load(),
+		name: w.name, value: value, missing: w.missing, home: k, epochs: w.epochs, created: c.redisNow(), loaded: began, at: began, era: c.era.Load(),
 		expires: c.now() + int64(w.lifetime(c)), version: w.version, took: int64(w.took), weight: weigh(w.name, len(w.data)),
 	}
 	if w.missing {

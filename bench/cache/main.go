@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,16 +69,26 @@ func (c *counted) Bump(ctx context.Context, b shared.Bump) (shared.Bumped, error
 	return c.Redis.Bump(ctx, b)
 }
 
+// parts are what is measured, in this order.
+var parts = []struct {
+	name    string
+	measure func(*bench) error
+}{
+	{"memory", memoryHits}, {"redis", sharedHits}, {"set", sets}, {"rush", stampede}, {"invalidate", invalidations}, {"garbage", garbage},
+	{"gone", gone},
+}
+
 func main() {
 	names := flag.Int("names", 100_000, "entries of the tag that is invalidated")
+	only := flag.String("only", "", "measure only these parts, separated by commas: memory, redis, set, rush, invalidate, garbage, gone")
 	flag.Parse()
-	if err := run(*names); err != nil {
+	if err := run(*names, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-cache:", err)
 		os.Exit(1)
 	}
 }
 
-func run(names int) error {
+func run(names int, only string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	addr, end, err := startRedis(ctx)
@@ -107,9 +118,12 @@ func run(names int) error {
 	for b.ours.Stats().Staleness < 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	for _, part := range []func(*bench) error{memoryHits, sharedHits, sets, stampede, invalidations, garbage, gone} {
-		if err := part(b); err != nil {
-			return err
+	for _, part := range parts {
+		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
+			continue
+		}
+		if err := part.measure(b); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	return ctx.Err()
