@@ -31,6 +31,7 @@ type Cache struct {
 	fence atomic.Int64
 	era   atomic.Uint64
 	lost  atomic.Uint64 // how often the connection that hears of changes broke
+	past  atomic.Pointer[pastEra]
 
 	clock atomic.Int64 // Redis' time minus now, in microseconds; zero: not known
 
@@ -64,6 +65,12 @@ type mistakes struct {
 	noStripes    bool // a value is kept though a change came between the read and now
 	oldFlights   bool // callers join loads of before an invalidation
 	noEra        bool // a new connection is taken for the old one
+}
+
+// pastEra is the last era that had a fence, and when its last fence was: what was known by then is still known to have been true then.
+type pastEra struct {
+	era   uint64
+	fence int64
 }
 
 // New returns a Cache. It does no I/O.
@@ -134,6 +141,15 @@ func (c *Cache) basis(at int64, era uint64) int64 {
 		return max(at, fence)
 	}
 	return at
+}
+
+// pastBasis is basis also for what was read in the era before: the connection that heard of changes is gone, and it had told all that
+// was before its last fence. That is what memory answers by when Redis is gone.
+func (c *Cache) pastBasis(at int64, era uint64) int64 {
+	if p := c.past.Load(); p != nil && p.era == era {
+		at = max(at, p.fence)
+	}
+	return c.basis(at, era)
 }
 
 // quarantine is in microseconds.
@@ -232,7 +248,7 @@ func (l listener) Changed(keys []string) {
 			l.c.changed(n)
 		} else if id, ok := parseEpochs(key); ok {
 			if k, ok := l.c.kitchens.Load(id); ok {
-				k.(*kitchen).lose() //nolint:forcetypeassert,errcheck // nothing else is in it
+				k.(*kitchen).hear() //nolint:forcetypeassert,errcheck // nothing else is in it
 			}
 		}
 	}
@@ -246,7 +262,13 @@ func (l listener) Lost() {
 
 // newEra makes sure that nothing that was read before is taken for known from here on.
 func (c *Cache) newEra() {
+	c.mu.Lock()
+	// A fence that is no newer was one of an era before. That one may still have what memory can answer by.
+	if fence, p := c.fence.Load(), c.past.Load(); p == nil || fence > p.fence {
+		c.past.Store(&pastEra{c.era.Load(), fence})
+	}
 	c.era.Add(1)
+	c.mu.Unlock()
 	c.eachKitchen((*kitchen).lose)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -28,6 +28,7 @@ type kitchen struct {
 	mu     sync.Mutex
 	gen    uint64  // changes with everything that may have changed the epochs
 	last   *table  // the last table, also if it is not current any more
+	news   bool    // it is known that the epochs are others than those
 	bumped int64   // when this node last invalidated something here, by Cache.now
 	order  []*item // entries in memory, oldest first; some are gone
 	live   int
@@ -94,15 +95,37 @@ func (k *kitchen) install(t *table, gen uint64, era *atomic.Uint64) {
 		return
 	}
 	k.table.Store(t)
-	k.last = t
+	k.last, k.news = t, false
 }
 
-// lose forgets the epochs: another node has changed them, or may have.
+// lose forgets the epochs: another node may have changed them.
 func (k *kitchen) lose() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.gen++
 	k.table.Store(nil)
+}
+
+// hear forgets the epochs: another node has changed them.
+func (k *kitchen) hear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gen++
+	k.table.Store(nil)
+	k.news = true
+}
+
+// asOf returns when it was last known that nothing that concerns the item was invalidated.
+func (k *kitchen) asOf(c *Cache, it *item) int64 {
+	if it.alone {
+		return it.at // loaded without Redis: good for the bound from then on, whatever epochs there are
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last == nil || k.news {
+		return it.at // there is news of the epochs that could not be read
+	}
+	return min(c.pastBasis(it.at, it.era), c.pastBasis(k.last.at, k.last.era))
 }
 
 // apply takes over a number that this node has made. A table that is on its way may not know it, and is not installed.

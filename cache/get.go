@@ -275,11 +275,7 @@ func (c *Cache) fallback(n name, p *Policy) *item {
 		return nil
 	}
 	now := c.now()
-	at := it.at
-	if t := it.home.table.Load(); t != nil && t.accepts(it, c.quarantine()) {
-		at = c.basis(it.at, it.era) // else there is news of the epochs that could not be read
-	}
-	if !p.Strict && now < it.expires && now-at < c.bound(p) {
+	if !p.Strict && now < it.expires && now-it.home.asOf(c, it) < c.bound(p) {
 		it.home.hits.Add(1)
 		return it
 	}
