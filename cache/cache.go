@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"math"
@@ -311,6 +312,9 @@ func (c *Cache) ask(ctx context.Context, doing string, f func(context.Context) e
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		c.breaker.undecided()
 		return err
+	case errors.Is(err, ErrKind), errors.Is(err, ErrFull): // that is an answer
+		c.breaker.succeed()
+		return fmt.Errorf("%s: %w", doing, err)
 	default:
 		c.counts.tierErrors.Add(1)
 		c.breaker.fail()

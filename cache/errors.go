@@ -3,6 +3,8 @@ package cache
 import (
 	"errors"
 	"fmt"
+
+	"kentongan/cache/shared"
 )
 
 // What a caller may decide on. Every error of this package wraps one of these, or is the error of a loader or of the context.
@@ -29,6 +31,13 @@ var (
 
 	// ErrOverloaded says that Options.MaxLoads loads are running already.
 	ErrOverloaded = errors.New("too many loads at once")
+
+	// ErrKind says that something of another kind is under this name in Redis, such as a list where an entry should be. A read takes it
+	// for a miss, and loads do not replace it; Set, Forget and the invalidations do.
+	ErrKind = shared.ErrKind
+
+	// ErrFull says that the memory of a cache without Redis has no room for more in hashes, lists and sets.
+	ErrFull = shared.ErrFull
 
 	// ErrClosed is returned to those who come after the end of Run.
 	ErrClosed = errors.New("cache is closed")

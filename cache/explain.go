@@ -31,7 +31,7 @@ type ExplainedItem struct {
 
 // ExplainedEntry is what Redis has.
 type ExplainedEntry struct {
-	Kind      string           `json:"kind"`             // "entry", "lease", "floor" or "foreign text"
+	Kind      string           `json:"kind"`             // "entry", "lease", "floor", "foreign text" or "no text"
 	Writer    string           `json:"writer,omitempty"` // "cache" or "app"
 	Bytes     int              `json:"bytes"`
 	Version   int64            `json:"version,omitempty"`
@@ -110,6 +110,10 @@ func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table,
 		}
 	}
 	switch {
+	case text == shared.OtherKind:
+		e.Redis.Kind, e.Redis.Bytes = "no text", 0
+		serve("no", "what is under this name is no text, and so no entry")
+		return nil
 	case shared.IsLease(text):
 		e.Redis.Kind = "lease"
 		serve("no", "somebody loads it")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -407,8 +408,13 @@ func TestStructures(t *testing.T) {
 		}
 		wrong, err := cache.ListOf[int](a, kitchen, "online", 3, time.Minute)
 		do(t, err)
-		if err := wrong.Push(ctx, 1); err == nil {
-			t.Error("a set is taken for a list")
+		for range 5 {
+			if err := wrong.Push(ctx, 1); !errors.Is(err, cache.ErrKind) {
+				t.Errorf("a set is taken for a list: %v; want ErrKind", err)
+			}
+		}
+		if st := a.Stats(); st.BreakerOpened > 0 || st.Errors > 0 {
+			t.Errorf("a structure of another kind is taken for a silent Redis: %+v", st)
 		}
 		if _, err := cache.HashOf[int](a, "a:b", "k", time.Minute); !errors.Is(err, cache.ErrInvalid) {
 			t.Errorf("bad tenant: %v", err)
@@ -420,6 +426,22 @@ func TestStructures(t *testing.T) {
 			t.Errorf("a list of nothing: %v", err)
 		}
 	})
+}
+
+// TestStructuresInMemoryAreBounded fills the memory of a cache without Redis: what does not fit is refused, and what is there stays.
+func TestStructuresInMemoryAreBounded(t *testing.T) {
+	c := run(t, cache.Options{MaxBytes: 64 << 10})
+	h, err := cache.HashOf[string](c, kitchen, "h", time.Minute)
+	do(t, err)
+	do(t, h.Set(t.Context(), map[string]string{"a": "small"}))
+	for range 5 {
+		if err := h.Set(t.Context(), map[string]string{"b": strings.Repeat("x", 20<<10)}); !errors.Is(err, cache.ErrFull) {
+			t.Errorf("got %v, want ErrFull", err)
+		}
+	}
+	if got, err := h.Get(t.Context(), "a"); err != nil || got != "small" {
+		t.Errorf("got %q, %v", got, err)
+	}
 }
 
 func TestExplain(t *testing.T) {

@@ -4,6 +4,8 @@
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local h = KEYS[1]
+local kind = redis.call('TYPE', h).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', h) end -- somebody else uses our name
 local number = math.max(now, (tonumber(redis.call('HGET', h, ARGV[1]) or '0') or 0) + 1)
 local text = string.format('%.0f', number)
 redis.call('HSET', h, ARGV[1], text)
@@ -37,7 +39,8 @@ if #KEYS > 1 then
   local set, chores = KEYS[2], KEYS[3]
   if ARGV[3] ~= '' then redis.call('ZADD', chores, text, 'tenant ' .. ARGV[3]) end
   if set ~= '' then
-    local n = redis.call('SCARD', set)
+    local n = redis.pcall('SCARD', set)
+    if type(n) == 'table' then n = 0 end -- it is no set
     if n > tonumber(ARGV[6]) then
       local trash = '{' .. set .. '}:trash:' .. ARGV[2]
       redis.call('RENAME', set, trash)

@@ -1,6 +1,7 @@
 -- Removes an entry; a floor stays. KEYS: the entry; then, if the app may write it again, the note of when, and the chores.
 -- ARGV: after how many us to look again; for how many ms to remember.
-local cur = redis.call('GET', KEYS[1])
+local cur = redis.pcall('GET', KEYS[1])
+if type(cur) == 'table' then cur = '' end -- of another kind
 local zero = string.rep('0', 19)
 if cur and #cur == 41 and string.find(cur, '^0e[12]%d+$') and string.sub(cur, 4, 22) > zero then
   redis.call('SET', KEYS[1], '0e2' .. string.sub(cur, 4, 22) .. zero, 'KEEPTTL')

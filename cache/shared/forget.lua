@@ -1,7 +1,8 @@
 -- Puts a floor in the place of an entry that is older than a version. KEYS: the entry; then, if the app may write it again, as in drop.
 -- ARGV: version, 19 digits; lifetime in ms; after how many us to look again; for how many ms to remember.
 local zero = string.rep('0', 19)
-local cur = redis.call('GET', KEYS[1])
+local cur = redis.pcall('GET', KEYS[1])
+if type(cur) == 'table' then cur = false end -- of another kind: it has no version
 local wanted, px = ARGV[1], tonumber(ARGV[2])
 -- Also if what is there is newer: the app may overwrite it with what it read before.
 if #KEYS > 1 then

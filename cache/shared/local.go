@@ -28,7 +28,8 @@ type structure struct {
 }
 
 var (
-	errKind = errors.New("there is a structure of another kind under this name")
+	// ErrKind says that something of another kind is under the name: a list where a text was asked for.
+	ErrKind = errors.New("there is something of another kind under this name")
 	// ErrFull says that Local has no room.
 	ErrFull = errors.New("no room for more structures in memory")
 )
@@ -76,7 +77,7 @@ func (l *Local) change(key string, ttl time.Duration, more int64, kind func(*str
 		s = &structure{}
 	}
 	if !kind(s) {
-		return errKind
+		return ErrKind
 	}
 	before := s.bytes
 	f(s)
@@ -115,7 +116,7 @@ func isSet(s *structure) bool  { return s.hash == nil && s.list == nil }
 func (l *Local) look(key string, kind func(*structure) bool) (*structure, error) {
 	s := l.at(key)
 	if s != nil && !kind(s) {
-		return nil, errKind
+		return nil, ErrKind
 	}
 	if s == nil {
 		s = &structure{}
@@ -182,7 +183,7 @@ func (l *Local) remove(key string, kind func(*structure) bool, f func(*structure
 		return nil
 	}
 	if !kind(s) {
-		return errKind
+		return ErrKind
 	}
 	empty := f(s)
 	if empty {

@@ -19,6 +19,9 @@ const (
 	digits      = 19 // of the largest int64
 )
 
+// OtherKind is what Read returns for something that is no text. No entry is that.
+const OtherKind = "\x00"
+
 // IsMarker reports whether a value is a marker.
 func IsMarker(v string) bool {
 	if len(v) != markerBytes || !strings.HasPrefix(v, "0e1") && !strings.HasPrefix(v, "0e2") {

@@ -118,6 +118,7 @@ type step struct {
 	keys   []string
 	args   []string
 	read   bool // words: it only reads, and may be repeated
+	kinds  bool // that something of another kind is under the name is an answer, and no error
 }
 
 // do sends steps in one round trip and returns their answers. Scripts that Redis does not know are told to it, and those calls
@@ -159,7 +160,10 @@ func (r *Redis) do(ctx context.Context, conn *connection, steps ...step) ([]ruei
 			results[i] = c.Do(ctx, eval)
 		}
 		if err := results[i].Error(); err != nil && !rueidis.IsRedisNil(err) {
-			return nil, explain(err)
+			if err = explain(err); steps[i].kinds && errors.Is(err, ErrKind) {
+				continue
+			}
+			return nil, err
 		}
 	}
 	return results, nil
@@ -172,6 +176,9 @@ func explain(err error) error {
 	}
 	if said, ok := rueidis.IsRedisErr(err); ok {
 		text := said.Error()
+		if strings.Contains(text, "WRONGTYPE") { // also in what a script says
+			return ErrKind
+		}
 		if len(text) > 120 {
 			text = text[:120] + "…"
 		}
@@ -187,7 +194,7 @@ func (r *Redis) Read(ctx context.Context, keys, hashes []string) ([]string, []Ep
 		steps = append(steps, step{script: epochsScript, keys: []string{h}})
 	}
 	for _, k := range keys {
-		steps = append(steps, step{keys: []string{k}, args: []string{"GET"}, read: true})
+		steps = append(steps, step{keys: []string{k}, args: []string{"GET"}, read: true, kinds: true})
 	}
 	if len(steps) == 0 {
 		return nil, nil, nil
@@ -205,13 +212,20 @@ func (r *Redis) Read(ctx context.Context, keys, hashes []string) ([]string, []Ep
 	values := make([]string, len(keys))
 	for i := range keys {
 		v, err := results[len(hashes)+i].ToString()
-		if err != nil && !rueidis.IsRedisNil(err) {
+		switch {
+		case err == nil:
+			values[i] = v
+		case errors.Is(explain(err), ErrKind):
+			values[i] = OtherKind
+		case !rueidis.IsRedisNil(err):
 			return nil, nil, fmt.Errorf("read: %w", err)
 		}
-		values[i] = v
 	}
 	return values, tables, nil
 }
+
+// foreignEpoch stands for what somebody else wrote in the place of a number. No entry that was loaded before has it.
+const foreignEpoch = -1
 
 func readEpochs(r rueidis.RedisResult) (Epochs, error) {
 	pairs, err := r.AsStrMap()
@@ -224,8 +238,8 @@ func readEpochs(r rueidis.RedisResult) (Epochs, error) {
 			continue
 		}
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("the epoch of %q is %q and no number", field, text)
+		if err != nil || n < 0 {
+			n = foreignEpoch
 		}
 		e[field] = n
 	}

@@ -5,7 +5,11 @@ local zero = string.rep('0', 19)
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%06d', time[2])
 local entry = KEYS[1]
-local cur = redis.call('GET', entry)
+local cur = redis.pcall('GET', entry)
+if type(cur) == 'table' then -- of another kind
+  if ARGV[1] ~= '*' then return cur end
+  cur = false
+end
 
 local function identity(v)
   if #v <= 300 then return v end
@@ -50,17 +54,19 @@ end
 
 local sampled, dead = 0, 0
 for i = 2, #KEYS do
-  redis.call('SADD', KEYS[i], entry)
-  -- The app overwrites the lifetime of a set with that of the entry that it writes; ours only ever lengthens it. GT alone is refused on
-  -- a set that has none.
-  redis.call('EXPIRE', KEYS[i], ARGV[6], 'NX')
-  redis.call('EXPIRE', KEYS[i], ARGV[6], 'GT')
-  if value ~= '' then
-    for _, m in ipairs(redis.call('SRANDMEMBER', KEYS[i], ARGV[7])) do
-      sampled = sampled + 1
-      if redis.call('EXISTS', m) == 0 then
-        redis.call('SREM', KEYS[i], m)
-        dead = dead + 1
+  -- What is no set is left alone. Only the app's invalidations need it, and the app could not read that either.
+  if type(redis.pcall('SADD', KEYS[i], entry)) == 'number' then
+    -- The app overwrites the lifetime of a set with that of the entry that it writes; ours only ever lengthens it. GT alone is refused on
+    -- a set that has none.
+    redis.call('EXPIRE', KEYS[i], ARGV[6], 'NX')
+    redis.call('EXPIRE', KEYS[i], ARGV[6], 'GT')
+    if value ~= '' then
+      for _, m in ipairs(redis.call('SRANDMEMBER', KEYS[i], ARGV[7])) do
+        sampled = sampled + 1
+        if redis.call('EXISTS', m) == 0 then
+          redis.call('SREM', KEYS[i], m)
+          dead = dead + 1
+        end
       end
     end
   end
