@@ -37,7 +37,7 @@ type Options struct {
 	Bound time.Duration
 
 	// Quarantine is how long after an invalidation an entry of the app is not trusted: it takes no lease, so it may have been read
-	// before. Zero means 5 s. The clocks of the app's machines must not differ from that of Redis by more.
+	// before. Zero means 5 s. How far the clock of a machine of the app's is ahead of Redis' is missing from it.
 	Quarantine time.Duration
 
 	// HoldOff makes entries whose load began within it after an invalidation live no longer than it does: set it to how far

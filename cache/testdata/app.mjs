@@ -29,10 +29,10 @@ const app = {
     return { hit: true, data: entry.data, entry: { ...entry, data: undefined } };
   },
 
-  // set writes an entry and its tags, one await each. late is how many milliseconds ago its data was read.
-  async set(key, data, { ttl = 1800, tags = [], sppgId, version = '1.0' } = {}) {
+  // set writes an entry and its tags, one await each. skew is how many milliseconds the clock of this machine is ahead.
+  async set(key, data, { ttl = 1800, tags = [], sppgId, version = '1.0', skew = 0 } = {}) {
     const name = entryKey(key, sppgId);
-    const now = new Date();
+    const now = new Date(Date.now() + skew);
     const entry = { data, createdAt: now, expiresAt: new Date(now.getTime() + ttl * 1000), version, sppgId, tags };
     await redis.setex(name, ttl, JSON.stringify(entry));
     for (const tag of tags) {
