@@ -13,6 +13,8 @@ var (
 		"Entries in Redis not served: invalidated, of the app soon after an invalidation, or no entries.", "reason")
 	descCacheEntries   = desc("cache_entries", "Entries in memory.")
 	descCacheBytes     = desc("cache_bytes", "Bytes that they are taken to be.")
+	descCacheRedis     = desc("cache_redis_bytes", "Memory that Redis uses, for whatever is in it, as of the last minute; 0 if that is not known.")
+	descCacheNames     = desc("cache_redis_names", "Names in the database of Redis that the cache uses, of anybody, as of the last minute.")
 	descCacheTenants   = desc("cache_tenants", "Tenants that the cache knows.")
 	descCachePushes    = desc("cache_changes_total", "Changes of entries and epochs told by Redis.")
 	descCacheTagNames  = desc("cache_tag_names_total", "Names in sets of tags that were looked at, and those without an entry.", "state")
@@ -48,6 +50,10 @@ func (m *metrics) collectCache(counter counterFunc, gauge gaugeFunc) {
 	counter(descCacheDistrusted, st.Malformed, "malformed")
 	gauge(descCacheEntries, float64(st.Entries))
 	gauge(descCacheBytes, float64(st.Bytes))
+	if st.Redis {
+		gauge(descCacheRedis, float64(st.RedisBytes))
+		gauge(descCacheNames, float64(st.RedisNames))
+	}
 	gauge(descCacheTenants, float64(st.Tenants))
 	counter(descCachePushes, st.Pushes)
 	counter(descCacheTagNames, st.TagSampled, "looked")

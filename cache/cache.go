@@ -53,6 +53,8 @@ type Cache struct {
 
 	zip zipper
 
+	redisBytes, redisNames atomic.Int64 // as last seen
+
 	structures shared.Structures // nil: the tier has none
 	broken     mistakes
 }
@@ -329,9 +331,16 @@ func OpenRedis(o shared.Options) (*shared.Redis, error) {
 	return shared.NewRedis(o)
 }
 
-// Survey looks at what Redis holds of the cache: at up to limit names.
-func Survey(ctx context.Context, r *shared.Redis, limit int) (shared.Survey, error) {
-	s, err := r.Survey(ctx, limit, append(prefixes(), tenantTags, globalTags), []string{tenantTags, globalTags})
+// Survey looks at what Redis holds of the cache: at up to limit names. It counts those of some kinds.
+func Survey(ctx context.Context, r *shared.Redis, limit int, kinds []Kind) (shared.Survey, error) {
+	var all, tags []string
+	for _, k := range kinds {
+		all = append(all, k.Prefix)
+		if k.tags {
+			tags = append(tags, k.Prefix)
+		}
+	}
+	s, err := r.Survey(ctx, limit, all, tags)
 	if err != nil {
 		return s, unavailable("survey", err)
 	}

@@ -132,13 +132,24 @@ func clip(s string) string {
 }
 
 // Kind says what the names with a prefix are.
-type Kind struct{ Prefix, What string }
+type Kind struct {
+	Prefix, What string
+	tags         bool // sets of tags
+}
 
 // Names returns what the names of the cache in Redis begin with, for whoever counts them.
 func Names() []Kind {
 	return []Kind{
-		{tenantEntries, "entries of kitchens"}, {globalEntries, "entries of all kitchens"}, {ownEntries, "entries of our own"},
-		{tenantTags, "tag sets of kitchens"}, {globalTags, "tag sets of all kitchens"}, {tenantEpochs, "epochs of kitchens"},
-		{globalEpochs, "epochs of all kitchens"},
+		{tenantEntries, "entries of kitchens", false}, {globalEntries, "entries of all kitchens", false},
+		{ownEntries, "entries of our own", false}, {tenantTags, "tag sets of kitchens", true}, {globalTags, "tag sets of all kitchens", true},
+		{tenantEpochs, "epochs of kitchens", false}, {globalEpochs, "epochs of all kitchens", false},
+	}
+}
+
+// NamesOf is Names of one kitchen.
+func NamesOf(t tenant.ID) []Kind {
+	entries, own := name{tenant: t}, name{tenant: t, own: true}
+	return []Kind{
+		{entries.redis(), "entries", false}, {own.redis(), "entries of our own", false}, {tagSet(t, ""), "tag sets", true},
 	}
 }

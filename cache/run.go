@@ -107,7 +107,7 @@ func (c *Cache) keepFence(ctx context.Context) {
 			}
 		default:
 			if connection == "" {
-				c.lookAtRedis(ctx)
+				c.lookAtRedis(ctx, true)
 			}
 			c.pass(&connection, passed, sent, lost)
 			if open, _ := c.breaker.isOpen(); open && c.answers(ctx) {
@@ -124,21 +124,27 @@ func (c *Cache) keepFence(ctx context.Context) {
 	}
 }
 
-// lookAtRedis says which settings of Redis do not suit a cache, each time that it is found again.
-func (c *Cache) lookAtRedis(ctx context.Context) {
+// lookAtRedis learns how large it is, and warns of settings that do not suit a cache, if that is wanted: each time that it is found again.
+func (c *Cache) lookAtRedis(ctx context.Context, warn bool) {
 	r, ok := c.tier.(interface {
-		Unsuitable(ctx context.Context) ([]string, error)
+		Look(ctx context.Context) (shared.Survey, error)
 	})
 	if !ok {
 		return
 	}
 	limit, cancel := context.WithTimeout(ctx, c.opts.Bound)
 	defer cancel()
-	warnings, err := r.Unsuitable(limit)
+	found, err := r.Look(limit)
 	if err != nil {
-		c.log.Debug("settings of redis not read", "err", err)
+		c.log.Debug("size and settings of redis not read", "err", err)
+		return
 	}
-	for _, w := range warnings {
+	c.redisBytes.Store(found.UsedBytes)
+	c.redisNames.Store(found.Names)
+	for _, w := range found.Warnings {
+		if !warn {
+			break
+		}
 		c.log.Warn("redis does not suit a cache", "why", w)
 	}
 }
@@ -209,6 +215,8 @@ func (c *Cache) sweep(ctx context.Context) {
 		err := c.ask(ctx, "touch epochs", func(ctx context.Context) error { return c.tier.Touch(ctx, hashes) })
 		if err != nil && ctx.Err() == nil {
 			c.log.Debug("epochs not touched", "err", err)
+			continue
 		}
+		c.lookAtRedis(ctx, false)
 	}
 }

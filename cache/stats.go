@@ -85,6 +85,8 @@ type Stats struct {
 	Entries     int    `json:"entries"` // in memory
 	Bytes       uint64 `json:"bytes"`   // that they are taken to be
 	MaxBytes    uint64 `json:"maxBytes"`
+	RedisBytes  int64  `json:"redisBytes"` // memory of Redis, whatever it holds, as of the last minute; 0: not known
+	RedisNames  int64  `json:"redisNames"` // in its database, of anybody
 	Tenants     int    `json:"tenants"`
 	Malformed   uint64 `json:"malformed"`   // texts under our names that are no entries, or of another shape than asked for
 	Voided      uint64 `json:"voided"`      // entries in Redis that were invalidated
@@ -116,6 +118,7 @@ func (c *Cache) Stats() Stats {
 		Chores: n.chores.Load(), TagSampled: n.sampled.Load(), TagDead: n.dead.Load(), Redis: c.tier != nil, Refused: n.refused.Load(),
 		Errors: n.tierErrors.Load(), Bound: c.opts.Bound,
 	}
+	s.RedisBytes, s.RedisNames = c.redisBytes.Load(), c.redisNames.Load()
 	s.BreakerOpen, s.BreakerOpened = c.breaker.isOpen()
 	var all tenantCounts
 	all.add(&n.past)

@@ -4,6 +4,7 @@ package shared_test
 
 import (
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -41,7 +42,7 @@ func TestSimulated(t *testing.T) {
 	})
 }
 
-func TestUnsuitable(t *testing.T) {
+func TestLook(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		want int
@@ -52,9 +53,13 @@ func TestUnsuitable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, testenv.StartRedis(t, c.args...).Addr)
-			got, err := r.Unsuitable(t.Context())
-			if err != nil || len(got) != c.want {
-				t.Errorf("got %q, %v; want %d", got, err, c.want)
+			swapped, err := r.Swap(t.Context(), shared.Swap{Key: "t:x", Any: true, Value: "{}", TTL: time.Minute})
+			if err != nil || !swapped.Done {
+				t.Fatal(swapped, err)
+			}
+			got, err := r.Look(t.Context())
+			if err != nil || len(got.Warnings) != c.want || got.UsedBytes < 100_000 || got.Names != 1 {
+				t.Errorf("got %+v, %v; want %d warnings and 1 name", got, err, c.want)
 			}
 		})
 	}

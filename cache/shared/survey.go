@@ -63,19 +63,20 @@ func (r *Redis) Survey(ctx context.Context, limit int, prefixes, tagSets []strin
 	return s, nil
 }
 
-// Unsuitable returns the settings of Redis that do not suit a cache, in words for the operator.
-func (r *Redis) Unsuitable(ctx context.Context) ([]string, error) {
-	results, err := r.do(ctx, r.commands, step{args: []string{"INFO", "memory"}, read: true})
+// Look returns what of a Survey costs nothing: how large Redis is, and which of its settings do not suit a cache.
+func (r *Redis) Look(ctx context.Context) (Survey, error) {
+	var s Survey
+	results, err := r.do(ctx, r.commands, step{args: []string{"INFO", "memory"}, read: true}, step{args: []string{"DBSIZE"}, read: true})
 	if err != nil {
-		return nil, fmt.Errorf("look at redis: %w", err)
+		return s, fmt.Errorf("look at redis: %w", err)
 	}
 	info, err := results[0].ToString()
 	if err != nil {
-		return nil, fmt.Errorf("look at redis: %w", err)
+		return s, fmt.Errorf("look at redis: %w", err)
 	}
-	var s Survey
 	s.readInfo(info)
-	return s.Warnings, nil
+	s.Names, err = results[1].AsInt64()
+	return s, err
 }
 
 func (s *Survey) readInfo(info string) {

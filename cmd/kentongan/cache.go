@@ -322,8 +322,12 @@ func (c *cacheStatsCommand) Run(w *world) error {
 	if c.Limit < 1 {
 		return usage("--limit is %d; write how many names to look at", c.Limit)
 	}
-	return c.with(w, func(ctx context.Context, _ *cache.Cache, tier *shared.Redis, _ tenant.ID) error {
-		s, err := cache.Survey(ctx, tier, c.Limit)
+	return c.with(w, func(ctx context.Context, _ *cache.Cache, tier *shared.Redis, t tenant.ID) error {
+		kinds := cache.Names()
+		if c.Tenant != "" {
+			kinds = cache.NamesOf(t)
+		}
+		s, err := cache.Survey(ctx, tier, c.Limit, kinds)
 		if err != nil {
 			return err
 		}
@@ -338,7 +342,7 @@ func (c *cacheStatsCommand) Run(w *world) error {
 			{"redis", s.Version}, {"memory", fmt.Sprintf("%d MiB, %s, %s", s.UsedBytes>>20, bound, s.Policy)},
 			{"evicted", fmt.Sprint(s.Evicted)}, {"names", fmt.Sprintf("%d, of which %d were looked at", s.Names, s.Scanned)},
 		}
-		for _, p := range cache.Names() {
+		for _, p := range kinds {
 			rows = append(rows, [2]string{p.What, fmt.Sprint(s.Found[p.Prefix])})
 		}
 		rows = append(rows, [2]string{"dead in tag sets", fmt.Sprintf("%d of %d", s.Dead, s.Sampled)},
