@@ -46,6 +46,55 @@ type bench struct {
 	redis *redis.Client // to look at Redis, and as the peer that is plain
 	app   *app          // nil: node or its packages are missing
 	names int           // entries of a tag to invalidate
+
+	scenes []scene // that were measured
+}
+
+// The columns of the last table.
+const (
+	kentongan = "kentongan"
+	appLoop   = "the app's loop"
+	aside     = "rueidisaside"
+	eko       = "eko/gocache"
+	plain     = "plain go-redis"
+)
+
+// scene is one row of the last table: what each of them takes.
+type scene struct {
+	what string
+	of   map[string]string
+}
+
+// side puts a figure into the last table.
+func (b *bench) side(what, who, figure string) {
+	for _, s := range b.scenes {
+		if s.what == what {
+			s.of[who] = figure
+			return
+		}
+	}
+	b.scenes = append(b.scenes, scene{what, map[string]string{who: figure}})
+}
+
+// sideBySide prints all that was measured of this run in one table.
+func (b *bench) sideBySide() {
+	columns := []string{kentongan, appLoop, aside, eko, plain}
+	fmt.Printf("\nSide by side; – : it cannot, or has nothing of the kind\n| |")
+	for _, c := range columns {
+		fmt.Printf(" %s |", c)
+	}
+	fmt.Print("\n|---|---|---|---|---|---|\n")
+	for _, s := range b.scenes {
+		fmt.Printf("| %s |", s.what)
+		for _, c := range columns {
+			figure := s.of[c]
+			if figure == "" {
+				figure = "–"
+			}
+			fmt.Printf(" %s |", figure)
+		}
+		fmt.Println()
+	}
 }
 
 // counted counts round trips.
@@ -126,6 +175,7 @@ func run(names int, only string) error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	b.sideBySide()
 	return ctx.Err()
 }
 

@@ -60,6 +60,29 @@ const app = {
     return names.length;
   },
 
+  // times is for measurements: how many milliseconds n calls take, one after the other. The text "#" in an argument becomes the number of the
+  // call, counted from first.
+  async times(n, first, name, ...args) {
+    const began = performance.now();
+    for (let i = first; i < first + n; i++) {
+      await app[name](...args.map((a) => (typeof a === 'string' ? a.replace('#', i) : a)));
+    }
+    return performance.now() - began;
+  },
+
+  // rush has many callers ask for one entry, each of which loads it if there is none, as the app's services do. It returns how many loaded.
+  async rush(callers, ms, key, data, options) {
+    let loads = 0;
+    const one = async () => {
+      if ((await app.get(key, options.sppgId)).hit) return;
+      loads++;
+      await new Promise((done) => setTimeout(done, ms));
+      await app.set(key, data, options);
+    };
+    await Promise.all(Array.from({ length: callers }, one));
+    return loads;
+  },
+
   // raw is for the test.
   async raw(command, ...args) {
     return redis.call(command, ...args);
