@@ -40,7 +40,7 @@ func decodeOurs(text string, own bool) (entry, bool) {
 		s.text()
 	}
 	s.skip(`,"tags":[`)
-	e.tags = []string{}
+	e.tags = make([]string, 0, max(0, len(e.epochs)-1)) // an epoch each, and that of all
 	for s.ok && !s.found(`]`) {
 		if len(e.tags) > 0 {
 			s.skip(`,`)

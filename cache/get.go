@@ -142,15 +142,16 @@ type reading struct {
 	item  *item  // nil: nothing that may be served
 	seen  string // the text; a lease, if somebody loads
 	epoch *table // by which it was judged
+	gen   uint64 // of the name's stripe, before it was read
 }
 
 // read reads entries of one tenant, in one round trip, and keeps what may be served.
 func (c *Cache) read(ctx context.Context, k *kitchen, names []name, p *Policy, as decoding) ([]reading, error) {
 	at, era, gen, t := c.now(), c.era.Load(), k.generation(), k.table.Load()
 	keys := make([]string, len(names))
-	gens := make([]uint64, len(names))
+	out := make([]reading, len(names))
 	for i, n := range names {
-		keys[i], gens[i] = n.redis(), c.stripe(n.key).Load()
+		keys[i], out[i].gen = n.redis(), c.stripe(n.key).Load()
 	}
 	var hashes []string
 	if t == nil || p.Strict || at-c.basis(t.at, t.era) >= c.bound(p) {
@@ -169,9 +170,8 @@ func (c *Cache) read(ctx context.Context, k *kitchen, names []name, p *Policy, a
 		t = &table{tables[0], at, era}
 		k.install(t, gen, &c.era)
 	}
-	out := make([]reading, len(names))
 	for i, n := range names {
-		out[i] = reading{seen: values[i], epoch: t}
+		out[i].seen, out[i].epoch = values[i], t
 		it, err := c.judge(ctx, k, n, values[i], t, as)
 		if err != nil {
 			return nil, err
@@ -189,7 +189,7 @@ func (c *Cache) read(ctx context.Context, k *kitchen, names []name, p *Policy, a
 		it.at = min(at, c.basis(t.at, t.era))
 		out[i].item = it
 		stripe := c.stripe(n.key)
-		c.memory.put(it, func(*item) bool { return stripe.Load() == gens[i] || c.broken.noStripes })
+		c.memory.put(it, func(*item) bool { return stripe.Load() == out[i].gen || c.broken.noStripes })
 	}
 	return out, nil
 }

@@ -189,6 +189,10 @@ func explain(err error) error {
 
 // Read implements Tier.
 func (r *Redis) Read(ctx context.Context, keys, hashes []string) ([]string, []Epochs, error) {
+	if len(keys) == 1 && len(hashes) == 0 {
+		v, err := r.readOne(ctx, keys[0])
+		return []string{v}, nil, err
+	}
 	steps := make([]step, 0, len(keys)+len(hashes))
 	for _, h := range hashes {
 		steps = append(steps, step{script: epochsScript, keys: []string{h}})
@@ -211,17 +215,37 @@ func (r *Redis) Read(ctx context.Context, keys, hashes []string) ([]string, []Ep
 	}
 	values := make([]string, len(keys))
 	for i := range keys {
-		v, err := results[len(hashes)+i].ToString()
-		switch {
-		case err == nil:
-			values[i] = v
-		case errors.Is(explain(err), ErrKind):
-			values[i] = OtherKind
-		case !rueidis.IsRedisNil(err):
-			return nil, nil, fmt.Errorf("read: %w", err)
+		if values[i], err = valueOf(results[len(hashes)+i]); err != nil {
+			return nil, nil, err
 		}
 	}
 	return values, tables, nil
+}
+
+// readOne is Read of one key, which is the way of most hits: it makes no list of steps.
+func (r *Redis) readOne(ctx context.Context, key string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.CommandTimeout)
+	defer cancel()
+	c, err := r.commands.get(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read: %w", err)
+	}
+	return valueOf(c.Do(ctx, c.B().Get().Key(key).Build()))
+}
+
+// valueOf returns what is under a key: empty if there is nothing, OtherKind if it is no text.
+func valueOf(r rueidis.RedisResult) (string, error) {
+	v, err := r.ToString()
+	switch {
+	case err == nil:
+		return v, nil
+	case rueidis.IsRedisNil(err):
+		return "", nil
+	}
+	if err = explain(err); errors.Is(err, ErrKind) {
+		return OtherKind, nil
+	}
+	return "", fmt.Errorf("read: %w", err)
 }
 
 // foreignEpoch stands for what somebody else wrote in the place of a number. No entry that was loaded before has it.
