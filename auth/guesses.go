@@ -23,7 +23,9 @@ const (
 // TooManyGuessesError wraps ErrTooManyGuesses and says when the next try is looked at.
 type TooManyGuessesError struct{ After time.Duration }
 
-func (e *TooManyGuessesError) Error() string { return fmt.Sprintf("%v; wait %v", ErrTooManyGuesses, e.After) }
+func (e *TooManyGuessesError) Error() string {
+	return fmt.Sprintf("%v; wait %v", ErrTooManyGuesses, e.After)
+}
 
 // Unwrap makes errors.Is know ErrTooManyGuesses.
 func (e *TooManyGuessesError) Unwrap() error { return ErrTooManyGuesses }
