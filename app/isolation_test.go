@@ -581,3 +581,37 @@ func (f *fortress) door(t *testing.T) {
 		}
 	}
 }
+
+// TestWritesOfOtherSites sends every write that there is as a page of another site can, with the session that the browser adds: as a
+// form, as text, as JSON, and with an Origin that is foreign, null, a look-alike, or missing.
+func TestWritesOfOtherSites(t *testing.T) {
+	f := newFortress(t)
+	before := f.picture(t)
+	host := f.public
+	for _, op := range f.operations(t) {
+		method, path, _ := strings.Cut(op, " ")
+		if method == "GET" {
+			continue
+		}
+		for _, from := range []http.Header{
+			{"Origin": {"https://evil.example"}}, {"Origin": {"null"}}, {"Origin": {"http://" + host + ".evil.example"}}, {"Origin": {"http://" + host + "0"}},
+			{"Origin": {"http://" + host, "https://evil.example"}}, {"Sec-Fetch-Site": {"cross-site"}}, {},
+		} {
+			for media, body := range map[string]string{
+				"application/x-www-form-urlencoded": "channel=production:updates:b&data=1", "text/plain": `{"reason":"an attacker","version":1}`,
+				"multipart/form-data; boundary=x": "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--\r\n", "application/json": `{"sub":"kepala"}`,
+			} {
+				header := from.Clone()
+				header["Cookie"] = f.own["Cookie"]
+				if status, text := f.try(t, method, path, body, media, header); status != http.StatusForbidden && status != http.StatusMethodNotAllowed {
+					t.Errorf("%s with %v and %s is answered with %d %.200s, want 403", op, from, media, status, text)
+				}
+			}
+		}
+	}
+	for path, was := range f.picture(t) {
+		if before[path] != was {
+			t.Errorf("%s of kitchen b has changed from\n%s\nto\n%s", path, before[path], was)
+		}
+	}
+}
