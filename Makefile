@@ -125,7 +125,7 @@ example: client ## build examples/nextjs against the npm packages, as an app doe
 ##@ Parts of test
 
 .PHONY: programs
-programs: ## install redis-server, postgresql, chromium and gcc if they are missing
+programs: ## install redis-server, postgresql, chromium, promtool and gcc if they are missing
 	$(call step,programs,internal/testenv/install)
 
 .PHONY: packages
