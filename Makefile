@@ -84,8 +84,22 @@ check: $(GOLANGCI) packages ## linters; generated files are up to date; VULNDB=f
 		after=$$(git status --porcelain; git diff | sha256sum); \
 		[ "$$before" = "$$after" ] || { git status --short; echo "make gen changed files: commit what it made" >&2; exit 1; })
 ifdef VULNDB
-	$(call step,govulncheck,go run golang.org/x/vuln/cmd/govulncheck@$(GOVULN_VERSION) -db '$(VULNDB)' -test ./...)
+	@$(MAKE) --no-print-directory vulncheck
 endif
+
+# The database may be a folder, for machines without the network: VULNDB=file:///dir
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities that the code can reach; VULNDB=file:///dir is a copy of the database
+	$(call step,govulncheck,\
+		go run golang.org/x/vuln/cmd/govulncheck@$(GOVULN_VERSION) $(if $(VULNDB),-db '$(VULNDB)') -test ./...)
+
+.PHONY: licences
+licences: ## the licences of all that is in the program; one that asks for more than to be named fails
+	@go run ./internal/release -licences
+
+.PHONY: reproducible
+reproducible: ## build the release twice, at two places, and compare the bytes: some minutes
+	$(call step,two builds,go run ./internal/release -verify)
 
 ##@ Make
 
@@ -99,6 +113,10 @@ gen: web ## write all generated files anew: web/dist and docs/configuration.md
 web: web/node_modules/.package-lock.json ## build the pages that the binary holds (web/dist)
 	cd web && npm run --silent build
 
+.PHONY: release
+release: ## archives for all platforms in dist/, with checksums and bills of materials
+	go run ./internal/release -out dist
+
 .PHONY: example
 example: client ## build examples/nextjs against the npm packages, as an app does: about a minute, and not part of test
 	$(call step,examples/nextjs,\
@@ -107,7 +125,7 @@ example: client ## build examples/nextjs against the npm packages, as an app doe
 ##@ Parts of test
 
 .PHONY: programs
-programs: ## install redis-server, postgresql, chromium and gcc if they are missing
+programs: ## install redis-server, postgresql, chromium, promtool and gcc if they are missing
 	$(call step,programs,internal/testenv/install)
 
 .PHONY: packages

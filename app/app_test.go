@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,9 @@ type server struct {
 	redis  string // the Redis door
 	logs   *logs
 	stop   func() error
+
+	mu      sync.Mutex
+	secrets []string // what must not be logged
 }
 
 // logs keeps what was logged, to be looked at by tests.
@@ -99,9 +103,49 @@ func start(t *testing.T, environ ...string) *server {
 			return context.DeadlineExceeded
 		}
 	})
-	t.Cleanup(func() { _ = s.stop() })
+	s.secrets = secretsOf(environ)
+	t.Cleanup(func() {
+		_ = s.stop()
+		s.keepsSecrets()
+	})
 	return s
 }
+
+// secretsOf returns the values that are secret of the settings in environ.
+func secretsOf(environ []string) []string {
+	var out []string
+	for _, e := range environ {
+		key, value, _ := strings.Cut(e, "=")
+		switch {
+		case key == "KENTONGAN_API_KEYS":
+			for k := range strings.SplitSeq(value, ",") {
+				_, k, _ = strings.Cut(k, ":")
+				out = append(out, k)
+			}
+		case strings.Contains(key, "SECRET"), strings.Contains(key, "PASSWORD"), strings.Contains(key, "TOKEN"):
+			out = append(out, value)
+		}
+	}
+	return out
+}
+
+// keepsSecrets fails if anything that is secret was logged, at the level debug: every test of this package is a test of that.
+func (s *server) keepsSecrets() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := s.logs.String()
+	for _, secret := range s.secrets {
+		if secret != "" && strings.Contains(text, secret) {
+			s.t.Errorf("a secret was logged: %q", secret)
+		}
+	}
+	if token := anyToken.FindString(text); token != "" {
+		s.t.Errorf("a token was logged: %s", token)
+	}
+}
+
+// anyToken is how every JWT and JWE begins, whoever made it: the base64 of {".
+var anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}`)
 
 func (s *server) cookie(user, kitchen, role string) http.Header {
 	s.t.Helper()
@@ -115,6 +159,9 @@ func (s *server) cookieFor(user, kitchen, role string, life time.Duration) http.
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.mu.Lock()
+	s.secrets = append(s.secrets, token)
+	s.mu.Unlock()
 	return http.Header{"Cookie": {"authjs.session-token=" + token}, "Origin": {"http://" + s.public}}
 }
 

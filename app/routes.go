@@ -69,7 +69,7 @@ func (a *App) announceExtension() func(context.Context, auth.Extension) error {
 	}
 }
 
-// adminRoutes is everything on the admin listener, which must never be public.
+// adminRoutes is everything on the admin listener, which must never be public; see guardAdmin.
 func (a *App) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
@@ -92,7 +92,7 @@ func (a *App) adminRoutes() http.Handler {
 			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /relay/poison /healthz /readyz "+
 				"/debug/pprof/")
 	})
-	return mux
+	return guardAdmin(string(a.cfg.Server.AdminToken), mux)
 }
 
 // serveConnections lists who is connected, oldest first.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"kentongan/tenant"
@@ -103,12 +104,18 @@ func (ks apiKeys) find(key string) *Identity {
 	return ks[found].id
 }
 
-// APIKey returns the Identity of the server that holds key, or ErrBadCredential. It is for doors that do not speak HTTP.
-func (a *Authenticator) APIKey(key string) (*Identity, error) {
-	if len(key) <= maxBearerBytes {
-		if id := a.keys.find(key); id != nil {
-			return id, nil
-		}
+// APIKey returns the Identity of the server that holds key, or ErrBadCredential. It is for doors that do not speak HTTP. from is who
+// brings it; too many wrong ones from there are ErrTooManyGuesses. One that is not valid is not counted, see [Options.Client].
+func (a *Authenticator) APIKey(from netip.Addr, key string) (*Identity, error) {
+	if from.IsValid() && inside(from) {
+		from = netip.Addr{}
 	}
-	return nil, fmt.Errorf("no such API key: %w", ErrBadCredential)
+	return a.guarded(from, func() (*Identity, error) {
+		if len(key) <= maxBearerBytes {
+			if id := a.keys.find(key); id != nil {
+				return id, nil
+			}
+		}
+		return nil, fmt.Errorf("no such API key: %w", ErrBadCredential)
+	})
 }

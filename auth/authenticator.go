@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -38,6 +39,10 @@ type Options struct {
 
 	AllowedOrigins []string // scheme://host[:port] each; empty: only pages of the host that the request names
 
+	// Client tells the address of who sent a request, for the bound on guesses; one that is not valid is not counted. Nil: the peer of
+	// the connection, unless that is on this machine or in a private network, where it is a proxy.
+	Client func(*http.Request) netip.Addr
+
 	Tickets     TicketStore  // nil: in this process, which serves one node
 	Revocations *Revocations // nil: an own list, reached by Authenticator.Revocations
 
@@ -66,6 +71,8 @@ type Authenticator struct {
 
 	tickets     TicketStore
 	ticketRate  *rate
+	guesses     *guesses
+	client      func(*http.Request) netip.Addr
 	revocations *Revocations
 
 	now func() time.Time
@@ -78,7 +85,7 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		platformRoles: o.PlatformRoles, revokeRoles: o.RevokeRoles,
 		issuer: o.Issuer, audience: o.Audience,
-		tickets: o.Tickets, revocations: o.Revocations, now: o.Now, log: o.Log,
+		tickets: o.Tickets, revocations: o.Revocations, client: o.Client, now: o.Now, log: o.Log,
 	}
 	a.setDefaults()
 	var errs []error
@@ -136,6 +143,10 @@ func (a *Authenticator) setDefaults() {
 	if a.revocations == nil {
 		a.revocations = NewRevocations(RevocationOptions{Now: a.now})
 	}
+	if a.client == nil {
+		a.client = peerOf
+	}
+	a.guesses = newGuesses(a.now)
 	a.ticketRate = newRate(ticketsPerLife, TicketLife, a.now)
 }
 
@@ -160,16 +171,19 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (*Ide
 	if err != nil {
 		return nil, err
 	}
-	if token, ok := bearerToken(r.Header); ok {
-		return a.fromBearer(ctx, token)
+	token, bears := bearerToken(r.Header)
+	if !bears && ticket == "" && socketToken == "" {
+		return a.fromCookies(r)
 	}
-	if ticket != "" {
-		return a.fromTicket(ctx, ticket)
-	}
-	if socketToken != "" {
+	return a.guarded(a.client(r), func() (*Identity, error) {
+		switch {
+		case bears:
+			return a.fromBearer(ctx, token)
+		case ticket != "":
+			return a.fromTicket(ctx, ticket)
+		}
 		return a.fromSocketToken(socketToken)
-	}
-	return a.fromCookies(r)
+	})
 }
 
 // Admit is Authenticate together with CheckOrigin: what every door that a browser can reach asks first.

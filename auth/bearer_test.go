@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -229,11 +230,11 @@ func TestAPIKeys(t *testing.T) {
 
 func TestAPIKeyWithoutARequest(t *testing.T) {
 	a := newAuth(t, Options{APIKeys: []APIKey{{Name: "kitchen", Key: apiKeyText, Tenant: "sppg_7"}}})
-	if id, err := a.APIKey(apiKeyText); err != nil || id.Subject != "kitchen" || !id.Server || id.Tenant != "sppg_7" {
+	if id, err := a.APIKey(netip.Addr{}, apiKeyText); err != nil || id.Subject != "kitchen" || !id.Server || id.Tenant != "sppg_7" {
 		t.Errorf("the key: %+v, %v", id, err)
 	}
 	for _, key := range []string{"", "kitchen", apiKeyText + "x", strings.Repeat("x", 1<<20)} {
-		if id, err := a.APIKey(key); id != nil || !errors.Is(err, ErrBadCredential) || strings.Contains(err.Error(), apiKeyText) {
+		if id, err := a.APIKey(netip.Addr{}, key); id != nil || !errors.Is(err, ErrBadCredential) || strings.Contains(err.Error(), apiKeyText) {
 			t.Errorf("%.40q: %v, %v; want ErrBadCredential", key, id, err)
 		}
 	}

@@ -9,15 +9,16 @@ import (
 
 // The reasons for which somebody is turned away. Every error of this package wraps one of them.
 var (
-	ErrNoCredential  = errors.New("no credential")
-	ErrBadCredential = errors.New("bad credential")         // forged, damaged, of an unknown key, or not understood
-	ErrExpired       = errors.New("credential has expired") // was good once
-	ErrRevoked       = errors.New("credential was revoked")
-	ErrNoTenant      = errors.New("credential names no kitchen")               // and has no platform role either
-	ErrOrigin        = errors.New("origin is not allowed")                     // see CheckOrigin
-	ErrForbidden     = errors.New("not allowed to this identity")              // known, but without the right
-	ErrTokenInQuery  = errors.New("token in the query string")                 // it would end in logs; a ticket may
-	ErrUnavailable   = errors.New("the credential cannot be checked just now") // keys or tickets out of reach
+	ErrNoCredential   = errors.New("no credential")
+	ErrBadCredential  = errors.New("bad credential")         // forged, damaged, of an unknown key, or not understood
+	ErrExpired        = errors.New("credential has expired") // was good once
+	ErrRevoked        = errors.New("credential was revoked")
+	ErrNoTenant       = errors.New("credential names no kitchen")  // and has no platform role either
+	ErrOrigin         = errors.New("origin is not allowed")        // see CheckOrigin
+	ErrForbidden      = errors.New("not allowed to this identity") // known, but without the right
+	ErrTokenInQuery   = errors.New("token in the query string")    // it would end in logs; a ticket may
+	ErrTooManyGuesses = errors.New("too many wrong credentials came from this address")
+	ErrUnavailable    = errors.New("the credential cannot be checked just now") // keys or tickets out of reach
 )
 
 // denial is one row of the table that turns an error into an answer.
@@ -44,6 +45,8 @@ var denials = []denial{
 	{ErrForbidden, "forbidden", http.StatusForbidden, "forbidden", "This account may not do that."},
 	{ErrTokenInQuery, "token_in_query", http.StatusBadRequest, "token_in_query",
 		"A token may not stand in the address. Use the Authorization header, or buy a ticket with POST /api/ticket."},
+	{ErrTooManyGuesses, "too_many_guesses", http.StatusTooManyRequests, "too_many_attempts",
+		"Too many wrong credentials came from your address. Wait a minute."},
 	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "auth_unavailable",
 		"The credential cannot be checked just now. Try again."},
 }
@@ -91,6 +94,9 @@ func Deny(w http.ResponseWriter, err error) {
 	}
 	if d.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="kentongan"`) // RFC 9110 wants one with every 401
+	}
+	if guessed, ok := errors.AsType[*TooManyGuessesError](err); ok {
+		answer.RetryAfter(w, guessed.After)
 	}
 	if d.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

@@ -44,6 +44,7 @@ func get(target string, lines ...string) *http.Request {
 
 func request(method, target string, lines ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
+	r.RemoteAddr = "127.0.0.1:1000" // of whom wrong credentials are not counted
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)

@@ -37,6 +37,19 @@ func checkAdminListen(s string) (string, error) {
 	return checkListen(s)
 }
 
+// onThisMachine reports whether only programs of this machine reach what listens on address, which checkListen has accepted.
+func onThisMachine(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // isHost reports whether s can be the host of an address: a name or an IP address without brackets.

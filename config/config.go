@@ -29,6 +29,7 @@ type Config struct {
 type Server struct {
 	Listen         string        // host:port of the public listener
 	AdminListen    string        // host:port of metrics, pprof and the connection list; empty: off
+	AdminToken     Secret        // what that listener asks for; empty: nothing, and it listens on this machine only
 	RedisDoor      string        // host:port of the door that speaks the Redis protocol; empty: off
 	DoorPass       []string      // API keys for which that door passes commands on to Redis: "name" or "name@tenant"
 	DoorCommands   []string      // which it passes on, in capitals; all are in rediscmd

@@ -271,6 +271,10 @@ func (l *loader) joinListeners() {
 	if s.TLSCert != "" && l.d.Connections.Sockets == SocketsEpoll {
 		l.problems.add(where("connections.sockets"), "contradicts %s: epoll serves plain TCP only; write auto", where("server.tls_cert"))
 	}
+	if s.AdminListen != "" && s.AdminToken == "" && !onThisMachine(s.AdminListen) {
+		l.problems.add(where("server.admin_listen"), "listens on more than this machine and asks nobody who they are: set "+
+			"KENTONGAN_ADMIN_TOKEN, or listen on 127.0.0.1")
+	}
 	if s.RedisDoor != "" && !l.sources["auth.api_keys"].given() {
 		l.problems.add(where("server.redis_door"), "is set without KENTONGAN_API_KEYS: its clients sign in with one of "+
 			"them as the password")

@@ -259,6 +259,10 @@ func TestMistakes(t *testing.T) {
 		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
 		{"SamePort", "KENTONGAN_ADMIN_LISTEN=127.0.0.1:3001", "", "KENTONGAN_ADMIN_LISTEN: uses the same port as " +
 			"server.listen: give each its own"},
+		{"AdminForEverybody", "KENTONGAN_ADMIN_LISTEN=:3002", "", "KENTONGAN_ADMIN_LISTEN: listens on more than this machine and asks nobody " +
+			"who they are: set KENTONGAN_ADMIN_TOKEN, or listen on 127.0.0.1"},
+		{"AdminOnALookalike", "KENTONGAN_ADMIN_LISTEN=127.0.0.1.example.id:3002", "", "KENTONGAN_ADMIN_LISTEN: listens on more than this " +
+			"machine and asks nobody who they are: set KENTONGAN_ADMIN_TOKEN, or listen on 127.0.0.1"},
 		{"DoorOnTheSamePort", "KENTONGAN_REDIS_DOOR=:3002 KENTONGAN_API_KEYS=app:0123456789abcdef", "",
 			"KENTONGAN_REDIS_DOOR: uses the same port as server.admin_listen: give each its own"},
 		{"DoorWithoutKeys", "KENTONGAN_REDIS_DOOR=:6380", "", "KENTONGAN_REDIS_DOOR: is set without KENTONGAN_API_KEYS: its clients " +
@@ -429,6 +433,17 @@ func TestOrigins(t *testing.T) {
 	want := []string{"https://app.example", "http://localhost:3000", "http://[::1]"}
 	if !reflect.DeepEqual(c.Server.AllowedOrigins, want) {
 		t.Errorf("got %q, want %q", c.Server.AllowedOrigins, want)
+	}
+}
+
+// TestAdminListenOnThisMachine needs no token; elsewhere a token is enough.
+func TestAdminListenOnThisMachine(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:3002", "127.8.8.8:3002", "localhost:3002", "[::1]:3002", "[::ffff:127.0.0.1]:3002", "off"} {
+		mustLoad(t, "", "KENTONGAN_ADMIN_LISTEN="+listen)
+	}
+	c := mustLoad(t, "", "KENTONGAN_ADMIN_LISTEN=0.0.0.0:3002", "KENTONGAN_ADMIN_TOKEN=a-token-of-24-random-bytes")
+	if c.Server.AdminToken.Reveal() != "a-token-of-24-random-bytes" {
+		t.Errorf("the token is %v", c.Server.AdminToken)
 	}
 }
 

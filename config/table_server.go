@@ -23,8 +23,15 @@ func listenSettings() []setting {
 		{
 			key: "server.admin_listen", env: []string{"KENTONGAN_ADMIN_LISTEN"}, def: "127.0.0.1:3002", unset: "off",
 			example: "127.0.0.1:9090",
-			meaning: "Address of metrics, pprof and the connection list. It asks nobody who they are: never make it public.",
-			kind:    text{func(d *draft) *string { return &d.Server.AdminListen }, "`host:port` or `off`", checkAdminListen},
+			meaning: "Address of metrics, pprof and the connection list. On any other address than one of this machine " +
+				"(127.0.0.1, ::1, localhost) it needs `KENTONGAN_ADMIN_TOKEN`. Never make it public.",
+			kind: text{func(d *draft) *string { return &d.Server.AdminListen }, "`host:port` or `off`", checkAdminListen},
+		},
+		{
+			key: "server.admin_token", env: []string{"KENTONGAN_ADMIN_TOKEN"}, unset: "nobody on this machine is asked",
+			example: "a-token-of-24-random-bytes",
+			meaning: "What the admin listener wants as `Authorization: Bearer TOKEN`, for everything but `/healthz` and `/readyz`.",
+			kind:    secret{func(d *draft) *Secret { return &d.Server.AdminToken }, minSecretBytes},
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -114,9 +115,28 @@ func (s *server) kill() {
 	<-s.ended
 }
 
+// anyToken is how every JWT and JWE begins, whoever made it: the base64 of {".
+var anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}`)
+
+// keepsSecrets fails if the server has written a secret or a token, at the level debug: every test of this package is a test of that.
+// Links to sign in, which the demo prints for people, are no JWE.
+func (s *server) keepsSecrets() {
+	s.t.Helper()
+	text := s.output()
+	for _, hidden := range []string{secret, apiKey} {
+		if strings.Contains(text, hidden) {
+			s.t.Errorf("the server has written a secret: %q", hidden)
+		}
+	}
+	if token := anyToken.FindString(text); token != "" {
+		s.t.Errorf("the server has written a token: %s", token)
+	}
+}
+
 // stop sends SIGTERM and expects an orderly end: code 0, within the drain time and a margin.
 func (s *server) stop() {
 	s.t.Helper()
+	defer s.keepsSecrets()
 	if s.dead {
 		if s.t.Failed() {
 			s.t.Logf("the server that was killed wrote:\n%s", s.output())

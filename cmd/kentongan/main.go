@@ -30,6 +30,7 @@ const (
 type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" help:"Run a server with three kitchens that cook; it needs nothing else."`
+	Health     healthCommand     `cmd:"" help:"Ask a server on this machine how it is."`
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
 	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`

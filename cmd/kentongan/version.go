@@ -11,6 +11,9 @@ type versionCommand struct {
 	JSON bool `help:"Print JSON."`
 }
 
+// What the linker writes into a release (internal/release), which takes nothing from the state of a clone; else empty.
+var releaseVersion, releaseCommit, releaseTime string
+
 // version is what the binary knows about itself.
 type version struct {
 	Version string `json:"version"` // of the module; "devel" if it was built from a tree without a tag
@@ -22,9 +25,13 @@ type version struct {
 	Arch    string `json:"arch"`
 }
 
-// readVersion reads what the Go command has written into the binary; nothing has to be passed to the linker.
+// readVersion reads what the linker has written into a release, or what the Go command writes into every binary.
 func readVersion() version {
 	v := version{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if releaseVersion != "" {
+		v.Version, v.Commit, v.Time = releaseVersion, releaseCommit, releaseTime
+		return v
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

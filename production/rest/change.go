@@ -142,7 +142,7 @@ func (a *API) declare(op operation, errs ...int) huma.Operation {
 		Middlewares:   huma.Middlewares{a.admit(op.need)},
 	}
 	errs = append(errs, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
-		http.StatusInternalServerError, http.StatusServiceUnavailable)
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	for _, status := range errs {
 		o.Responses[strconv.Itoa(status)] = &huma.Response{

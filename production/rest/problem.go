@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
@@ -68,6 +69,7 @@ const (
 	codeNoTenant        = "NO_TENANT"
 	codeOrigin          = "ORIGIN_NOT_ALLOWED"
 	codeTokenInQuery    = "TOKEN_IN_QUERY" //nolint:gosec // a code, not a token
+	codeTooMany         = "TOO_MANY_ATTEMPTS"
 	codeUnavailable     = "UNAVAILABLE"
 	codeTimeout         = "TIMEOUT"
 	codeBadRequest      = "BAD_REQUEST"
@@ -106,6 +108,7 @@ var statuses = []struct {
 	{auth.ErrForbidden, http.StatusForbidden, string(production.CodeForbidden), "this account may not do that"},
 	{auth.ErrTokenInQuery, http.StatusBadRequest, codeTokenInQuery,
 		"a token may not stand in the address: use the Authorization header, or buy a ticket with POST /api/ticket"},
+	{auth.ErrTooManyGuesses, http.StatusTooManyRequests, codeTooMany, "too many wrong credentials came from your address: wait a minute"},
 	{auth.ErrUnavailable, http.StatusServiceUnavailable, codeUnavailable, "the credential cannot be checked just now; try again"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, codeTimeout,
 		"that took too long and may or may not have happened; send it again with the same Idempotency-Key"},
@@ -137,6 +140,7 @@ var titles = map[string]string{
 	codeNoTenant:                           "The account belongs to no kitchen",
 	codeOrigin:                             "Pages of this origin may not ask here",
 	codeTokenInQuery:                       "A token stands in the address",
+	codeTooMany:                            "Too many wrong credentials",
 	codeUnavailable:                        "Out of reach just now",
 	codeTimeout:                            "Took too long",
 	codeBadRequest:                         "The request cannot be read",
@@ -173,6 +177,9 @@ func (a *API) problemOf(ctx context.Context, operation string, err error) *Probl
 			for _, f := range r.Fields {
 				p.Errors = append(p.Errors, FieldFlaw{f.Path, f.Reason})
 			}
+		}
+		if guessed, ok := errors.AsType[*auth.TooManyGuessesError](err); ok {
+			p.retryAfter = int(guessed.After/time.Second) + 1
 		}
 		if p.Status == http.StatusServiceUnavailable {
 			p.retryAfter = retrySeconds

@@ -235,6 +235,7 @@ func (c *client) do(method, path string, body any) *reply {
 		header.Set("Content-Type", "application/json; charset=utf-8")
 	}
 	r := httptest.NewRequest(method, path, content)
+	r.RemoteAddr = "127.0.0.1:1000" // of whom wrong credentials are not counted
 	r.Header = header
 	w := httptest.NewRecorder()
 	c.s.api.ServeHTTP(w, r)

@@ -329,6 +329,9 @@ type handshake struct {
 // to wait is done by a goroutine, and the connection is paused meanwhile.
 func (g *Gateway) shake(conn *socket.Conn, r *http.Request, early []byte) {
 	w := &handshake{gateway: g, conn: conn, early: early, inLoop: true}
+	if len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "" {
+		r.RemoteAddr = net.JoinHostPort(conn.Remote(), "0") // wrong keys and tickets are counted by it; asking the kernel costs a call
+	}
 	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
 		w.later = func() { g.serveWebSocket(w, r) }
 	} else {

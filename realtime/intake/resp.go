@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ import (
 
 // KeyChecker says who holds an API key; auth.Authenticator is one.
 type KeyChecker interface {
-	APIKey(key string) (*auth.Identity, error)
+	// APIKey returns auth.ErrBadCredential for a wrong key, and auth.ErrTooManyGuesses after too many of them from one address.
+	APIKey(from netip.Addr, key string) (*auth.Identity, error)
 }
 
 // Listeners is what the Redis door needs of the hub, so that its clients can subscribe.

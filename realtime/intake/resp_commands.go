@@ -1,9 +1,12 @@
 package intake
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,13 +149,26 @@ func (c *respConn) signIn(args [][]byte) {
 	}
 }
 
+// peer is who is at the other end; not valid where it has no address.
+func (c *respConn) peer() netip.Addr {
+	if tcp, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr()
+	}
+	return netip.Addr{}
+}
+
 // admit checks a key; if it is wrong, it answers and returns false.
 func (c *respConn) admit(user, key string) bool {
-	id, err := c.door.opts.Keys.APIKey(key)
+	id, err := c.door.opts.Keys.APIKey(c.peer(), key)
 	if err == nil && user != "default" && user != id.Subject {
 		err = auth.ErrBadCredential
 	}
 	switch {
+	case errors.Is(err, auth.ErrTooManyGuesses):
+		c.door.counts.denied.Add(1)
+		c.fail("ERR too many wrong keys came from your address: wait a minute")
+		c.quit = true
+		return false
 	case err != nil:
 		c.door.counts.denied.Add(1)
 		c.fail("WRONGPASS invalid username-password pair or user is disabled.")
