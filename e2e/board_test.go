@@ -164,6 +164,7 @@ func TestBoard(t *testing.T) {
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })
 	t.Run("DoesNotGrow", func(t *testing.T) { k.in(t).doesNotGrow(t, chromium) })
 	t.Run("ShowsTwoHundredBatchesThatChange", func(t *testing.T) { k.in(t).showsMany(t, chromium) })
+	t.Run("ShowsThePlatformAllKitchens", func(t *testing.T) { k.in(t).showsAllKitchens(t, chromium) })
 	t.Run("SaysHowToSignIn", func(t *testing.T) { k.in(t).saysHowToSignIn(t, chromium) })
 }
 
@@ -507,7 +508,9 @@ func TestDemoShowsTheBoard(t *testing.T) {
 	s.size(tabletWidth, tabletHeight)
 	s.open(link("Platform"))
 	s.waitText("Sentani")
-	s.open(s.list(`[[...document.querySelectorAll('.kitchens a')].find((a) => a.innerText.includes('Sentani')).href]`)[0])
+	s.accessible("the demo's kitchens")
+	s.picture("demo-all")
+	s.open(s.list(`[[...document.querySelectorAll('.standings a')].find((a) => a.innerText.includes('Sentani')).href]`)[0])
 	s.connected()
 	s.waitText("WIT")
 	s.accessible("a visitor's view")

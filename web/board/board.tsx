@@ -7,6 +7,7 @@ import { Alarm, Banner, Top, Undo } from "./view/top.tsx";
 import { Board, type View } from "./state.ts";
 import { Day } from "./view/day.tsx";
 import { GateView } from "./view/gate.tsx";
+import { OperatorView } from "./view/operator.tsx";
 import { SceneContext, useStage, WordsContext } from "./view/use.ts";
 import { Tablet } from "./view/tablet.tsx";
 import { Wall } from "./view/wall.tsx";
@@ -35,11 +36,11 @@ function Page({ board }: { readonly board: Board }) {
           e.preventDefault();
           document.getElementById("main")?.focus();
         }}>{say("skip")}</a>
-        <div class={`page page-${state.view}`}>
+        <div class={`page page-${state.gate === "all" ? "operator" : state.view}`}>
           <Top />
-          {state.gate === undefined && <Banner />}
+          {(state.gate === undefined || state.gate === "all") && <Banner />}
           {state.gate === undefined && <Alarm />}
-          {state.gate === undefined ? <ViewOf /> : <GateView gate={state.gate} />}
+          {state.gate === undefined ? <ViewOf /> : state.gate === "all" ? <OperatorView /> : <GateView gate={state.gate} />}
         </div>
         <Undo />
       </SceneContext.Provider>

@@ -2,12 +2,13 @@
 
 import { createClient, INITIAL_STATUS, type Client, type Status, type Subscription } from "../client/src/client.ts";
 import { KentonganError } from "../client/src/http.ts";
-import { field, list, parse, text } from "../client/src/json.ts";
+import { field, parse, text } from "../client/src/json.ts";
 import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Alert, type Kitchen, type Production } from "./kitchen.ts";
 import { freshness, type Freshness } from "./freshness.ts";
 import { NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
 import { may } from "./rights.ts";
 import { Queue, type Person, type QueueState } from "./queue.ts";
+import { NO_OVERVIEW, Operator, type OperatorState } from "./operator.ts";
 import { gradeOf, Siren, soundKey, sounding, stillSilenced } from "./alarm.ts";
 import { withRecords } from "./hints.ts";
 import type { Draft, Kept } from "./entries.ts";
@@ -15,8 +16,8 @@ import type { Language } from "./words.ts";
 
 export type View = "wall" | "tablet" | "day";
 
-/** Why there is no board to see. */
-export type Gate = "signed-out" | "no-kitchen" | "refused" | "unreachable" | "choose";
+/** Why there is no board of a kitchen to see; "all": somebody of the platform looks at all of them. */
+export type Gate = "signed-out" | "no-kitchen" | "refused" | "unreachable" | "all";
 
 export interface Session {
   readonly kitchen: string;
@@ -39,6 +40,7 @@ export interface State {
   readonly place: string; // within the view: "", "unsent", or "b/" and the id of a batch
   readonly session: Session | undefined;
   readonly gate: Gate | undefined;
+  readonly all: OperatorState;
   readonly setting: Setting;
   readonly kitchen: Kitchen;
   readonly complete: ReadonlySet<string>; // batches whose checks were read
@@ -84,6 +86,7 @@ export class Board {
   readonly #siren = new Siren(() => this.#set({ sound: this.#siren.on }));
   readonly #chosen: string | undefined;
   readonly #path: (path: string) => string;
+  operator: Operator | undefined; // there while all kitchens are shown
   #client: Client | undefined;
   #queue: Queue | undefined;
   #subscriptions: Subscription[] = [];
@@ -98,8 +101,8 @@ export class Board {
     this.#chosen = chosen;
     this.#path = (path) => (chosen === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}tenant=${encodeURIComponent(chosen)}`);
     this.#state = {
-      language: rememberedLanguage(), ...route, session: undefined, gate: undefined, setting: NO_SETTING, kitchen: NO_KITCHEN, complete: new Set(),
-      status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, full: false, silenced: new Set(), sound: false,
+      language: rememberedLanguage(), ...route, session: undefined, gate: undefined, all: NO_OVERVIEW, setting: NO_SETTING, kitchen: NO_KITCHEN,
+      complete: new Set(), status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, full: false, silenced: new Set(), sound: false,
       person: undefined,
     };
   }
@@ -112,7 +115,7 @@ export class Board {
   };
 
   /** The server's time. */
-  now = (): number => this.#client?.now() ?? Date.now();
+  now = (): number => this.operator?.now() ?? this.#client?.now() ?? Date.now();
 
   /** Returns the path of a route for the kitchen that is looked at. */
   path = (path: string): string => this.#path(path);
@@ -127,7 +130,7 @@ export class Board {
     try {
       const info = await client.info();
       if (run !== this.#run) return;
-      if (info.sppgId === undefined && this.#chosen === undefined) return this.#bar("choose");
+      if (info.sppgId === undefined && this.#chosen === undefined) return this.#look();
       const session = {
         kitchen: info.sppgId ?? this.#chosen ?? "", user: info.userId ?? "", role: info.role ?? "", visiting: info.sppgId === undefined,
       };
@@ -140,6 +143,28 @@ export class Board {
       this.#failed(e);
     }
   }
+
+  /** Shows all kitchens, to somebody who belongs to none. */
+  #look(): void {
+    this.#bar("all");
+    this.operator ??= new Operator({
+      read,
+      hidden: () => document.visibilityState === "hidden",
+      onState: (all) => this.#set({ all, fresh: all.fresh }),
+      onRefused: (e) => {
+        document.removeEventListener("visibilitychange", this.#seen);
+        this.operator?.close();
+        this.operator = undefined;
+        this.#failed(e);
+      },
+    });
+    document.addEventListener("visibilitychange", this.#seen);
+    this.operator.wake();
+  }
+
+  #seen = (): void => {
+    if (document.visibilityState === "visible") this.operator?.wake();
+  };
 
   #open(): Client {
     const client = createClient({ tenant: this.#chosen });
@@ -358,6 +383,7 @@ export class Board {
   };
 
   retry = (): void => {
+    if (this.operator !== undefined) return this.operator.wake();
     this.#client?.retry();
     if (this.#subscriptions.length === 0) void this.start();
   };
@@ -381,12 +407,4 @@ export class Board {
 /** Returns the alerts of a batch. */
 export function alertsOf(alerts: readonly Alert[], id: string): Alert[] {
   return alerts.filter((a) => a.productionId === id);
-}
-
-/** Returns the kitchens of an answer to GET /api/kitchens. */
-export function readKitchens(answer: unknown): { readonly id: string; readonly name: string }[] {
-  return list(answer, "kitchens").flatMap((k) => {
-    const id = text(k, "sppgId");
-    return id === undefined ? [] : [{ id, name: text(k, "name") ?? id }];
-  });
 }

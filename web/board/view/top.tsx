@@ -26,14 +26,15 @@ export function Top(): JSX.Element {
         <Icon name="drum" />
         <h1>{setting.name ?? session?.kitchen ?? "Kentongan"}</h1>
       </div>
-      <nav class="views" aria-label={say("views")}>
+      {state.gate === undefined && <nav class="views" aria-label={say("views")}>
+        {session?.visiting === true && <a href="/" class="view"><Icon name="grid" /><span>{say("allKitchens")}</span></a>}
         {(["wall", "tablet", "day"] as const).map((view) => (
           <a key={view} href={`#${view}`} class="view" aria-current={state.view === view ? "page" : undefined}>
             <Icon name={VIEW_ICONS[view]} />
             <span>{say(view)}</span>
           </a>
         ))}
-      </nav>
+      </nav>}
       <div class="line-state">
         <p class={`lamp lamp-${fresh.lamp}`}>
           <Icon name={LAMP_ICONS[fresh.lamp]} />
@@ -66,7 +67,7 @@ function Tools(): JSX.Element {
   return (
     <div class="tools">
       <button type="button" id="language" lang={other} title={other === "id" ? "Bahasa Indonesia" : "English"} onClick={() => board.speak(other)}>{other.toUpperCase()}</button>
-      {state.view !== "wall" && state.session !== undefined && <button type="button" onClick={leave}>{say("signOut")}</button>}
+      {(state.gate === "all" || (state.view !== "wall" && state.session !== undefined)) && <button type="button" onClick={leave}>{say("signOut")}</button>}
       {problem !== "" && <p class="note" role="alert">{problem}</p>}
     </div>
   );
@@ -88,7 +89,7 @@ export function Banner(): JSX.Element {
       <div id="banner" class="banner" hidden={text === ""}>
         <Icon name="broken" />
         <p role="alert">{text}</p>
-        {state.view !== "wall" && <button type="button" onClick={board.retry}>{say("tryAgain")}</button>}
+        {(state.view !== "wall" || state.gate === "all") && <button type="button" onClick={board.retry}>{say("tryAgain")}</button>}
       </div>
       {refused > 0 && <a class="banner banner-refused" href="#tablet/unsent"><Icon name="triangle" /><span>{say("refusedBanner", { n: refused })}</span></a>}
       {waiting !== "" && refused === 0 && <a class="banner banner-waiting" href="#tablet/unsent"><Icon name="clock" /><span>{waiting}</span></a>}
