@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 
-import { Alarm, Banner, Top, Undo } from "./view/top.tsx";
+import { Alarm, Banner, DemoSwitch, Top, Undo } from "./view/top.tsx";
 import { Board, type View } from "./state.ts";
 import { Day } from "./view/day.tsx";
 import { GateView } from "./view/gate.tsx";
@@ -38,6 +38,7 @@ function Page({ board }: { readonly board: Board }) {
         }}>{say("skip")}</a>
         <div class={`page page-${state.gate === "all" ? "operator" : state.view}`}>
           <Top />
+          {(state.gate === undefined || state.gate === "all") && <DemoSwitch />}
           {(state.gate === undefined || state.gate === "all") && <Banner />}
           {state.gate === undefined && <Alarm />}
           {state.gate === undefined ? <ViewOf /> : state.gate === "all" ? <OperatorView /> : <GateView gate={state.gate} />}

@@ -5,13 +5,13 @@ import { KentonganError } from "../client/src/http.ts";
 import { field, parse, text } from "../client/src/json.ts";
 import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Alert, type Kitchen, type Production } from "./kitchen.ts";
 import { freshness, type Freshness } from "./freshness.ts";
-import { NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
+import { cutLine, NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
 import { may } from "./rights.ts";
 import { Queue, type Person, type QueueState } from "./queue.ts";
 import { NO_OVERVIEW, Operator, type OperatorState } from "./operator.ts";
 import { gradeOf, Siren, soundKey, sounding, stillSilenced } from "./alarm.ts";
 import { withRecords } from "./hints.ts";
-import type { Draft, Kept } from "./entries.ts";
+import { readKept as readEntry, type Draft, type Kept } from "./entries.ts";
 import type { Language } from "./words.ts";
 
 export type View = "wall" | "tablet" | "day";
@@ -49,6 +49,8 @@ export interface State {
   readonly queue: QueueState;
   readonly refused: Refused | undefined;
   readonly sent: { readonly kept: Kept; readonly at: number } | undefined;
+  /** The server is the demo, and has a line that can be cut; until: it is cut so long, by this device's clock. */
+  readonly demo: { readonly until: number | undefined } | undefined;
   /** What was just entered could not be kept. */
   readonly full: boolean;
   readonly silenced: ReadonlySet<string>;
@@ -63,6 +65,8 @@ const NO_FRESHNESS: Freshness = { lamp: "connecting", old: true, since: undefine
 const PERSON_MS = 120_000;
 /** What is kept for a start without a line is written so often at most. */
 const KEEP_EVERY_MS = 5_000;
+/** The demo cuts a line for so long: data is old after 15 s, then there is time to enter something. */
+const CUT_MS = 90_000;
 /** The board asks again who it is after this, as long as the server is not reached. */
 const ASK_AGAIN_MS = 3_000;
 
@@ -77,6 +81,11 @@ function storage(): Storage | undefined {
 
 function rememberedLanguage(): Language {
   return storage()?.getItem("kentongan.language") === "en" ? "en" : "id";
+}
+
+/** The page of a demo says so. */
+function isDemo(): boolean {
+  return document.documentElement.hasAttribute("data-demo");
 }
 
 /** Holds the state, and tells who listens when there is a new one. */
@@ -94,6 +103,7 @@ export class Board {
   #keeping: ReturnType<typeof setTimeout> | undefined;
   #leaving: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
+  #mending: ReturnType<typeof setTimeout> | undefined;
   #settings: { readonly settings: unknown; readonly references: unknown } | undefined;
   #run = 0;
 
@@ -102,7 +112,7 @@ export class Board {
     this.#path = (path) => (chosen === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}tenant=${encodeURIComponent(chosen)}`);
     this.#state = {
       language: rememberedLanguage(), ...route, session: undefined, gate: undefined, all: NO_OVERVIEW, setting: NO_SETTING, kitchen: NO_KITCHEN,
-      complete: new Set(), status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, full: false, silenced: new Set(), sound: false,
+      complete: new Set(), status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, demo: isDemo() ? { until: undefined } : undefined, full: false, silenced: new Set(), sound: false,
       person: undefined,
     };
   }
@@ -388,6 +398,23 @@ export class Board {
     if (this.#subscriptions.length === 0) void this.start();
   };
 
+  /** Cuts the line of this screen, in the demo, or mends it. It mends itself after a while. */
+  cut = async (on: boolean): Promise<void> => {
+    clearTimeout(this.#mending);
+    try {
+      await cutLine(on ? CUT_MS / 1000 : 0);
+    } catch (e) {
+      if (e instanceof KentonganError && (e.status === 404 || e.status === 405)) this.#set({ demo: undefined }); // another server stands there now
+      return;
+    }
+    this.#set({ demo: { until: on ? Date.now() + CUT_MS : undefined } });
+    if (on) this.#mending = setTimeout(() => void this.cut(false), CUT_MS);
+    else {
+      this.retry();
+      this.#queue?.flush();
+    }
+  };
+
   /** Signs out, if everything is sent. */
   async signOut(): Promise<boolean> {
     if (!(await signOut())) return false;
@@ -407,4 +434,9 @@ export class Board {
 /** Returns the alerts of a batch. */
 export function alertsOf(alerts: readonly Alert[], id: string): Alert[] {
   return alerts.filter((a) => a.productionId === id);
+}
+
+/** Returns how many entries of a batch are on this device alone. */
+export function unsentOf(queue: QueueState, id: string): number {
+  return queue.unsent.filter((e) => readEntry(e.body)?.note.batchId === id).length;
 }

@@ -9,7 +9,7 @@ import { Bar, shortNumber } from "./wall.tsx";
 import { CheckSheet } from "./check.tsx";
 import { NumberPad, TextSheet, useAsking, type PadOptions } from "./pad.tsx";
 import { UNKNOWN, countdown } from "../format.ts";
-import { alertsOf } from "../state.ts";
+import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene } from "./use.ts";
 import { cancel, dispatch, portions, reading, rework, sample, step, unmetOf, waste, type Draft } from "../entries.ts";
 import { CHECKS, isFinal, latestChecks, nextStatus, timeLeft, type Batch, type CheckType, type Status } from "../batch.ts";
@@ -45,13 +45,17 @@ function One({ row }: { readonly row: Production }): JSX.Element {
     setOpen(undefined);
     void board.enter(d, undo);
   };
+  const unsent = unsentOf(state.queue, b.id);
   const checks = latestChecks(row);
   const over = isFinal(b.status);
   const working = b.status === "PREPARING" || b.status === "COOKING" || b.status === "QUALITY_CHECK";
   return (
     <>
       <header class="one-head">
-        <StatusWord status={b.status} />
+        <p class="row-head">
+          <StatusWord status={b.status} />
+          {unsent > 0 && <a class="badge" href="#tablet/unsent"><Icon name="clock" />{say("pending")}: {unsent}</a>}
+        </p>
         <h2><b>{shortNumber(b.number) || b.id}</b> {b.menu ?? ""}</h2>
         <p class="one-more">{b.wave !== undefined && say("wave", { n: b.wave })} {b.group ?? ""} {say("plannedFor", { from: format.clock(b.plannedStart), to: format.clock(b.plannedEnd) })}</p>
         <Bar percent={b.progress} words={words} />

@@ -6,9 +6,9 @@ import { useEffect, useState } from "preact/hooks";
 import { Action, Icon, SeverityWord, type IconName } from "./parts.tsx";
 import { countdown } from "../format.ts";
 import { gradeOf, messageOf, sounding } from "../alarm.ts";
+import { ageOf, type Lamp } from "../freshness.ts";
 import { labelText } from "../entries.ts";
 import { useScene } from "./use.ts";
-import type { Lamp } from "../freshness.ts";
 import type { View } from "../state.ts";
 
 const LAMP_ICONS: Readonly<Record<Lamp, IconName>> = {
@@ -20,6 +20,7 @@ const VIEW_ICONS: Readonly<Record<View, IconName>> = { wall: "wall", tablet: "ta
 export function Top(): JSX.Element {
   const { board, state, now, format, say } = useScene();
   const { fresh, session, setting } = state;
+  const age = ageOf(fresh, now);
   return (
     <header class="top">
       <div class="brand">
@@ -40,7 +41,7 @@ export function Top(): JSX.Element {
           <Icon name={LAMP_ICONS[fresh.lamp]} />
           <span id="lamp">{say(fresh.lamp)}</span>
         </p>
-        <p class="data-age" id="age">{fresh.since === undefined ? "" : say("age", { age: format.age(now - fresh.since) })}</p>
+        <p class="data-age" id="age">{age === undefined ? "" : fresh.old ? say("age", { age: format.age(age) }) : say("current")}</p>
       </div>
       <p class="kitchen-clock" id="clock">
         {format.clock(now, true)} <small>{format.zoneName}</small>
@@ -95,6 +96,22 @@ export function Banner(): JSX.Element {
       {waiting !== "" && refused === 0 && <a class="banner banner-waiting" href="#tablet/unsent"><Icon name="clock" /><span>{waiting}</span></a>}
       {!queue.durable && <p class="banner banner-waiting"><Icon name="triangle" />{say("notDurable")}</p>}
     </>
+  );
+}
+
+/** In the demo: a switch that cuts this screen's line, for everybody who wants to see what happens then. */
+export function DemoSwitch(): JSX.Element | null {
+  const { board, state, say } = useScene();
+  if (state.demo === undefined) return null;
+  const { until } = state.demo;
+  const left = until === undefined ? 0 : Math.max(0, until - Date.now());
+  return (
+    <aside class="demo" aria-label={say("demo")}>
+      <p>{until === undefined ? say("demoWhole") : `${say("demoCut", { time: countdown(left) })} ${state.view === "wall" ? "" : say("demoEnter")}`}</p>
+      <button type="button" id="cut" class={`action ${until === undefined ? "plain" : "primary"}`} onClick={() => void board.cut(until === undefined)}>
+        <Icon name={until === undefined ? "broken" : "link"} />{say(until === undefined ? "cutLine" : "mendLine")}
+      </button>
+    </aside>
   );
 }
 
