@@ -412,24 +412,6 @@ func (k *kitchenServer) sounds(chromium context.Context) {
 	s.wait(`document.getElementById('alarm')?.innerText.includes('Kritis') === true`)
 }
 
-// doesNotGrow lets a wall take in a day of messages in a moment, and counts what the page is made of.
-func (k *kitchenServer) doesNotGrow(t *testing.T, chromium context.Context) {
-	id := k.plan("ayam", 4, 200, -time.Hour)
-	s := k.show(chromium, member(k.kitchen, "kepala"), k.Addr, "wall", wallWidth, wallHeight)
-	nodes := func(progress int) string {
-		k.publish("production:updates:"+k.kitchen, fmt.Sprintf(`{"type":"production_update","productionId":%q,"data":{"progress":%d},"timestamp":1}`, id, progress))
-		s.wait(fmt.Sprintf(`document.body.innerText.includes('%d %%')`, progress))
-		return s.list(`['' + document.querySelectorAll('*').length]`)[0]
-	}
-	before := nodes(41)
-	for i := range 300 {
-		k.publish("production:updates:"+k.kitchen, fmt.Sprintf(`{"type":"production_update","productionId":%q,"data":{"progress":%d},"timestamp":1}`, id, 10+i%30))
-	}
-	if after := nodes(42); after != before {
-		t.Errorf("the page has %s elements after 300 messages; want %s as before", after, before)
-	}
-}
-
 // watchPaint notes in the page, for each mark T1764000000000 in the list, how long after that instant it was painted, and how long frames took.
 const watchPaint = `(globalThis.painted = [], globalThis.frames = [], new MutationObserver((changes) => {
 	for (const c of changes) {

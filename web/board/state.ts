@@ -3,7 +3,8 @@
 import { createClient, INITIAL_STATUS, type Client, type Status, type Subscription } from "../client/src/client.ts";
 import { KentonganError } from "../client/src/http.ts";
 import { field, parse, text } from "../client/src/json.ts";
-import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { Format } from "./format.ts";
 import { freshness, type Freshness } from "./freshness.ts";
 import { cutLine, NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
 import { may } from "./rights.ts";
@@ -65,6 +66,8 @@ const NO_FRESHNESS: Freshness = { lamp: "connecting", old: true, since: undefine
 const PERSON_MS = 120_000;
 /** What is kept for a start without a line is written so often at most. */
 const KEEP_EVERY_MS = 5_000;
+/** Batches that are over stay for a day after their serving day, as in a snapshot. */
+const DAY_MS = 86_400_000;
 /** The demo cuts a line for so long: data is old after 15 s, then there is time to enter something. */
 const CUT_MS = 90_000;
 /** The board asks again who it is after this, as long as the server is not reached. */
@@ -141,6 +144,8 @@ export class Board {
       const info = await client.info();
       if (run !== this.#run) return;
       if (info.sppgId === undefined && this.#chosen === undefined) return this.#look();
+      // Somebody of a kitchen has opened the address of another one: nothing of it is shown, and not their own in its place either.
+      if (info.sppgId !== undefined && this.#chosen !== undefined && info.sppgId !== this.#chosen) return this.#bar("refused");
       const session = {
         kitchen: info.sppgId ?? this.#chosen ?? "", user: info.userId ?? "", role: info.role ?? "", visiting: info.sppgId === undefined,
       };
@@ -186,6 +191,7 @@ export class Board {
     const status = e instanceof KentonganError ? e.status : 0;
     if (status === 401) return this.#bar("signed-out");
     if (status === 403) return this.#bar(e instanceof KentonganError && e.code.toUpperCase() === "NO_TENANT" ? "no-kitchen" : "refused");
+    if (status === 404 && this.#chosen !== undefined && this.#state.session?.visiting !== true) return this.#bar("refused"); // another one's kitchen
     if (status === 404) {
       globalThis.location.assign("/live"); // the production service was switched off
       return;
@@ -294,7 +300,8 @@ export class Board {
     this.#set({ kitchen: { ...this.#state.kitchen, productions }, complete: new Set(this.#state.complete).add(id) });
   }
 
-  #apply(kitchen: Kitchen): void {
+  #apply(now: Kitchen): void {
+    const kitchen = withoutPast(now, new Format(this.#state.language, this.#state.setting.zone).day(this.now() - DAY_MS));
     this.#set({ kitchen, silenced: stillSilenced(kitchen.alerts, this.#state.silenced) });
     this.#line(this.#state.status);
     this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);

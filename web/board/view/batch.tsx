@@ -48,6 +48,7 @@ function One({ row }: { readonly row: Production }): JSX.Element {
   const unsent = unsentOf(state.queue, b.id);
   const checks = latestChecks(row);
   const over = isFinal(b.status);
+  const cooked = b.status === "COOKING" || b.status === "QUALITY_CHECK"; // before, there is nothing to count
   const working = b.status === "PREPARING" || b.status === "COOKING" || b.status === "QUALITY_CHECK";
   return (
     <>
@@ -74,9 +75,9 @@ function One({ row }: { readonly row: Production }): JSX.Element {
         <h3 id="h-record">{say("records")}</h3>
         <div class="acts">
           {!over && b.status !== "PLANNED" && can("measure") && <Action icon="thermometer" word={say("recordTemperature")} detail={format.degrees(b.celsius)} onTap={() => ask("measure", () => setOpen("temperature"))} />}
-          {working && can("work") && <Action icon="tray" word={say("recordPortions")} detail={format.amount(b.portions)} onTap={() => ask("work", () => setOpen("portions"))} />}
+          {cooked && can("work") && <Action icon="tray" word={say("recordPortions")} detail={format.amount(b.portions)} onTap={() => ask("work", () => setOpen("portions"))} />}
           {working && can("work") && <Action icon="trash" word={say("recordWaste")} detail={b.wasteKg === undefined ? UNKNOWN : `${format.amount(b.wasteKg)} kg`} onTap={() => ask("work", () => setOpen("waste"))} />}
-          {(b.status === "COOKING" || b.status === "QUALITY_CHECK") && can("check") && (
+          {cooked && can("check") && (
             <Action icon="jar" word={say("recordSample")} detail={b.sampleTaken === undefined ? UNKNOWN : say("sampleKept", { time: format.clock(b.sampleTaken) })} onTap={() => ask("check", () => enter(sample(b)))} />
           )}
           {b.status === "COMPLETED" && can("dispatch") && <Action icon="truck" word={say("recordDispatch")} detail={b.dispatched === undefined ? UNKNOWN : say("dispatched", { time: format.clock(b.dispatched) })} onTap={() => ask("dispatch", () => setOpen("dispatch"))} />}
