@@ -28,6 +28,7 @@ func TestBoardOnABadLine(t *testing.T) {
 	t.Run("GoesOnWithoutWebSockets", func(t *testing.T) { k.in(t).goesOnWithoutSockets(t, chromium) })
 	t.Run("HidesNoAlertWhenTheLineDies", func(t *testing.T) { k.in(t).hidesNoAlert(t, chromium) })
 	t.Run("TakesTwoTapsForOne", func(t *testing.T) { k.in(t).takesTwoTaps(t, chromium) })
+	t.Run("SharesOneLineAmongTabs", func(t *testing.T) { k.in(t).sharesALine(t, chromium) })
 	t.Run("ShowsNoOtherKitchen", func(t *testing.T) { k.in(t).showsNoOther(t, chromium) })
 }
 
@@ -124,6 +125,34 @@ func (k *kitchenServer) takesTwoTaps(t *testing.T, chromium context.Context) {
 	if after := k.read(id)["version"]; after != before.(float64)+1 {
 		t.Errorf("the batch came from version %v to %v; want one step", before, after)
 	}
+}
+
+// sharesALine has two tabs of one tablet: the kitchen has one connection more, and when the tab that holds it is closed the other goes on.
+func (k *kitchenServer) sharesALine(t *testing.T, chromium context.Context) {
+	id := k.plan("ikan", 3, 300, -time.Hour)
+	k.cookUntil(id, "COOKING")
+	sessions := func() any {
+		for _, v := range k.ask(apiUser, http.MethodGet, "/api/overview", nil, http.StatusOK)["kitchens"].([]any) {
+			if kitchen, ok := v.(map[string]any); ok && kitchen["sppgId"] == k.kitchen {
+				return kitchen["sessions"]
+			}
+		}
+		return nil
+	}
+	eventually(t, "the screens of other tests are gone", func() bool { return sessions() == 0.0 })
+	first := k.show(chromium, member(k.kitchen, "mutu"), k.Addr, "tablet/b/"+id, tabletWidth, tabletHeight)
+	second := &screen{t, browser.Page(t, first.page)}
+	second.open("http://" + k.Addr + "/#wall")
+	second.connected()
+	if got := sessions(); got != 1.0 {
+		t.Errorf("the kitchen has %v connections; want one for both tabs", got)
+	}
+	k.act("manajer", id, "readings", map[string]any{"kind": "CORE", "celsius": 79.5})
+	second.waitText("79,5 °C")
+	first.open("about:blank")
+	k.act("manajer", id, "readings", map[string]any{"kind": "CORE", "celsius": 80.5})
+	second.waitText("80,5 °C")
+	second.connected()
 }
 
 // showsNoOther has somebody open the address of another kitchen.

@@ -1,6 +1,7 @@
 /** The state of the page, and the parts that change it: session, line, queue, alarm. Views read it and call these functions. */
 
 import { createClient, INITIAL_STATUS, type Client, type Status, type Subscription } from "../client/src/client.ts";
+import { tabs } from "../client/src/tabs.ts";
 import { KentonganError } from "../client/src/http.ts";
 import { field, parse, text } from "../client/src/json.ts";
 import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Alert, type Kitchen, type Production } from "./kitchen.ts";
@@ -182,7 +183,9 @@ export class Board {
   };
 
   #open(): Client {
-    const client = createClient({ tenant: this.#chosen });
+    // All tabs of one person share a line. Another person, or the same one with other rights, is told other things.
+    const scope = () => JSON.stringify([this.#state.session?.kitchen, this.#state.session?.user, this.#state.session?.role]);
+    const client = createClient({ tenant: this.#chosen, share: (server, line) => tabs(scope())(server, line) });
     client.onStatus((status) => this.#line(status));
     return client;
   }
@@ -210,6 +213,7 @@ export class Board {
     this.#run++;
     for (const s of this.#subscriptions) s.unsubscribe();
     this.#subscriptions = [];
+    this.#client?.close(); // at once: its line is that of a person
     this.#queue?.close();
     this.#queue = undefined;
     this.#loadedAt = undefined;
