@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
 	"github.com/chromedp/cdproto/memory"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -168,7 +169,16 @@ func (k *kitchenServer) showsNoOther(t *testing.T, chromium context.Context) {
 	if text := other.list(`[document.body.innerText, JSON.stringify(localStorage)]`); strings.Contains(strings.Join(text, ""), "telur") {
 		t.Errorf("the board of another kitchen knows of the batch: %q", text)
 	}
-	_ = k.ask("kepala", http.MethodGet, "/api/productions?active=true", nil, http.StatusOK) // which is there
+
+	// Somebody of the other kitchen signs in at the same device.
+	u := member(k.kitchen, "gizi")
+	if _, err := chromedp.Call(other.page, network.SetCookie, network.SetCookieParams{Name: u.cookie, Value: u.token(t), URL: "http://" + k.Addr}); err != nil {
+		t.Fatal(err)
+	}
+	other.open("about:blank")
+	other.open("http://" + k.Addr + "/#tablet")
+	other.connected()
+	other.waitText("telur balado")
 }
 
 // doesNotGrow lets a wall take in what it is told in a busy night (twenty thousand messages), and

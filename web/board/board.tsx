@@ -100,5 +100,10 @@ const place = document.getElementById("board");
 if (place === null) throw new Error("board: board.html has no place for it");
 render(<Page board={board} />, place);
 stayLit(board);
-keepFiles();
+// The worker loads all files once more: not while a slow line brings what people wait for.
+const off = board.onState(() => {
+  if (board.state().fresh.old) return;
+  off();
+  keepFiles();
+});
 void board.start();

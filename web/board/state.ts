@@ -74,6 +74,12 @@ const CUT_MS = 90_000;
 /** The board asks again who it is after this, as long as the server is not reached. */
 const ASK_AGAIN_MS = 3_000;
 
+/** What was asked for, and what was known then. */
+interface Asked {
+  readonly before: Kitchen;
+  readonly answers: Promise<readonly [unknown, unknown, unknown]>;
+}
+
 /** Storage of the browser, or undefined where there is none. */
 function storage(): Storage | undefined {
   try {
@@ -136,11 +142,12 @@ export class Board {
 
   /** Asks who we are, and begins to follow. What was kept from last time is shown meanwhile, as old. */
   async start(): Promise<void> {
-    const run = ++this.#run;
+    let run = ++this.#run;
     clearTimeout(this.#asking);
     const client = (this.#client ??= this.#open());
     const known = this.#state.session ?? this.#remember();
     if (known !== undefined && this.#state.session === undefined) this.#enter(known);
+    let early: Asked | undefined = this.#ask(); // on a slow line each round trip counts
     try {
       const info = await client.info();
       if (run !== this.#run) return;
@@ -150,10 +157,14 @@ export class Board {
       const session = {
         kitchen: info.sppgId ?? this.#chosen ?? "", user: info.userId ?? "", role: info.role ?? "", visiting: info.sppgId === undefined,
       };
-      if (known !== undefined && (known.kitchen !== session.kitchen || known.user !== session.user || known.role !== session.role)) this.#forget();
+      if (known !== undefined && (known.kitchen !== session.kitchen || known.user !== session.user || known.role !== session.role)) {
+        this.#forget();
+        run = this.#run;
+        early = undefined; // what was known when it was asked for was another one's
+      }
       if (this.#state.session === undefined) this.#enter(session);
       this.#set({ gate: undefined });
-      await this.#begin(run);
+      await this.#begin(run, early);
     } catch (e) {
       if (run !== this.#run) return;
       this.#failed(e);
@@ -259,10 +270,10 @@ export class Board {
     this.#line(this.#state.status);
   }
 
-  async #begin(run: number): Promise<void> {
+  async #begin(run: number, early?: Asked): Promise<void> {
     const session = this.#state.session;
     if (session === undefined) return;
-    const positions = await this.#load(run);
+    const positions = await this.#load(run, early);
     if (run !== this.#run) return;
     this.#queue?.flush();
     for (const s of this.#subscriptions) s.unsubscribe();
@@ -280,11 +291,18 @@ export class Board {
     if (this.#subscriptions.some((s) => s.position() === undefined)) await this.#load(run);
   }
 
-  async #load(run: number) {
-    const before = this.#state.kitchen;
-    const [answer, kitchen, references] = await Promise.all([
+  /** Asks for everything that a board begins with. */
+  #ask(): Asked {
+    const answers = Promise.all([
       read(this.#path("/api/productions?active=true")), read(this.#path("/api/kitchen")), read(this.#path("/api/references")),
     ]);
+    answers.catch(() => undefined); // who waits for it hears of it; it may be that nobody does
+    return { before: this.#state.kitchen, answers };
+  }
+
+  async #load(run: number, early?: Asked) {
+    const { before, answers } = early ?? this.#ask();
+    const [answer, kitchen, references] = await answers;
     const snapshot = readSnapshot(answer);
     if (snapshot === undefined) throw new KentonganError(0, "UNEXPECTED", "the snapshot has not the shape that it should have", true);
     if (run !== this.#run) return undefined;
