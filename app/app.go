@@ -55,6 +55,7 @@ type App struct {
 	engine  engine
 	auth    *auth.Authenticator
 	signIn  *auth.SignIn // nil without Options.Demo
+	line    *demoLine    // nil without Options.Demo
 	hub     *hub.Hub
 	sockets *socket.Engine
 	gateway *gateway.Gateway
@@ -112,6 +113,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		if a.signIn, err = newSignIn(cfg); err != nil {
 			return nil, err
 		}
+		a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
 	}
 	if a.cache, err = openCache(cfg, a.log); err != nil {
 		return nil, err
@@ -123,7 +125,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	}
 	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
-		Auth: a.auth, Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
+		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
 		Hidden:            a.hidden,
@@ -147,6 +149,14 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Count: a.metrics.published, Log: a.log,
 	})
 	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
+}
+
+// admission says who comes in at the gateway.
+func (a *App) admission() gateway.Authenticator {
+	if a.line != nil {
+		return a.line
+	}
+	return a.auth
 }
 
 // buildDoors makes the doors that not every configuration has.

@@ -133,7 +133,9 @@ func (r *records) build(s store) (*recordParts, error) {
 	a := r.app
 	p := &recordParts{store: s}
 	p.service = production.New(s, production.Options{Log: a.log})
-	p.api = rest.New(rest.Options{Auth: a.auth, Service: p.service, Store: s, Version: a.opts.Version, Log: a.log})
+	p.api = rest.New(rest.Options{
+		Auth: a.auth, Service: p.service, Store: s, Screens: a.screens, Version: a.opts.Version, Log: a.log,
+	})
 	door := intake.NewRelay(a.names, a.engine.broker, a.cfg.Limits.PublishBytes)
 	opts := relay.Options{Log: a.log}
 	if a.cache != nil { // and not an interface that holds nil

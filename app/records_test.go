@@ -276,6 +276,15 @@ func TestANightOnEveryScreen(t *testing.T) {
 				return true
 			})
 			checkScreens(t, all, id)
+			eventually(t, "the platform sees who is connected, at either server", func() bool {
+				for _, s := range []*server{one, other} {
+					_, body := s.do(http.MethodGet, s.public+"/api/overview", "", s.cookie("super", "", "PLATFORM_SUPERADMIN"))
+					if !strings.Contains(body, `"sppgId":"k1"`) || !strings.Contains(body, `"sessions":4,"people":2`) {
+						return false
+					}
+				}
+				return true
+			})
 			k.t.Run("the trail is whole", func(t *testing.T) {
 				body := k.want(http.StatusOK, http.MethodGet, "/api/audit/verify", "", one.cookie("kepala", "k1", "SPPG_KEPALA"))
 				if !strings.Contains(body, `"valid":true`) {

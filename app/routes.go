@@ -19,7 +19,7 @@ import (
 // publicRoutes is everything on the public listener; docs/protocol.md describes it.
 func (a *App) publicRoutes() http.Handler {
 	api := http.NewServeMux()
-	page := web.Handler(web.Options{Board: a.records != nil})
+	page := web.Handler(web.Options{Board: a.records != nil, Demo: a.line != nil})
 	a.gateway.Routes(api, page)
 	api.Handle("/api/publish", a.http)
 	api.Handle("/api/ticket", a.auth.TicketHandler())
@@ -38,6 +38,9 @@ func (a *App) publicRoutes() http.Handler {
 		api.Handle("/signin", a.signIn)
 	}
 	api.Handle("/", page)
+	if a.line != nil {
+		return a.auth.CORS(a.line.Wrap(api))
+	}
 	return a.auth.CORS(api)
 }
 

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // appHost stands for the host of the existing app: it serves the app's pages and hands /api/ on to the server at addr by a
@@ -56,6 +59,9 @@ type line struct {
 	target string
 	down   bool
 	calls  map[*call]bool
+
+	delay   atomic.Int64 // of each direction, in ns
+	blocked atomic.Bool  // WebSockets do not get through
 }
 
 // call is one connection through a line.
@@ -119,6 +125,11 @@ func (n *line) pump(c *call, from, to net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		m, err := from.Read(buf)
+		if m > 0 && from == c.in && n.blocks(buf[:m]) {
+			_, _ = io.WriteString(from, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // as a proxy that knows no WebSocket
+			break
+		}
+		time.Sleep(time.Duration(n.delay.Load()))
 		if m > 0 && !c.dead.Load() {
 			if _, failed := to.Write(buf[:m]); failed != nil {
 				err = failed
@@ -136,6 +147,17 @@ func (n *line) pump(c *call, from, to net.Conn) {
 	n.mu.Lock()
 	delete(n.calls, c)
 	n.mu.Unlock()
+}
+
+// Delay lets everything take so long in each direction.
+func (n *line) Delay(d time.Duration) { n.delay.Store(int64(d)) }
+
+// BlockSockets refuses WebSockets from now on; plain HTTP goes through.
+func (n *line) BlockSockets() { n.blocked.Store(true) }
+
+// blocks reports whether p begins an upgrade that is refused.
+func (n *line) blocks(p []byte) bool {
+	return n.blocked.Load() && bytes.HasPrefix(p, []byte("GET ")) && bytes.Contains(bytes.ToLower(p), []byte("\r\nupgrade: websocket\r\n"))
 }
 
 // Cut breaks all connections and refuses new ones.

@@ -40,6 +40,11 @@ func member(kitchen, id string) user {
 	}}
 }
 
+// platform returns somebody of the platform, who belongs to no kitchen.
+func platform() user {
+	return user{"v5", "authjs.session-token", map[string]any{"sub": "pusat", "name": "Pusat", "userRole": "PLATFORM_SUPPORT", "userType": "SUPERADMIN"}}
+}
+
 // tablet returns the shared tablet of a kitchen.
 func tablet(kitchen string) user {
 	return user{"v5", "authjs.session-token", map[string]any{

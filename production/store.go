@@ -20,6 +20,7 @@ import (
 type Store interface {
 	Changes
 	Lists
+	Standings
 	Outbox
 	Timers
 }

@@ -50,6 +50,7 @@ and build the program again. The server itself works without the page.
 
 // Options say which pages there are.
 type Options struct {
+	Demo  bool // the board has a switch that cuts the visitor's line; it needs the route of the demo
 	Board bool // "/" is the board; it needs the production service. Without it "/" is the live view, as "/live" always is
 }
 
@@ -73,6 +74,9 @@ func newHandler(dist fs.FS, opts Options) http.Handler {
 	if err != nil {
 		panic("web: " + err.Error()) // the files are in the binary; one that cannot be read is a mistake in the code
 	}
+	if opts.Demo {
+		files.demonstrate()
+	}
 	first := "/live.html"
 	if opts.Board {
 		first = "/board.html"
@@ -86,7 +90,7 @@ func newHandler(dist fs.FS, opts Options) http.Handler {
 }
 
 type handler struct {
-	files map[string]file // by URL path, "/app.js"; immutable
+	files fileSet // immutable
 }
 
 // file is one file in the forms in which it is sent.
@@ -98,8 +102,21 @@ type file struct {
 	zippedAs string // ETag of zipped: another representation must have another one
 }
 
-func load(dist fs.FS) (map[string]file, error) {
-	files := map[string]file{}
+// demonstrate tells the board that it is one of the demo. The worker is changed with it, so that a browser that has kept the board of
+// another server at this address fetches it anew.
+func (f fileSet) demonstrate() {
+	for path, change := range map[string][2]string{"/board.html": {"<html ", "<html data-demo "}, "/board-worker.js": {"", "/* demo */"}} {
+		if old, ok := f[path]; ok {
+			f[path] = newFile(old.kind, bytes.Replace(old.plain, []byte(change[0]), []byte(change[1]), 1))
+		}
+	}
+}
+
+// fileSet has files by URL path, "/app.js".
+type fileSet map[string]file
+
+func load(dist fs.FS) (fileSet, error) {
+	files := fileSet{}
 	err := fs.WalkDir(dist, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("walk %s: %w", name, err)

@@ -228,3 +228,22 @@ func TestOptionsSayWhatComesFirst(t *testing.T) {
 		}
 	}
 }
+
+// The board of the demo knows what it is, and a browser that has kept another one's fetches it: its worker is not the same.
+func TestDemoIsToldToTheBoard(t *testing.T) {
+	plain, demo := Handler(Options{Board: true}), Handler(Options{Board: true, Demo: true})
+	for _, path := range []string{"/", "/board.html"} {
+		if page := get(t, demo, http.MethodGet, path).body; !strings.Contains(page, `<html data-demo lang="id">`) {
+			t.Errorf("%s of the demo begins with %.60q", path, page)
+		}
+		if page := get(t, plain, http.MethodGet, path).body; strings.Contains(page, "data-demo") {
+			t.Errorf("%s is that of a demo, and there is none", path)
+		}
+	}
+	if get(t, plain, http.MethodGet, "/board-worker.js").body == get(t, demo, http.MethodGet, "/board-worker.js").body {
+		t.Error("the worker of the demo is that of every board")
+	}
+	if get(t, plain, http.MethodGet, "/board.js").body != get(t, demo, http.MethodGet, "/board.js").body {
+		t.Error("the demo has another script")
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"kentongan/app"
 	"kentongan/app/demo"
 	"kentongan/config"
@@ -73,6 +75,7 @@ func visit(t *testing.T, printed, host string) {
 			t.Errorf("connection info: %d %s", status, body)
 			continue
 		}
+		cutsTheLine(t, browser, host)
 		if i == len(links)-1 {
 			if info.Data.Tenant != "" || !info.Data.Platform {
 				t.Errorf("the last link signs in as %+v, want the platform", info.Data)
@@ -83,6 +86,80 @@ func visit(t *testing.T, printed, host string) {
 		if info.Data.Tenant != kitchen || !slices.Contains(info.Data.Channels, "production:updates:"+kitchen) {
 			t.Errorf("link %d signs in as %+v, want %s", i+1, info.Data, kitchen)
 		}
+	}
+}
+
+// cutsTheLine has a visitor cut the line, without which nothing is answered but what mends it.
+func cutsTheLine(t *testing.T, browser *http.Client, host string) {
+	api := "http://" + host + "/api/ws"
+	line := func(method, body string, want int) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+host+"/api/demo/line", strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Origin", "http://"+host)
+		resp, err := browser.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = resp.Body.Close() // there is nothing to read
+		if resp.StatusCode != want {
+			t.Errorf("%s the line with %s: got %d, want %d", method, body, resp.StatusCode, want)
+		}
+	}
+	for _, body := range []string{"", "{}", `{"seconds":-1}`, `{"seconds":121}`, `{"seconds":"1"}`, `{"seconds":1,"x":"` + strings.Repeat("x", 2000) + `"}`} {
+		line(http.MethodPost, body, http.StatusBadRequest)
+	}
+	line(http.MethodGet, "", http.StatusMethodNotAllowed)
+	page := &websocket.DialOptions{HTTPClient: browser, HTTPHeader: http.Header{"Origin": {"http://" + host}}}
+	address := "ws" + strings.TrimPrefix(api, "http")
+	socket, _, err := websocket.Dial(t.Context(), address, page)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = socket.CloseNow() }()
+	line(http.MethodPost, `{"seconds":60}`, http.StatusNoContent)
+	for err == nil {
+		_, _, err = socket.Read(t.Context()) // what was on its way
+	}
+	if code := websocket.CloseStatus(err); code != -1 {
+		t.Errorf("the socket was closed with %d, want a break without a word", code)
+	}
+	if _, resp, err := websocket.Dial(t.Context(), address, page); err == nil || resp != nil && resp.StatusCode < 500 {
+		t.Errorf("a line that is cut opens a socket: %v", err)
+	}
+	for _, path := range []string{"/api/ws", "/api/productions?active=true", "/api/overview"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+path, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if resp, err := browser.Do(req); err == nil {
+			_ = resp.Body.Close() // it should not be there
+			t.Errorf("a line that is cut answers %s with %d", path, resp.StatusCode)
+		}
+	}
+	if status, _ := get(t, browser, "http://"+host+"/", host); status != http.StatusOK {
+		t.Errorf("the page: got %d", status)
+	}
+	line(http.MethodPost, `{"seconds":0}`, http.StatusNoContent)
+	if status, _ := get(t, browser, api, host); status != http.StatusOK {
+		t.Errorf("after mending: got %d", status)
+	}
+	nobody := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/api/demo/line", strings.NewReader(`{"seconds":1}`))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if resp, err := nobody.Do(req); err != nil || resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("somebody without a session: %v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close() // there is nothing to read
 	}
 }
 

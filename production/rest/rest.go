@@ -29,6 +29,7 @@ type Authenticator interface {
 // Store is what is read without the Service; a production.Store is one.
 type Store interface {
 	production.Lists
+	production.Standings
 	Load(ctx context.Context, t tenant.ID, w production.Want) (production.Loaded, error)
 }
 
@@ -37,6 +38,9 @@ type Options struct {
 	Auth    Authenticator
 	Service *production.Service
 	Store   Store // the one that Service keeps everything in
+
+	// Screens returns who is connected, for each of these kitchens in their order. Nil: nobody knows.
+	Screens func(ctx context.Context, kitchens []tenant.ID) ([]Screens, error)
 
 	Version string           // of the document; empty means "dev"
 	Timeout time.Duration    // of one request, the reading of its body not counted; zero means 15 s
@@ -77,6 +81,7 @@ func New(opts Options) *API {
 	a.figures()
 	a.dayLogs()
 	a.kitchens()
+	a.overviews()
 	a.references()
 	a.audits()
 	a.observations()

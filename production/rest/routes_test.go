@@ -21,6 +21,9 @@ type route struct {
 	media            string
 }
 
+// aboutAll reports whether r is about all kitchens and not about one.
+func (r *route) aboutAll() bool { return r.id == "listKitchens" || r.id == "getOverview" }
+
 // routes returns one good request for each operation, about a batch and an alert of the stage.
 func (s *stage) routes(id, alert string) []route {
 	batch := "/api/productions/" + id
@@ -48,6 +51,7 @@ func (s *stage) routes(id, alert string) []route {
 		{"getKitchen", "GET", "/api/kitchen", nil, ""},
 		{"putKitchen", "PUT", "/api/kitchen", map[string]any{"version": 0, "name": "Dapur Mawar"}, ""},
 		{"listKitchens", "GET", "/api/kitchens", nil, ""},
+		{"getOverview", "GET", "/api/overview", nil, ""},
 		{"getReferences", "GET", "/api/references", nil, ""},
 		{"putReferences", "PUT", "/api/references", map[string]any{"programmes": []any{map[string]any{"id": "p2", "name": "Program"}}}, ""},
 		{"importReferences", "PUT", "/api/references/programmes", "id,name\np3,Program tiga\n", "text/csv"},
@@ -184,7 +188,7 @@ func TestPlatform(t *testing.T) {
 	for _, user := range []string{"super", "bantuan"} {
 		var want []string
 		for _, r := range s.routes(id, alert) {
-			if r.id != "listKitchens" {
+			if !r.aboutAll() {
 				s.as(user).ask(r, "").refused(http.StatusUnprocessableEntity, "INVALID", "query.tenant")
 			}
 			switch c := s.as(user); {
@@ -194,6 +198,8 @@ func TestPlatform(t *testing.T) {
 				if len(found.Kitchens) != 2 || found.Kitchens[0] != (KitchenName{"sppg_1", "", production.WIB}) {
 					t.Errorf("%s lists the kitchens %+v", user, found)
 				}
+			case r.id == "getOverview":
+				c.ask(r, "").ok(http.StatusOK)
 			case r.method == http.MethodGet:
 				c.ask(r, "?tenant=sppg_1").ok(http.StatusOK)
 				want = append(want, r.id)
@@ -224,7 +230,7 @@ func TestServer(t *testing.T) {
 	for _, r := range s.routes(id, alert) {
 		c := s.key(apiKey)
 		switch {
-		case r.id == "listKitchens":
+		case r.aboutAll():
 			c.ask(r, "").refused(http.StatusForbidden, "FORBIDDEN")
 		case r.method == http.MethodGet || slices.Contains(may, r.id):
 			c.ask(r, "").ok(http.StatusOK)
@@ -233,7 +239,7 @@ func TestServer(t *testing.T) {
 		default:
 			c.ask(r, "").refused(http.StatusForbidden, "FORBIDDEN")
 		}
-		if r.id == "listKitchens" {
+		if r.aboutAll() {
 			s.key(apiKey+"-of-all").ask(r, "").ok(http.StatusOK)
 		} else if slices.Contains(may, r.id) {
 			s.key(apiKey+"-of-all").ask(r, "").refused(http.StatusUnprocessableEntity, "INVALID", "query.tenant")

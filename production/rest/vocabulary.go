@@ -29,6 +29,7 @@ var types = map[string]string{
 	"KitchenBody":     "The settings as they shall be. What is left out becomes the default.",
 	"KitchenName":     "What names a kitchen.",
 	"Kitchens":        "A page of kitchens.",
+	"KitchenStanding": "How one kitchen stands.",
 	"KPIReport":       "The figures of some serving days.",
 	"KPIs":            "The figures of one batch. What is not known is null.",
 	"Limits":          "A kitchen's own limits; what is missing is the default. Safety limits may be stricter than the default, never looser: GET /api/kitchen has the table.", //nolint:lll // one sentence
@@ -43,6 +44,8 @@ var types = map[string]string{
 	"MenuEntry":       "A menu to store.",
 	"Observation":     "A message of an app.",
 	"Observations":    "A page of messages.",
+	"Overview":        "How the kitchens stand, and who is connected.",
+	"OverviewCounts":  "How many kitchens each filter shows.",
 	"Position":        "A place in the history of a channel.",
 	"Problem":         "Why it was not done, by RFC 9457.",
 	"Production":      "A batch of food: one menu for one wave of one serving day. What is not known is null.",
@@ -328,6 +331,25 @@ var words = map[string]word{
 	"AlertObject.code":     says("The rule that it comes from."),
 	"AlertObject.message":  says("The rule in words."),
 	"WorkBody.actualCost":  notNegative("Whole rupiah. Who enters costs needs no other right."),
+
+	// All kitchens.
+	"open":                    says("Batches that are neither final nor deleted."),
+	"KitchenStanding.behind":  says("Batches that are behind their plan."),
+	"critical":                says("Active CRITICAL alerts."),
+	"high":                    says("Active HIGH alerts."),
+	"medium":                  says("Active MEDIUM alerts."),
+	"low":                     says("Active LOW alerts."),
+	"unanswered":              says("HIGH and CRITICAL alerts that nobody has acknowledged."),
+	"unansweredSince":         says("When the oldest of them was raised; null: there is none."),
+	"lastChange":              says("When anything changed last; null: never."),
+	"sessions":                says("Connections that follow the batches; null: not known at the moment."),
+	"people":                  says("Users who do; null: not known at the moment."),
+	"Overview.time":           says("When this was read, by the server's clock."),
+	"counts":                  says("How many kitchens each filter shows."),
+	"OverviewCounts.kitchens": says("With anything recorded."),
+	"cooking":                 says("With an open batch."),
+	"alarming":                says("With an active alert that is HIGH or CRITICAL."),
+	"OverviewCounts.behind":   says("With a batch that is behind its plan."),
 
 	// Settings and lists.
 	"timeZone":      says("Of the kitchen; left out: Asia/Jakarta."),

@@ -309,6 +309,58 @@ func kitchens(t *testing.T, n *node) {
 	}
 }
 
+// standings has a kitchen in which all is well, one that is late, one that alarms, and one in which everything is over.
+func standings(t *testing.T, n *node) {
+	c := plan("a", "x", 1)
+	c.Kitchen = &production.KitchenState{Kitchen: production.Kitchen{ID: "a", Name: "A", Zone: production.WIT}, Revision: 1}
+	n.commit(c)
+	late := plan("b", "x", 1)
+	behind, over := alarm("b", "x", "1", production.BehindSchedule), alarm("b", "x", "2", production.Overrun)
+	behind.Severity, over.Severity = production.Medium, production.Low
+	late.Alerts = []production.Alert{behind, over} // of one batch
+	n.commit(late)
+	wrong := plan("c", "x", 1)
+	cold, seen, old := alarm("c", "x", "1", production.CoreTempLow), alarm("c", "x", "2", production.EatBy), alarm("c", "x", "3", production.QCFailed)
+	cold.Severity, cold.RaisedAt = production.Critical, noon-5
+	seen.Status, seen.RaisedAt = production.AlertAcknowledged, noon-9
+	old.Status = production.AlertResolved
+	wrong.Alerts = []production.Alert{cold, seen, old}
+	wrong.Events = append(wrong.Events, production.Event{ID: "later", Tenant: "c", Channel: production.AlertsChannel, At: noon + 7, Payload: []byte("{}")})
+	n.commit(wrong)
+	done, gone := plan("d", "x", 1), plan("d", "y", 2)
+	done.Batch.Production.Status, gone.Batch.Production.DeletedAt = production.Completed, noon
+	n.commit(done)
+	n.commit(gone)
+
+	want := []production.Standing{
+		{Kitchen: production.Kitchen{ID: "a", Name: "A", Zone: production.WIT}, Open: 1, LastChange: noon},
+		{Kitchen: production.Kitchen{ID: "b"}, Open: 1, Behind: 1, Medium: 1, Low: 1, LastChange: noon},
+		{Kitchen: production.Kitchen{ID: "c"}, Open: 1, Critical: 1, High: 1, Unanswered: 1, UnansweredSince: noon - 5, LastChange: noon + 7},
+		{Kitchen: production.Kitchen{ID: "d"}, LastChange: noon},
+	}
+	look := func(f production.StandingFilter, after tenant.ID, limit int, want []production.Standing) {
+		t.Helper()
+		got, err := n.Standings(t.Context(), f, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, fmt.Sprintf("%q after %q", f, after), got, want)
+	}
+	look(production.EveryKitchen, "", 10, want)
+	look("what is none", "", 10, want)
+	look(production.EveryKitchen, "a", 2, want[1:3])
+	look(production.EveryKitchen, "", 0, nil)
+	look(production.EveryKitchen, "d", 10, nil)
+	look(production.CookingKitchens, "", 10, want[:3])
+	look(production.LateKitchens, "", 10, want[1:2])
+	look(production.AlarmingKitchens, "", 10, want[2:3])
+	look(production.AlarmingKitchens, "c", 10, nil)
+	counts, err := n.CountStandings(t.Context())
+	if want := (production.StandingCounts{Kitchens: 4, Cooking: 3, Alarming: 1, Behind: 1}); err != nil || counts != want {
+		t.Errorf("counted %+v, %v; want %+v", counts, err, want)
+	}
+}
+
 // tenants stores the same ids in two kitchens and looks at each through every method.
 func tenants(t *testing.T, n *node) {
 	ctx := t.Context()

@@ -236,3 +236,54 @@ func (m *Model) Kitchens(ctx context.Context, after tenant.ID, limit int) ([]pro
 	}
 	return head(list, limit), nil
 }
+
+// Standings is as production.Standings has it.
+func (m *Model) Standings(ctx context.Context, f production.StandingFilter, after tenant.ID, limit int) ([]production.Standing, error) {
+	list, err := m.standings(ctx)
+	list = slices.DeleteFunc(list, func(s production.Standing) bool { return s.Kitchen.ID <= after || !f.Lets(&s) })
+	return head(list, limit), err
+}
+
+// CountStandings is as production.Standings has it.
+func (m *Model) CountStandings(ctx context.Context) (n production.StandingCounts, err error) {
+	list, err := m.standings(ctx)
+	for i := range list {
+		n.Kitchens++
+		for f, to := range map[production.StandingFilter]*int{
+			production.CookingKitchens: &n.Cooking, production.AlarmingKitchens: &n.Alarming, production.LateKitchens: &n.Behind,
+		} {
+			if f.Lets(&list[i]) {
+				*to++
+			}
+		}
+	}
+	return n, err
+}
+
+// standings returns how all kitchens stand, in the order of ids.
+func (m *Model) standings(ctx context.Context) ([]production.Standing, error) {
+	if err := over(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []production.Standing
+	for _, id := range slices.Sorted(maps.Keys(m.kitchens)) {
+		k := m.kitchens[id]
+		open := 0
+		for _, b := range k.batches {
+			if !b.Production.DeletedAt.Known() && !b.Production.Status.Final() {
+				open++
+			}
+		}
+		var last production.Instant
+		for _, e := range k.events {
+			if e.Seq == k.seq {
+				last = e.At
+			}
+		}
+		active := slices.DeleteFunc(slices.Collect(maps.Values(k.alerts)), func(a production.Alert) bool { return !a.Active() })
+		list = append(list, production.StandingOf(k.state.Kitchen, open, last, active))
+	}
+	return list, nil
+}

@@ -45,6 +45,7 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"AlertsByPlaceAndFilter", alertLists},
 		{"ReferencesByName", references},
 		{"KitchensByID", kitchens},
+		{"StandingsOfKitchens", standings},
 		{"TenantsNeverSeeEachOther", tenants},
 		{"EventsWithoutAHole", eventNumbers},
 		{"AuditIsOneChain", auditChain},

@@ -240,3 +240,16 @@ func (g *Gateway) Revoke(revoked func(*auth.Identity) bool) int {
 	}
 	return n
 }
+
+// Drop breaks the connections of the sessions that which picks, as a line does that is cut: without a close code. It returns how many those
+// were.
+func (g *Gateway) Drop(which func(*auth.Identity) bool) int {
+	n := 0
+	for _, s := range g.list() {
+		if which(s.who.Load()) {
+			s.conn.Abort()
+			n++
+		}
+	}
+	return n
+}

@@ -89,3 +89,15 @@ export async function signOut(): Promise<boolean> {
     return false;
   }
 }
+
+/** Has the server of the demo cut this visitor's line for so many seconds, or mend it with 0. It throws a KentonganError. */
+export async function cutLine(seconds: number): Promise<void> {
+  let status: number;
+  try {
+    const headers = { "content-type": "application/json" };
+    ({ status } = await fetch("/api/demo/line", { method: "POST", headers, body: JSON.stringify({ seconds }), credentials: "same-origin" }));
+  } catch {
+    throw new KentonganError(0, "UNREACHABLE", "the server cannot be reached", true);
+  }
+  if (status >= 300) throw new KentonganError(status, `HTTP_${status}`, "the line was not cut", false);
+}

@@ -3,10 +3,11 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 
-import { Alarm, Banner, Top, Undo } from "./view/top.tsx";
+import { Alarm, Banner, DemoSwitch, Top, Undo } from "./view/top.tsx";
 import { Board, type View } from "./state.ts";
 import { Day } from "./view/day.tsx";
 import { GateView } from "./view/gate.tsx";
+import { OperatorView } from "./view/operator.tsx";
 import { SceneContext, useStage, WordsContext } from "./view/use.ts";
 import { Tablet } from "./view/tablet.tsx";
 import { Wall } from "./view/wall.tsx";
@@ -35,11 +36,12 @@ function Page({ board }: { readonly board: Board }) {
           e.preventDefault();
           document.getElementById("main")?.focus();
         }}>{say("skip")}</a>
-        <div class={`page page-${state.view}`}>
+        <div class={`page page-${state.gate === "all" ? "operator" : state.view}`}>
           <Top />
-          {state.gate === undefined && <Banner />}
+          {(state.gate === undefined || state.gate === "all") && <DemoSwitch />}
+          {(state.gate === undefined || state.gate === "all") && <Banner />}
           {state.gate === undefined && <Alarm />}
-          {state.gate === undefined ? <ViewOf /> : <GateView gate={state.gate} />}
+          {state.gate === undefined ? <ViewOf /> : state.gate === "all" ? <OperatorView /> : <GateView gate={state.gate} />}
         </div>
         <Undo />
       </SceneContext.Provider>
@@ -98,5 +100,10 @@ const place = document.getElementById("board");
 if (place === null) throw new Error("board: board.html has no place for it");
 render(<Page board={board} />, place);
 stayLit(board);
-keepFiles();
+// The worker loads all files once more: not while a slow line brings what people wait for.
+const off = board.onState(() => {
+  if (board.state().fresh.old) return;
+  off();
+  keepFiles();
+});
 void board.start();

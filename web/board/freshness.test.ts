@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { freshness } from "./freshness.ts";
+import { ageOf, freshness } from "./freshness.ts";
 import { INITIAL_STATUS, type Status } from "../client/src/client.ts";
 
 const T = 1_764_000_000_000;
@@ -31,4 +31,11 @@ test("the server that hears nothing, the line that says nothing, and the end", (
 
 test("times are the server's", () => {
   assert.equal(freshness({ ...live, fresh: false, health: "dead", phase: "waiting" }, true, T - 60_000, 5_000).since, T + 5_000);
+});
+
+test("what is fresh has no age, however long ago the client has last said so", () => {
+  assert.equal(ageOf(freshness(live, true, T, 0), T + 60_000), 0);
+  assert.equal(ageOf(freshness({ ...live, fresh: false, health: "dead", phase: "waiting" }, true, T, 0), T + 60_000), 60_000);
+  assert.equal(ageOf(freshness({ ...live, fresh: false, health: "dead", phase: "waiting" }, true, T, 5_000), T), 0, "by a clock that is a bit off");
+  assert.equal(ageOf(freshness(INITIAL_STATUS, false, undefined, 0), T), undefined);
 });

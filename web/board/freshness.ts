@@ -39,3 +39,12 @@ function lampOf(s: Status, ready: boolean): Lamp {
   if (s.freshAt === undefined && (s.phase === "idle" || s.phase === "opening" || s.phase === "open")) return "connecting";
   return s.phase === "open" ? "connecting" : "disconnected";
 }
+
+/**
+ * Returns how old what is shown is, in ms; 0: it is the present, of which the client tells no newer moment as long as nothing changes.
+ * undefined: nothing is shown yet.
+ */
+export function ageOf(f: Freshness, now: number): number | undefined {
+  if (f.since === undefined) return undefined;
+  return f.old ? Math.max(0, now - f.since) : 0;
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Kitchen } from "./kitchen.ts";
+import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Kitchen } from "./kitchen.ts";
 import { chance, mess, pick } from "../live/random.test-support.ts";
 
 const T = 1_764_000_000_000;
@@ -104,4 +104,16 @@ test("what was kept can be read again, and what is spoilt is not", () => {
   const random = chance(3);
   for (let i = 0; i < 500; i++) readKept(mess(random));
   for (const odd of [undefined, {}, { at: T }, { productions: [] }, { at: "x", productions: [] }]) assert.equal(readKept(odd), undefined);
+});
+
+test("what is over goes with its day; what is open, or of a day that nobody knows, stays", () => {
+  const k = applySnapshot(NO_KITCHEN, NO_KITCHEN, snapshot([
+    { id: "old", status: "COMPLETED", productionDate: "2026-11-24" }, { id: "thrown", status: "CANCELLED", productionDate: "2026-11-24" },
+    { id: "late", status: "COOKING", productionDate: "2026-11-24" }, { id: "yesterday", status: "COMPLETED", productionDate: "2026-11-25" },
+    { id: "unknown", status: "COMPLETED" },
+  ]));
+  const next = withoutPast(k, "2026-11-25");
+  assert.deepEqual([...next.productions.keys()], ["late", "yesterday", "unknown"]);
+  assert.equal(withoutPast(next, "2026-11-25"), next, "nothing to do: the same object");
+  assert.equal(k.productions.size, 5, "the one before is as it was");
 });

@@ -67,6 +67,19 @@ export function applySnapshot(before: Kitchen, k: Kitchen, s: Snapshot): Kitchen
   return { ...next, lastUpdate: k.lastUpdate };
 }
 
+/**
+ * Returns the kitchen without batches that are over and whose serving day is before since ("2026-11-25"), as a snapshot would have it: a
+ * screen that is never loaded anew would keep them for ever.
+ */
+export function withoutPast(k: Kitchen, since: string): Kitchen {
+  const past = (p: Production) => {
+    const day = text(p, "productionDate");
+    return (p.status === "COMPLETED" || p.status === "CANCELLED") && day !== undefined && day < since;
+  };
+  if (![...k.productions.values()].some(past)) return k;
+  return { ...k, productions: new Map([...k.productions].filter(([, p]) => !past(p))) };
+}
+
 /** What is kept on the device for a start without a line. */
 export interface Kept {
   readonly at: number; // when it was known to be the newest, ms since 1970 by the server's clock

@@ -1,22 +1,25 @@
 /** The state of the page, and the parts that change it: session, line, queue, alarm. Views read it and call these functions. */
 
 import { createClient, INITIAL_STATUS, type Client, type Status, type Subscription } from "../client/src/client.ts";
+import { tabs } from "../client/src/tabs.ts";
 import { KentonganError } from "../client/src/http.ts";
-import { field, list, parse, text } from "../client/src/json.ts";
-import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { field, parse, text } from "../client/src/json.ts";
+import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { Format } from "./format.ts";
 import { freshness, type Freshness } from "./freshness.ts";
-import { NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
+import { cutLine, NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
 import { may } from "./rights.ts";
 import { Queue, type Person, type QueueState } from "./queue.ts";
+import { NO_OVERVIEW, Operator, type OperatorState } from "./operator.ts";
 import { gradeOf, Siren, soundKey, sounding, stillSilenced } from "./alarm.ts";
 import { withRecords } from "./hints.ts";
-import type { Draft, Kept } from "./entries.ts";
+import { readKept as readEntry, type Draft, type Kept } from "./entries.ts";
 import type { Language } from "./words.ts";
 
 export type View = "wall" | "tablet" | "day";
 
-/** Why there is no board to see. */
-export type Gate = "signed-out" | "no-kitchen" | "refused" | "unreachable" | "choose";
+/** Why there is no board of a kitchen to see; "all": somebody of the platform looks at all of them. */
+export type Gate = "signed-out" | "no-kitchen" | "refused" | "unreachable" | "all";
 
 export interface Session {
   readonly kitchen: string;
@@ -39,6 +42,7 @@ export interface State {
   readonly place: string; // within the view: "", "unsent", or "b/" and the id of a batch
   readonly session: Session | undefined;
   readonly gate: Gate | undefined;
+  readonly all: OperatorState;
   readonly setting: Setting;
   readonly kitchen: Kitchen;
   readonly complete: ReadonlySet<string>; // batches whose checks were read
@@ -47,6 +51,8 @@ export interface State {
   readonly queue: QueueState;
   readonly refused: Refused | undefined;
   readonly sent: { readonly kept: Kept; readonly at: number } | undefined;
+  /** The server is the demo, and has a line that can be cut; until: it is cut so long, by this device's clock. */
+  readonly demo: { readonly until: number | undefined } | undefined;
   /** What was just entered could not be kept. */
   readonly full: boolean;
   readonly silenced: ReadonlySet<string>;
@@ -61,8 +67,18 @@ const NO_FRESHNESS: Freshness = { lamp: "connecting", old: true, since: undefine
 const PERSON_MS = 120_000;
 /** What is kept for a start without a line is written so often at most. */
 const KEEP_EVERY_MS = 5_000;
+/** Batches that are over stay for a day after their serving day, as in a snapshot. */
+const DAY_MS = 86_400_000;
+/** The demo cuts a line for so long: data is old after 15 s, then there is time to enter something. */
+const CUT_MS = 90_000;
 /** The board asks again who it is after this, as long as the server is not reached. */
 const ASK_AGAIN_MS = 3_000;
+
+/** What was asked for, and what was known then. */
+interface Asked {
+  readonly before: Kitchen;
+  readonly answers: Promise<readonly [unknown, unknown, unknown]>;
+}
 
 /** Storage of the browser, or undefined where there is none. */
 function storage(): Storage | undefined {
@@ -77,6 +93,11 @@ function rememberedLanguage(): Language {
   return storage()?.getItem("kentongan.language") === "en" ? "en" : "id";
 }
 
+/** The page of a demo says so. */
+function isDemo(): boolean {
+  return document.documentElement.hasAttribute("data-demo");
+}
+
 /** Holds the state, and tells who listens when there is a new one. */
 export class Board {
   #state: State;
@@ -84,6 +105,7 @@ export class Board {
   readonly #siren = new Siren(() => this.#set({ sound: this.#siren.on }));
   readonly #chosen: string | undefined;
   readonly #path: (path: string) => string;
+  operator: Operator | undefined; // there while all kitchens are shown
   #client: Client | undefined;
   #queue: Queue | undefined;
   #subscriptions: Subscription[] = [];
@@ -91,6 +113,7 @@ export class Board {
   #keeping: ReturnType<typeof setTimeout> | undefined;
   #leaving: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
+  #mending: ReturnType<typeof setTimeout> | undefined;
   #settings: { readonly settings: unknown; readonly references: unknown } | undefined;
   #run = 0;
 
@@ -98,8 +121,8 @@ export class Board {
     this.#chosen = chosen;
     this.#path = (path) => (chosen === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}tenant=${encodeURIComponent(chosen)}`);
     this.#state = {
-      language: rememberedLanguage(), ...route, session: undefined, gate: undefined, setting: NO_SETTING, kitchen: NO_KITCHEN, complete: new Set(),
-      status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, full: false, silenced: new Set(), sound: false,
+      language: rememberedLanguage(), ...route, session: undefined, gate: undefined, all: NO_OVERVIEW, setting: NO_SETTING, kitchen: NO_KITCHEN,
+      complete: new Set(), status: INITIAL_STATUS, fresh: NO_FRESHNESS, queue: NO_QUEUE, refused: undefined, sent: undefined, demo: isDemo() ? { until: undefined } : undefined, full: false, silenced: new Set(), sound: false,
       person: undefined,
     };
   }
@@ -112,37 +135,68 @@ export class Board {
   };
 
   /** The server's time. */
-  now = (): number => this.#client?.now() ?? Date.now();
+  now = (): number => this.operator?.now() ?? this.#client?.now() ?? Date.now();
 
   /** Returns the path of a route for the kitchen that is looked at. */
   path = (path: string): string => this.#path(path);
 
   /** Asks who we are, and begins to follow. What was kept from last time is shown meanwhile, as old. */
   async start(): Promise<void> {
-    const run = ++this.#run;
+    let run = ++this.#run;
     clearTimeout(this.#asking);
     const client = (this.#client ??= this.#open());
     const known = this.#state.session ?? this.#remember();
     if (known !== undefined && this.#state.session === undefined) this.#enter(known);
+    let early: Asked | undefined = this.#ask(); // on a slow line each round trip counts
     try {
       const info = await client.info();
       if (run !== this.#run) return;
-      if (info.sppgId === undefined && this.#chosen === undefined) return this.#bar("choose");
+      if (info.sppgId === undefined && this.#chosen === undefined) return this.#look();
+      // Somebody of a kitchen has opened the address of another one: nothing of it is shown, and not their own in its place either.
+      if (info.sppgId !== undefined && this.#chosen !== undefined && info.sppgId !== this.#chosen) return this.#bar("refused");
       const session = {
         kitchen: info.sppgId ?? this.#chosen ?? "", user: info.userId ?? "", role: info.role ?? "", visiting: info.sppgId === undefined,
       };
-      if (known !== undefined && (known.kitchen !== session.kitchen || known.user !== session.user || known.role !== session.role)) this.#forget();
+      if (known !== undefined && (known.kitchen !== session.kitchen || known.user !== session.user || known.role !== session.role)) {
+        this.#forget();
+        run = this.#run;
+        early = undefined; // what was known when it was asked for was another one's
+      }
       if (this.#state.session === undefined) this.#enter(session);
       this.#set({ gate: undefined });
-      await this.#begin(run);
+      await this.#begin(run, early);
     } catch (e) {
       if (run !== this.#run) return;
       this.#failed(e);
     }
   }
 
+  /** Shows all kitchens, to somebody who belongs to none. */
+  #look(): void {
+    this.#bar("all");
+    this.operator ??= new Operator({
+      read,
+      hidden: () => document.visibilityState === "hidden",
+      onState: (all) => this.#set({ all, fresh: all.fresh }),
+      onRefused: (e) => {
+        document.removeEventListener("visibilitychange", this.#seen);
+        this.operator?.close();
+        this.operator = undefined;
+        this.#failed(e);
+      },
+    });
+    document.addEventListener("visibilitychange", this.#seen);
+    this.operator.wake();
+  }
+
+  #seen = (): void => {
+    if (document.visibilityState === "visible") this.operator?.wake();
+  };
+
   #open(): Client {
-    const client = createClient({ tenant: this.#chosen });
+    // All tabs of one person share a line. Another person, or the same one with other rights, is told other things.
+    const scope = () => JSON.stringify([this.#state.session?.kitchen, this.#state.session?.user, this.#state.session?.role]);
+    const client = createClient({ tenant: this.#chosen, share: (server, line) => tabs(scope())(server, line) });
     client.onStatus((status) => this.#line(status));
     return client;
   }
@@ -151,6 +205,7 @@ export class Board {
     const status = e instanceof KentonganError ? e.status : 0;
     if (status === 401) return this.#bar("signed-out");
     if (status === 403) return this.#bar(e instanceof KentonganError && e.code.toUpperCase() === "NO_TENANT" ? "no-kitchen" : "refused");
+    if (status === 404 && this.#chosen !== undefined && this.#state.session?.visiting !== true) return this.#bar("refused"); // another one's kitchen
     if (status === 404) {
       globalThis.location.assign("/live"); // the production service was switched off
       return;
@@ -169,6 +224,7 @@ export class Board {
     this.#run++;
     for (const s of this.#subscriptions) s.unsubscribe();
     this.#subscriptions = [];
+    this.#client?.close(); // at once: its line is that of a person
     this.#queue?.close();
     this.#queue = undefined;
     this.#loadedAt = undefined;
@@ -214,10 +270,10 @@ export class Board {
     this.#line(this.#state.status);
   }
 
-  async #begin(run: number): Promise<void> {
+  async #begin(run: number, early?: Asked): Promise<void> {
     const session = this.#state.session;
     if (session === undefined) return;
-    const positions = await this.#load(run);
+    const positions = await this.#load(run, early);
     if (run !== this.#run) return;
     this.#queue?.flush();
     for (const s of this.#subscriptions) s.unsubscribe();
@@ -235,11 +291,18 @@ export class Board {
     if (this.#subscriptions.some((s) => s.position() === undefined)) await this.#load(run);
   }
 
-  async #load(run: number) {
-    const before = this.#state.kitchen;
-    const [answer, kitchen, references] = await Promise.all([
+  /** Asks for everything that a board begins with. */
+  #ask(): Asked {
+    const answers = Promise.all([
       read(this.#path("/api/productions?active=true")), read(this.#path("/api/kitchen")), read(this.#path("/api/references")),
     ]);
+    answers.catch(() => undefined); // who waits for it hears of it; it may be that nobody does
+    return { before: this.#state.kitchen, answers };
+  }
+
+  async #load(run: number, early?: Asked) {
+    const { before, answers } = early ?? this.#ask();
+    const [answer, kitchen, references] = await answers;
     const snapshot = readSnapshot(answer);
     if (snapshot === undefined) throw new KentonganError(0, "UNEXPECTED", "the snapshot has not the shape that it should have", true);
     if (run !== this.#run) return undefined;
@@ -259,7 +322,8 @@ export class Board {
     this.#set({ kitchen: { ...this.#state.kitchen, productions }, complete: new Set(this.#state.complete).add(id) });
   }
 
-  #apply(kitchen: Kitchen): void {
+  #apply(now: Kitchen): void {
+    const kitchen = withoutPast(now, new Format(this.#state.language, this.#state.setting.zone).day(this.now() - DAY_MS));
     this.#set({ kitchen, silenced: stillSilenced(kitchen.alerts, this.#state.silenced) });
     this.#line(this.#state.status);
     this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);
@@ -358,8 +422,26 @@ export class Board {
   };
 
   retry = (): void => {
+    if (this.operator !== undefined) return this.operator.wake();
     this.#client?.retry();
     if (this.#subscriptions.length === 0) void this.start();
+  };
+
+  /** Cuts the line of this screen, in the demo, or mends it. It mends itself after a while. */
+  cut = async (on: boolean): Promise<void> => {
+    clearTimeout(this.#mending);
+    try {
+      await cutLine(on ? CUT_MS / 1000 : 0);
+    } catch (e) {
+      if (e instanceof KentonganError && (e.status === 404 || e.status === 405)) this.#set({ demo: undefined }); // another server stands there now
+      return;
+    }
+    this.#set({ demo: { until: on ? Date.now() + CUT_MS : undefined } });
+    if (on) this.#mending = setTimeout(() => void this.cut(false), CUT_MS);
+    else {
+      this.retry();
+      this.#queue?.flush();
+    }
   };
 
   /** Signs out, if everything is sent. */
@@ -383,10 +465,7 @@ export function alertsOf(alerts: readonly Alert[], id: string): Alert[] {
   return alerts.filter((a) => a.productionId === id);
 }
 
-/** Returns the kitchens of an answer to GET /api/kitchens. */
-export function readKitchens(answer: unknown): { readonly id: string; readonly name: string }[] {
-  return list(answer, "kitchens").flatMap((k) => {
-    const id = text(k, "sppgId");
-    return id === undefined ? [] : [{ id, name: text(k, "name") ?? id }];
-  });
+/** Returns how many entries of a batch are on this device alone. */
+export function unsentOf(queue: QueueState, id: string): number {
+  return queue.unsent.filter((e) => readEntry(e.body)?.note.batchId === id).length;
 }

@@ -9,7 +9,7 @@ import { UNKNOWN } from "../format.ts";
 import { acknowledge, resolve, resolveRight } from "../entries.ts";
 import { field, text } from "../../client/src/json.ts";
 import { messageOf } from "../alarm.ts";
-import { shortNumber } from "./wall.tsx";
+import { NoAlerts, shortNumber } from "./wall.tsx";
 import { useScene } from "./use.ts";
 import type { Alert } from "../kitchen.ts";
 
@@ -21,7 +21,7 @@ export function Alerts({ alerts }: { readonly alerts: readonly Alert[] }): JSX.E
   const grave = (a: Alert) => a.severity === "HIGH" || a.severity === "CRITICAL";
   return (
     <>
-      {alerts.length === 0 && <p class="none">{say("noAlerts")}</p>}
+      {alerts.length === 0 && <NoAlerts />}
       <ul class="alert-list">
         {alerts.map((a) => (
           <li key={a.id} class={`alert severity-${(a.severity ?? "none").toLowerCase()}`}>

@@ -9,7 +9,7 @@ import { Bar, shortNumber } from "./wall.tsx";
 import { CheckSheet } from "./check.tsx";
 import { NumberPad, TextSheet, useAsking, type PadOptions } from "./pad.tsx";
 import { UNKNOWN, countdown } from "../format.ts";
-import { alertsOf } from "../state.ts";
+import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene } from "./use.ts";
 import { cancel, dispatch, portions, reading, rework, sample, step, unmetOf, waste, type Draft } from "../entries.ts";
 import { CHECKS, isFinal, latestChecks, nextStatus, timeLeft, type Batch, type CheckType, type Status } from "../batch.ts";
@@ -45,13 +45,18 @@ function One({ row }: { readonly row: Production }): JSX.Element {
     setOpen(undefined);
     void board.enter(d, undo);
   };
+  const unsent = unsentOf(state.queue, b.id);
   const checks = latestChecks(row);
   const over = isFinal(b.status);
+  const cooked = b.status === "COOKING" || b.status === "QUALITY_CHECK"; // before, there is nothing to count
   const working = b.status === "PREPARING" || b.status === "COOKING" || b.status === "QUALITY_CHECK";
   return (
     <>
       <header class="one-head">
-        <StatusWord status={b.status} />
+        <p class="row-head">
+          <StatusWord status={b.status} />
+          {unsent > 0 && <a class="badge" href="#tablet/unsent"><Icon name="clock" />{say("pending")}: {unsent}</a>}
+        </p>
         <h2><b>{shortNumber(b.number) || b.id}</b> {b.menu ?? ""}</h2>
         <p class="one-more">{b.wave !== undefined && say("wave", { n: b.wave })} {b.group ?? ""} {say("plannedFor", { from: format.clock(b.plannedStart), to: format.clock(b.plannedEnd) })}</p>
         <Bar percent={b.progress} words={words} />
@@ -70,9 +75,9 @@ function One({ row }: { readonly row: Production }): JSX.Element {
         <h3 id="h-record">{say("records")}</h3>
         <div class="acts">
           {!over && b.status !== "PLANNED" && can("measure") && <Action icon="thermometer" word={say("recordTemperature")} detail={format.degrees(b.celsius)} onTap={() => ask("measure", () => setOpen("temperature"))} />}
-          {working && can("work") && <Action icon="tray" word={say("recordPortions")} detail={format.amount(b.portions)} onTap={() => ask("work", () => setOpen("portions"))} />}
+          {cooked && can("work") && <Action icon="tray" word={say("recordPortions")} detail={format.amount(b.portions)} onTap={() => ask("work", () => setOpen("portions"))} />}
           {working && can("work") && <Action icon="trash" word={say("recordWaste")} detail={b.wasteKg === undefined ? UNKNOWN : `${format.amount(b.wasteKg)} kg`} onTap={() => ask("work", () => setOpen("waste"))} />}
-          {(b.status === "COOKING" || b.status === "QUALITY_CHECK") && can("check") && (
+          {cooked && can("check") && (
             <Action icon="jar" word={say("recordSample")} detail={b.sampleTaken === undefined ? UNKNOWN : say("sampleKept", { time: format.clock(b.sampleTaken) })} onTap={() => ask("check", () => enter(sample(b)))} />
           )}
           {b.status === "COMPLETED" && can("dispatch") && <Action icon="truck" word={say("recordDispatch")} detail={b.dispatched === undefined ? UNKNOWN : say("dispatched", { time: format.clock(b.dispatched) })} onTap={() => ask("dispatch", () => setOpen("dispatch"))} />}

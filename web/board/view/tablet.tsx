@@ -6,7 +6,7 @@ import { Alerts } from "./alerts.tsx";
 import { BatchView } from "./batch.tsx";
 import { Icon, SeverityWord, StatusWord, Still } from "./parts.tsx";
 import { Unsent } from "./unsent.tsx";
-import { alertsOf } from "../state.ts";
+import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene, type Words } from "./use.ts";
 import { Bar, shortNumber, worstOf } from "./wall.tsx";
 import { byUrgency, isFinal, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
@@ -27,11 +27,10 @@ function List(): JSX.Element {
   const over = all.filter((b) => isFinal(b.status));
   const known = state.fresh.since !== undefined; // before, nothing is claimed
   const second = Math.ceil(now / 1000);
-  const unsent = (id: string) => state.queue.unsent.filter((e) => (e.body as { note?: { batchId?: string } } | undefined)?.note?.batchId === id).length;
   const rows = (batches: readonly Batch[]) => (
     <ul class="rows">
       {batches.map((b) => (
-        <Row key={b.id} batch={b} worst={worstOf(alertsOf(alerts, b.id).map((a) => a.severity))} second={second} words={words} unsent={unsent(b.id)} />
+        <Row key={b.id} batch={b} worst={worstOf(alertsOf(alerts, b.id).map((a) => a.severity))} second={second} words={words} unsent={unsentOf(state.queue, b.id)} />
       ))}
     </ul>
   );

@@ -6,9 +6,9 @@ import { useEffect, useState } from "preact/hooks";
 import { Action, Icon, SeverityWord, type IconName } from "./parts.tsx";
 import { countdown } from "../format.ts";
 import { gradeOf, messageOf, sounding } from "../alarm.ts";
+import { ageOf, type Lamp } from "../freshness.ts";
 import { labelText } from "../entries.ts";
 import { useScene } from "./use.ts";
-import type { Lamp } from "../freshness.ts";
 import type { View } from "../state.ts";
 
 const LAMP_ICONS: Readonly<Record<Lamp, IconName>> = {
@@ -20,26 +20,28 @@ const VIEW_ICONS: Readonly<Record<View, IconName>> = { wall: "wall", tablet: "ta
 export function Top(): JSX.Element {
   const { board, state, now, format, say } = useScene();
   const { fresh, session, setting } = state;
+  const age = ageOf(fresh, now);
   return (
     <header class="top">
       <div class="brand">
         <Icon name="drum" />
         <h1>{setting.name ?? session?.kitchen ?? "Kentongan"}</h1>
       </div>
-      <nav class="views" aria-label={say("views")}>
+      {state.gate === undefined && <nav class="views" aria-label={say("views")}>
+        {session?.visiting === true && <a href="/" class="view"><Icon name="grid" /><span>{say("allKitchens")}</span></a>}
         {(["wall", "tablet", "day"] as const).map((view) => (
           <a key={view} href={`#${view}`} class="view" aria-current={state.view === view ? "page" : undefined}>
             <Icon name={VIEW_ICONS[view]} />
             <span>{say(view)}</span>
           </a>
         ))}
-      </nav>
+      </nav>}
       <div class="line-state">
         <p class={`lamp lamp-${fresh.lamp}`}>
           <Icon name={LAMP_ICONS[fresh.lamp]} />
           <span id="lamp">{say(fresh.lamp)}</span>
         </p>
-        <p class="data-age" id="age">{fresh.since === undefined ? "" : say("age", { age: format.age(now - fresh.since) })}</p>
+        <p class="data-age" id="age">{age === undefined ? "" : fresh.old ? say("age", { age: format.age(age) }) : say("current")}</p>
       </div>
       <p class="kitchen-clock" id="clock">
         {format.clock(now, true)} <small>{format.zoneName}</small>
@@ -66,7 +68,7 @@ function Tools(): JSX.Element {
   return (
     <div class="tools">
       <button type="button" id="language" lang={other} title={other === "id" ? "Bahasa Indonesia" : "English"} onClick={() => board.speak(other)}>{other.toUpperCase()}</button>
-      {state.view !== "wall" && state.session !== undefined && <button type="button" onClick={leave}>{say("signOut")}</button>}
+      {(state.gate === "all" || (state.view !== "wall" && state.session !== undefined)) && <button type="button" onClick={leave}>{say("signOut")}</button>}
       {problem !== "" && <p class="note" role="alert">{problem}</p>}
     </div>
   );
@@ -88,12 +90,28 @@ export function Banner(): JSX.Element {
       <div id="banner" class="banner" hidden={text === ""}>
         <Icon name="broken" />
         <p role="alert">{text}</p>
-        {state.view !== "wall" && <button type="button" onClick={board.retry}>{say("tryAgain")}</button>}
+        {(state.view !== "wall" || state.gate === "all") && <button type="button" onClick={board.retry}>{say("tryAgain")}</button>}
       </div>
       {refused > 0 && <a class="banner banner-refused" href="#tablet/unsent"><Icon name="triangle" /><span>{say("refusedBanner", { n: refused })}</span></a>}
       {waiting !== "" && refused === 0 && <a class="banner banner-waiting" href="#tablet/unsent"><Icon name="clock" /><span>{waiting}</span></a>}
       {!queue.durable && <p class="banner banner-waiting"><Icon name="triangle" />{say("notDurable")}</p>}
     </>
+  );
+}
+
+/** In the demo: a switch that cuts this screen's line, for everybody who wants to see what happens then. */
+export function DemoSwitch(): JSX.Element | null {
+  const { board, state, say } = useScene();
+  if (state.demo === undefined) return null;
+  const { until } = state.demo;
+  const left = until === undefined ? 0 : Math.max(0, until - Date.now());
+  return (
+    <aside class="demo" aria-label={say("demo")}>
+      <p>{until === undefined ? say("demoWhole") : `${say("demoCut", { time: countdown(left) })} ${state.view === "wall" ? "" : say("demoEnter")}`}</p>
+      <button type="button" id="cut" class={`action ${until === undefined ? "plain" : "primary"}`} onClick={() => void board.cut(until === undefined)}>
+        <Icon name={until === undefined ? "broken" : "link"} />{say(until === undefined ? "cutLine" : "mendLine")}
+      </button>
+    </aside>
   );
 }
 

@@ -39,7 +39,7 @@ export function Wall(): JSX.Element {
       </section>
       <section class="wall-alerts" aria-labelledby="wall-alerts">
         <h2 id="wall-alerts">{say("alerts")} <span class="count">{known ? alerts.length : UNKNOWN}</span></h2>
-        {known && alerts.length === 0 && <p class="none"><Icon name="check" /> {say("noAlerts")}</p>}
+        {known && alerts.length === 0 && <NoAlerts />}
         <ul class="wall-alert-list">
           {alerts.slice(0, MOST_ALERTS).map((a) => (
             <li key={a.id} class={`wall-alert severity-${(a.severity ?? "none").toLowerCase()}`}>
@@ -59,6 +59,13 @@ export function Wall(): JSX.Element {
 }
 
 const SEVERITIES: readonly (Severity | undefined)[] = ["LOW", undefined, "MEDIUM", "HIGH", "CRITICAL"];
+
+/** Says that there are no alerts: of the present only if this is the present. */
+export function NoAlerts(): JSX.Element {
+  const { state, format, say } = useScene();
+  if (state.fresh.old) return <p class="none"><Icon name="question" /> {say("noAlertsThen", { time: format.clock(state.fresh.since) })}</p>;
+  return <p class="none"><Icon name="check" /> {say("noAlerts")}</p>;
+}
 
 /** Returns the gravest; "none" if there is none. */
 export function worstOf(severities: readonly (Severity | undefined)[]): Severity | undefined | "none" {

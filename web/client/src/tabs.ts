@@ -47,6 +47,7 @@ class Tabs implements Feed {
   #leave: AbortController | undefined;
   #poking: ReturnType<typeof setInterval> | undefined;
   #pokes = 0;
+  #skewMs: number | undefined; // how far the server's clock is ahead
   #leader: string | undefined;
   #turn: AbortController | undefined;
   #watched = true;
@@ -155,7 +156,7 @@ class Tabs implements Feed {
       ...options,
       take: (frame, asked) => {
         this.#say({ t: "frame", frame, asked, to: undefined });
-        options.take(frame, asked);
+        this.#take(frame, asked);
       },
       refused: (channel, problem) => {
         this.#say({ t: "refused", channel, code: problem.code, message: problem.message, temporary: problem.temporary });
@@ -197,6 +198,14 @@ class Tabs implements Feed {
       .catch(() => undefined);
   }
 
+  #take(frame: Frame, asked: boolean): void {
+    if (frame.kind === "welcome" || frame.kind === "heartbeat") {
+      const skew = frame.time - Date.now();
+      if (frame.kind === "welcome" || this.#skewMs === undefined || skew > this.#skewMs) this.#skewMs = skew;
+    }
+    this.#options.take(frame, asked);
+  }
+
   #hear(word: Word): void {
     switch (word.t) {
       case "want":
@@ -224,7 +233,12 @@ class Tabs implements Feed {
     this.#others.set(tab, { wishes, watched });
     const line = this.#line;
     if (line === undefined) return;
-    if (before === undefined) this.#watchOver(tab);
+    if (before === undefined) {
+      this.#watchOver(tab);
+      // It was not there when the server told the time, and would count down by its device's clock until the next heartbeat.
+      const time = this.#skewMs === undefined ? undefined : Date.now() + this.#skewMs;
+      if (time !== undefined) this.#say({ t: "frame", frame: { kind: "welcome", time, heartbeatMs: this.connection.heartbeatMs, expires: undefined }, asked: false, to: tab });
+    }
     for (const [channel, wish] of wishes) {
       if (!line.joined(channel)) line.follow(channel, wish);
       else this.#say({ t: "frame", frame: { kind: "subscribed", channel, position: line.position(channel) }, asked: false, to: tab });
@@ -249,7 +263,7 @@ class Tabs implements Feed {
         this.#heard({ ...word.connection, freshAt: this.connection.freshAt });
         return;
       case "frame":
-        if (word.to === undefined || word.to === this.#tab) this.#options.take(word.frame, word.asked);
+        if (word.to === undefined || word.to === this.#tab) this.#take(word.frame, word.asked);
         this.#heard({ ...this.connection, heardAt: Date.now() });
         return;
       case "refused":

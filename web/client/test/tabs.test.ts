@@ -103,6 +103,20 @@ test("one connection for all, and each tab gets each message", async () => {
   expect(server.requests).toEqual(["WS /api/ws?channels=a"]);
 });
 
+test("a new tab knows the server's time at once, and hands it on when it leads", async () => {
+  server.skewMs = 90_000;
+  const ahead = (t: Tab) => Math.round((t.client.now() - Date.now()) / 1000); // the way of a word takes some ms
+  const [leader, follower] = await several(2);
+  expect([ahead(leader), ahead(follower)]).toEqual([90, 90]);
+  leader.client.close();
+  await pass(100);
+  expect(follower.role()).toBe("leader");
+  const third = new Tab();
+  await third.up();
+  await pass(100);
+  expect([third.role(), ahead(third)]).toEqual(["follower", 90]);
+});
+
 test("a channel that only a follower wants is followed as long as it wants it", async () => {
   const [leader, follower] = await several(2);
   const b = follower.follow("b");
