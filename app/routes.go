@@ -77,6 +77,8 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("GET /cache", a.serveCache)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
 	mux.HandleFunc("GET /stream/poison", a.servePoison)
+	mux.HandleFunc("GET /validation", a.serveValidation)
+	a.quarantineRoutes(mux)
 	if a.records != nil {
 		mux.HandleFunc("GET /relay/poison", a.records.servePoison)
 	}
@@ -89,7 +91,8 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /relay/poison /healthz /readyz "+
+			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /relay/poison /validation "+
+				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})
 	return mux

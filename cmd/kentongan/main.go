@@ -33,6 +33,7 @@ type commands struct {
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
 	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
+	Quarantine quarantineCommand `cmd:"" help:"Look at messages that were refused, and let them through or go."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the schema of the database up to date."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trails in the database."`
