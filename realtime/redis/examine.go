@@ -129,7 +129,7 @@ func (e *Examination) try(ctx context.Context, c *client, prefix string) {
 		{"write keys", c.B().Set().Key(key).Value("1").Px(time.Second).Build()},
 		{"run scripts", c.B().Eval().Script("return redis.call('GET', KEYS[1])").Numkeys(1).Key(key).Build()},
 		{"delete keys", c.B().Del().Key(key).Build()},
-		{"add to streams", c.B().Xadd().Key(key + ":stream").Maxlen().Threshold("1").Id("*").FieldValue().FieldValue("a", "1").Build()},
+		{"add to streams", c.B().Xadd().Key(key+":stream").Maxlen().Threshold("1").Id("*").FieldValue().FieldValue("a", "1").Build()},
 		{"delete streams", c.B().Unlink().Key(key + ":stream").Build()},
 		{"publish", c.B().Publish().Channel(channel).Message("").Build()},
 	} {
