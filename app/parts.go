@@ -88,7 +88,7 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
-	opts := redisOptions(cfg)
+	opts := RedisOptions(cfg)
 	opts.Names, opts.MaxDataBytes, opts.Log = names, cfg.Limits.PublishBytes, log
 	opts.OnRevocation, opts.OnExtension = news.revocation, news.extension
 	var err error
@@ -128,8 +128,8 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 	}, nil
 }
 
-// redisOptions says where Redis is and how to sign in.
-func redisOptions(cfg config.Config) redis.Options {
+// RedisOptions says where Redis is and how to sign in.
+func RedisOptions(cfg config.Config) redis.Options {
 	r, s := cfg.Redis, cfg.Sentinels
 	opts := redis.Options{
 		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,

@@ -14,6 +14,7 @@ import (
 // adminFlags are the flags of the commands that talk to the admin listener of a running server.
 type adminFlags struct {
 	Admin string `help:"Admin listener of the server." default:"http://127.0.0.1:3002" env:"KENTONGAN_ADMIN_URL" placeholder:"URL"`
+	Token string `name:"admin-token" help:"What it asks for; better in the environment." env:"KENTONGAN_ADMIN_TOKEN" placeholder:"TOKEN"`
 }
 
 // adminTime bounds one request to the admin listener, and maxAdminAnswer its answer.
@@ -33,6 +34,9 @@ func (f adminFlags) ask(ctx context.Context, method, path string, query url.Valu
 	r, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask the admin listener: %w", err)
+	}
+	if f.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+f.Token)
 	}
 	client := newHTTPClient(adminTime)
 	defer client.CloseIdleConnections()
