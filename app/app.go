@@ -147,8 +147,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 			return nil, err
 		}
 	}
+	publisher, _ := a.publishers()
 	a.http = intake.NewHTTP(intake.HTTPOptions{
-		Auth: a.auth, Names: a.names, Publisher: a.publishers(), Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
+		Auth: a.auth, Names: a.names, Publisher: publisher, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
 	})
 	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a

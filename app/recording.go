@@ -41,13 +41,16 @@ func (a *App) heard(id string, ch realtime.Channel, data []byte) {
 	}
 }
 
-// publishers returns how the doors publish: through the engine, or so that it is checked, and recorded.
-func (a *App) publishers() broker {
-	b := a.checked(engineBroker{a.engine.broker, a.engine.acks})
-	if a.recorder() == nil {
-		return b
+// publishers returns how the doors publish: through the engine alone, or so that it is checked, and recorded.
+func (a *App) publishers() (realtime.Broker, realtime.AsyncPublisher) {
+	if a.recorder() == nil && a.schemas == nil {
+		return a.engine.broker, a.engine.acks
 	}
-	return recording{b, a}
+	b := a.checked(engineBroker{a.engine.broker, a.engine.acks})
+	if a.recorder() != nil {
+		b = recording{b, a}
+	}
+	return b, b
 }
 
 // recording is a broker whose publications are recorded as soon as they are stored. Their channel and position are the id: a publication
@@ -66,13 +69,6 @@ func (r recording) Publish(
 		r.app.heard(ch.Name+"@"+p.Position.String(), ch, data)
 	}
 	return p, err //nolint:wrapcheck // it stands for the engine
-}
-
-// Flush implements realtime.BurstPublisher, if the engine does.
-func (r recording) Flush() {
-	if b, ok := r.app.engine.acks.(realtime.BurstPublisher); ok {
-		b.Flush()
-	}
 }
 
 // PublishAsync implements realtime.AsyncPublisher.

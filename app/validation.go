@@ -38,13 +38,20 @@ func (a *App) checked(p broker) broker {
 // broker is what the doors need of an engine.
 type broker interface {
 	realtime.Broker
-	realtime.AsyncPublisher
+	realtime.BurstPublisher
 }
 
 // engineBroker is the engine as a broker.
 type engineBroker struct {
 	realtime.Broker
 	realtime.AsyncPublisher
+}
+
+// Flush implements realtime.BurstPublisher, if the engine does.
+func (b engineBroker) Flush() {
+	if burst, ok := b.AsyncPublisher.(realtime.BurstPublisher); ok {
+		burst.Flush()
+	}
 }
 
 // checking is a broker that refuses what does not fit.
