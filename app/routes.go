@@ -32,6 +32,7 @@ func (a *App) publicRoutes() http.Handler {
 	} else {
 		a.records.register(api)
 	}
+	api.HandleFunc("GET /asyncapi.json", a.serveAsyncAPI)
 	api.HandleFunc("GET /healthz", a.serveHealth)
 	api.HandleFunc("GET /readyz", a.serveReady)
 	api.Handle("/signout", a.auth.SignOutHandler())

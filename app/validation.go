@@ -97,3 +97,18 @@ func (a *App) serveValidation(w http.ResponseWriter, _ *http.Request) {
 		Patterns []schema.Stats `json:"patterns"`
 	}{stats})
 }
+
+// serveAsyncAPI answers with the document of the channels. It tells nothing of any kitchen, so nobody is asked who they are.
+func (a *App) serveAsyncAPI(w http.ResponseWriter, _ *http.Request) {
+	body, err := schema.AsyncAPI(a.names, a.cfg.Channels.Rules, a.opts.Version)
+	if err != nil {
+		a.log.Error("asyncapi document cannot be made", "err", err)
+		answer.Error(w, http.StatusInternalServerError, "INTERNAL", "something went wrong here; it was logged")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.aai.asyncapi+json;version=3.0.0")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // a client that has gone is no error of ours
+}

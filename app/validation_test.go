@@ -224,6 +224,20 @@ func TestOwnEventsFit(t *testing.T) {
 	}
 }
 
+func TestAsyncAPIRoute(t *testing.T) {
+	s := start(t, "KENTONGAN_VALIDATION=report")
+	status, body := s.do(http.MethodGet, s.public+"/asyncapi.json", "", nil)
+	var doc struct {
+		AsyncAPI string
+		Info     struct{ Version string }
+		Channels map[string]struct{ Address string }
+	}
+	if err := json.Unmarshal([]byte(body), &doc); err != nil || status != http.StatusOK || doc.AsyncAPI != "3.0.0" || doc.Info.Version != "test" ||
+		doc.Channels["01-production-updates-tenant"].Address != "production:updates:{tenant}" {
+		t.Errorf("%d %v %+v", status, err, doc)
+	}
+}
+
 func TestQuarantineRoutes(t *testing.T) {
 	addr := testenv.StartRedis(t).Addr
 	s := startRedis(t, addr, "KENTONGAN_VALIDATION=refuse")
