@@ -19,6 +19,7 @@ import (
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/intake"
+	"kentongan/realtime/schema"
 	"kentongan/realtime/socket"
 )
 
@@ -52,6 +53,7 @@ type App struct {
 	log     *slog.Logger
 	names   *realtime.Names
 	hidden  *realtime.HiddenFields // what roles without money rights do not get; nil: nothing
+	schemas *schema.Set            // by which publications are checked; nil: they are not
 	engine  engine
 	auth    *auth.Authenticator
 	signIn  *auth.SignIn // nil without Options.Demo
@@ -62,6 +64,7 @@ type App struct {
 	http    *intake.HTTP
 	rates   *intake.Rates  // of publications by API key; nil: no bounds
 	pubsub  *intake.PubSub // nil with the memory engine
+	aside   *intake.Aside  // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
 	cache   *cache.Cache   // nil: it is off
@@ -98,6 +101,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.hidden, err = moneyFields(cfg.Channels.MoneyFields); err != nil {
 		return nil, err
 	}
+	if a.schemas, err = a.newSchemas(); err != nil {
+		return nil, err
+	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
 	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.log); err != nil {
@@ -126,7 +132,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
-		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL, Fault: a.fault,
 		AnnounceExtension: a.announceExtension(),
 		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,

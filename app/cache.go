@@ -22,7 +22,7 @@ import (
 
 // OpenCacheTier returns the way of the cache to the configured Redis. It connects when it is first used.
 func OpenCacheTier(cfg config.Config, log *slog.Logger) (*shared.Redis, error) {
-	r := redisOptions(cfg)
+	r := RedisOptions(cfg)
 	tier, err := cache.OpenRedis(shared.Options{
 		Network: r.Network, Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS,
 		Sentinels: r.Sentinels, SentinelName: r.SentinelName, SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword,

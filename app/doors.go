@@ -22,7 +22,7 @@ import (
 func (a *App) newStream() *intake.Stream {
 	publisher, _ := a.publishers()
 	return intake.NewStream(a.engine.stream, intake.StreamOptions{
-		Names: a.names, Publisher: publisher, MaxBytes: a.cfg.Limits.PublishBytes, Log: a.log,
+		Names: a.names, Publisher: publisher, Quarantine: a.engine.quarantine, MaxBytes: a.cfg.Limits.PublishBytes, Log: a.log,
 	})
 }
 
@@ -52,7 +52,12 @@ func listenDoor(ctx context.Context, address string) (net.Listener, error) {
 // startDoors runs the doors other than HTTP; redisDoor is nil if that one is off.
 func (a *App) startDoors(ctx context.Context, g *errgroup.Group, redisDoor net.Listener) {
 	if a.pubsub != nil {
-		g.Go(func() error { return a.pubsub.Run(ctx) })
+		asideCtx, stopAside := context.WithCancel(context.WithoutCancel(ctx)) // it ends after what it is given last
+		g.Go(func() error { return a.aside.Run(asideCtx) })
+		g.Go(func() error {
+			defer stopAside()
+			return a.pubsub.Run(ctx)
+		})
 		g.Go(func() error {
 			defer a.engine.stream.Close()
 			return a.stream.Run(ctx)
@@ -74,6 +79,7 @@ func (m *metrics) collectDoors(counter counterFunc, gauge gaugeFunc) {
 		st := m.app.stream.Stats()
 		counter(descIntake, st.Stamped, "stream", "stamped")
 		counter(descIntake, st.Poisoned, "stream", "poisoned")
+		counter(descIntake, st.Mismatched, "stream", "mismatched")
 		counter(descClaimed, st.Claimed)
 	}
 	if m.app.resp != nil {

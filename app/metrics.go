@@ -84,6 +84,9 @@ var (
 	descSubs        = desc("subscriptions", "Subscriptions on this node.")
 	descQueue       = desc("hub_queue", "Publications that wait for a shard of the hub.")
 	descIntake      = desc("intake_total", "Publications by door and outcome.", "door", "outcome")
+	descChecked     = desc("schema_checked_total", "Publications that were compared with the schema of their channel.")
+	descMismatches  = desc("schema_mismatches_total", "Of these, those that did not fit, by what became of them.", "outcome")
+	descHeld        = desc("quarantine_total", "Refused messages of plain PUBLISH, by whether the quarantine has them.", "outcome")
 	descDoor        = desc("redis_door_connections", "Open connections at the Redis door.")
 	descDoorDenied  = desc("redis_door_denied_total", "Wrong keys at the Redis door.")
 	descDoorOut     = desc("redis_door_messages_out_total", "Messages written to subscribers at the Redis door.")
@@ -209,12 +212,22 @@ func (m *metrics) collectIntake(counter counterFunc, gauge gaugeFunc) {
 	counter(descIntake, m.httpStamped.Load(), "http", string(intake.OutcomeStamped))
 	counter(descIntake, m.httpRefused.Load(), "http", string(intake.OutcomeRefused))
 	counter(descIntake, m.httpLimited.Load(), "http", string(intake.OutcomeLimited))
+	var checked, reported, refused uint64
+	for _, st := range m.app.schemas.Stats() {
+		checked, reported, refused = checked+st.Checked, reported+st.Reported, refused+st.Refused
+	}
+	counter(descChecked, checked)
+	counter(descMismatches, reported, "reported")
+	counter(descMismatches, refused, "refused")
 	if m.app.pubsub == nil {
 		return
 	}
+	aside := m.app.aside.Stats()
+	counter(descHeld, aside.Held, "held")
+	counter(descHeld, aside.Lost, "lost")
 	st := m.app.pubsub.Stats()
 	for outcome, n := range map[string]uint64{
-		"stamped": st.Stamped, "unmatched": st.Unmatched, "invalid": st.Invalid, "too_large": st.TooLarge,
+		"stamped": st.Stamped, "unmatched": st.Unmatched, "invalid": st.Invalid, "mismatched": st.Mismatched, "too_large": st.TooLarge,
 		"overloaded": st.Overloaded, "failed": st.Failed,
 	} {
 		counter(descIntake, n, "pubsub", outcome)

@@ -25,7 +25,10 @@ type engine struct {
 	acks     realtime.AsyncPublisher // the broker, as the Redis door uses it
 	presence realtime.Presence
 	devices  realtime.Devices
-	tickets  auth.TicketStore // nil: those of the authenticator, in this process
+
+	quarantine realtime.Quarantine // of what was refused
+
+	tickets auth.TicketStore // nil: those of the authenticator, in this process
 
 	// announce takes a revocation to all nodes; nil: there is only this one.
 	announce func(ctx context.Context, payload []byte) error
@@ -79,12 +82,13 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	}
 	return engine{
 		name: "memory", broker: broker, acks: broker, presence: &memory.Presence{}, devices: &memory.Devices{}, stats: stats,
-		weak: func() []redis.Weakness { return nil },
+		quarantine: &memory.Quarantine{},
+		weak:       func() []redis.Weakness { return nil },
 	}, nil
 }
 
 func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
-	opts := redisOptions(cfg)
+	opts := RedisOptions(cfg)
 	opts.Names, opts.MaxDataBytes, opts.Log = names, cfg.Limits.PublishBytes, log
 	opts.OnRevocation, opts.OnExtension = news.revocation, news.extension
 	var err error
@@ -109,8 +113,8 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 	}
 	return engine{
 		name: "redis", broker: broker, acks: broker, stream: stream, passage: passage, presence: broker.Presence(),
-		tickets:  broker.Tickets(),
-		devices:  broker.Devices(),
+		tickets: broker.Tickets(),
+		devices: broker.Devices(), quarantine: broker.Quarantine(),
 		announce: broker.AnnounceRevocation, extend: broker.AnnounceExtension, source: source,
 		ledger: broker.Ledger(), holdWhile: broker.HoldWhile, weak: broker.Weaknesses,
 		stats: func() engineStats {
@@ -124,8 +128,8 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 	}, nil
 }
 
-// redisOptions says where Redis is and how to sign in.
-func redisOptions(cfg config.Config) redis.Options {
+// RedisOptions says where Redis is and how to sign in.
+func RedisOptions(cfg config.Config) redis.Options {
 	r, s := cfg.Redis, cfg.Sentinels
 	opts := redis.Options{
 		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,
@@ -158,8 +162,9 @@ func (a *App) newPubSub() (*intake.PubSub, error) {
 	if a.recorder() != nil {
 		taken = a.heard
 	}
+	a.aside = intake.NewAside(a.engine.quarantine, a.log)
 	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
-		Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
+		Fits: a.fits(), Refused: a.aside.Put, Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
 		Connections: a.cfg.Channels.IntakeConnections, Log: a.log,
 	})
 	if err != nil {

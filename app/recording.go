@@ -41,19 +41,22 @@ func (a *App) heard(id string, ch realtime.Channel, data []byte) {
 	}
 }
 
-// publishers returns how the doors publish: through the engine alone, or so that it is recorded.
+// publishers returns how the doors publish: through the engine alone, or so that it is checked, and recorded.
 func (a *App) publishers() (realtime.Broker, realtime.AsyncPublisher) {
-	if a.recorder() == nil {
+	if a.recorder() == nil && a.schemas == nil {
 		return a.engine.broker, a.engine.acks
 	}
-	r := recording{a.engine.broker, a}
-	return r, r
+	b := a.checked(engineBroker{a.engine.broker, a.engine.acks})
+	if a.recorder() != nil {
+		b = recording{b, a}
+	}
+	return b, b
 }
 
-// recording is a Broker whose publications are recorded as soon as they are stored. Their channel and position are the id: a publication
+// recording is a broker whose publications are recorded as soon as they are stored. Their channel and position are the id: a publication
 // that is answered a second time is recorded once.
 type recording struct {
-	realtime.Broker
+	broker
 	app *App
 }
 
@@ -61,23 +64,16 @@ type recording struct {
 func (r recording) Publish(
 	ctx context.Context, ch realtime.Channel, data []byte, opts realtime.PublishOptions,
 ) (realtime.Published, error) {
-	p, err := r.Broker.Publish(ctx, ch, data, opts)
+	p, err := r.broker.Publish(ctx, ch, data, opts)
 	if err == nil {
 		r.app.heard(ch.Name+"@"+p.Position.String(), ch, data)
 	}
 	return p, err //nolint:wrapcheck // it stands for the engine
 }
 
-// Flush implements realtime.BurstPublisher, if the engine does.
-func (r recording) Flush() {
-	if b, ok := r.app.engine.acks.(realtime.BurstPublisher); ok {
-		b.Flush()
-	}
-}
-
 // PublishAsync implements realtime.AsyncPublisher.
 func (r recording) PublishAsync(ch realtime.Channel, data []byte, opts realtime.PublishOptions, done func(realtime.Published, error)) {
-	r.app.engine.acks.PublishAsync(ch, data, opts, func(p realtime.Published, err error) {
+	r.broker.PublishAsync(ch, data, opts, func(p realtime.Published, err error) {
 		if err == nil {
 			r.app.heard(ch.Name+"@"+p.Position.String(), ch, data)
 		}

@@ -136,7 +136,7 @@ func (r *records) build(s store) (*recordParts, error) {
 	p.api = rest.New(rest.Options{
 		Auth: a.auth, Service: p.service, Store: s, Screens: a.screens, Version: a.opts.Version, Log: a.log,
 	})
-	door := intake.NewRelay(a.names, a.engine.broker, a.cfg.Limits.PublishBytes)
+	door := intake.NewRelay(a.names, a.checked(engineBroker{a.engine.broker, a.engine.acks}), a.cfg.Limits.PublishBytes)
 	opts := relay.Options{Log: a.log}
 	if a.cache != nil { // and not an interface that holds nil
 		opts.Listener = stateCache{a.cache}

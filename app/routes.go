@@ -13,6 +13,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/internal/answer"
+	"kentongan/realtime"
 	"kentongan/web"
 )
 
@@ -31,6 +32,7 @@ func (a *App) publicRoutes() http.Handler {
 	} else {
 		a.records.register(api)
 	}
+	api.HandleFunc("GET /asyncapi.json", a.serveAsyncAPI)
 	api.HandleFunc("GET /healthz", a.serveHealth)
 	api.HandleFunc("GET /readyz", a.serveReady)
 	api.Handle("/signout", a.auth.SignOutHandler())
@@ -78,8 +80,11 @@ func (a *App) adminRoutes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /connections", a.serveConnections)
 	mux.HandleFunc("GET /cache", a.serveCache)
+	mux.HandleFunc("GET /channels", a.serveChannels)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
 	mux.HandleFunc("GET /stream/poison", a.servePoison)
+	mux.HandleFunc("GET /validation", a.serveValidation)
+	a.quarantineRoutes(mux)
 	if a.records != nil {
 		mux.HandleFunc("GET /relay/poison", a.records.servePoison)
 	}
@@ -92,7 +97,8 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /channels/unmatched /stream/poison?limit= /relay/poison /healthz /readyz "+
+			"here are /metrics /connections?tenant=&limit= /channels?limit= /channels/unmatched /stream/poison?limit= /relay/poison /validation "+
+				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})
 	return guardAdmin(string(a.cfg.Server.AdminToken), mux)
@@ -114,6 +120,53 @@ func (a *App) serveConnections(w http.ResponseWriter, r *http.Request) {
 		Total       int       `json:"total"`
 		Connections any       `json:"connections"`
 	}{time.Now(), a.gateway.Connections(), a.gateway.List(r.URL.Query().Get("tenant"), limit)})
+}
+
+// serveChannels lists the channels that something was published in, by any server, with how many follow them on this one.
+func (a *App) serveChannels(w http.ResponseWriter, r *http.Request) {
+	limit := 10_000
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 1_000_000 {
+			answer.Error(w, http.StatusBadRequest, "BAD_REQUEST", "limit must be a whole number from 1 to 1000000")
+			return
+		}
+		limit = n
+	}
+	type channel struct {
+		Channel   string `json:"channel"` // as it is spelled in Redis
+		Pattern   string `json:"pattern"`
+		Tenant    string `json:"tenant"`
+		Offset    uint64 `json:"offset"`    // publications of its epoch
+		Followers int    `json:"followers"` // on this server
+	}
+	out := struct {
+		Patterns []string  `json:"patterns"`
+		Channels []channel `json:"channels"`
+		More     bool      `json:"more"` // the limit cut the list
+	}{Channels: []channel{}}
+	for _, p := range a.names.Patterns() {
+		out.Patterns = append(out.Patterns, p.Spelling)
+	}
+	if lister, can := a.engine.broker.(realtime.Lister); can {
+		ctx, cancel := context.WithTimeout(r.Context(), quarantineTime)
+		defer cancel()
+		heads, err := lister.Channels(ctx, limit+1)
+		if err != nil {
+			answer.Error(w, http.StatusServiceUnavailable, "UNAVAILABLE", err.Error())
+			return
+		}
+		if len(heads) > limit {
+			heads, out.More = heads[:limit], true
+		}
+		for _, h := range heads {
+			p, _ := a.names.PatternOf(h.Channel) // none: its pattern was taken out of the configuration
+			out.Channels = append(out.Channels, channel{
+				a.names.Spell(h.Channel), p.Spelling, string(h.Channel.Tenant), h.Head.Offset, a.hub.Followers(h.Channel),
+			})
+		}
+	}
+	answer.JSON(w, http.StatusOK, out)
 }
 
 // serveUnmatched lists the names that the app publishes to and no channel pattern matches: what is sent there reaches

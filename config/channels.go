@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"kentongan/realtime"
+	"kentongan/realtime/schema"
 )
 
 // Bounds of a history. A hundred thousand publications of the largest kitchen are a month; longer is the work of a database.
@@ -38,6 +40,8 @@ type filePattern struct {
 	size     *int           // nil: as history.size
 	age      *time.Duration // nil: as history.age
 	snapshot string         // where the key of its snapshot stands; "": none
+	mode     schema.Mode    // "": as channels.validation
+	schema   string         // path of its schema; "": the one that the binary has for it, if any
 	where    string         // for problems
 }
 
@@ -65,6 +69,9 @@ func (patternList) show(d *draft) []string {
 		}
 		if p.SnapshotKey != "" {
 			kept += ", and the newest of each " + p.SnapshotKey
+		}
+		if r := d.Channels.ruleOf(p.Spelling); r.Mode != schema.Off {
+			kept += ", validation " + string(r.Mode) + " by " + r.Schema.Name()
 		}
 		lines = append(lines, p.Spelling+" "+kept)
 	}
@@ -99,16 +106,33 @@ func (f *file) pattern(key string, n *yaml.Node) (filePattern, bool) {
 			f.patternHistory(&p, key+".history", v)
 		case "snapshot":
 			p.snapshot, _ = f.scalar(v, key+".snapshot")
+		case "validation":
+			f.patternMode(&p, key+".validation", v)
+		case "schema":
+			p.schema, _ = f.scalar(v, key+".schema")
 		default:
 			return false
 		}
 		return true
-	}, "spelling", "history", "snapshot")
+	}, "spelling", "history", "snapshot", "validation", "schema")
 	if ok && p.spelling == "" {
 		f.problem(n, key, "has no spelling")
 		ok = false
 	}
 	return p, ok
+}
+
+func (f *file) patternMode(p *filePattern, key string, n *yaml.Node) {
+	s, ok := f.scalar(n, key)
+	if !ok {
+		return
+	}
+	mode, err := checkMode(s)
+	if err != nil {
+		f.problem(n, key, "%s", err)
+		return
+	}
+	p.mode = schema.Mode(mode)
 }
 
 func (f *file) patternHistory(p *filePattern, key string, n *yaml.Node) {
@@ -157,16 +181,11 @@ func (l *loader) joinPatterns() {
 	}
 	fromFile := map[string]bool{}
 	for _, p := range l.d.patterns {
-		h := l.d.history
-		if p.size != nil {
-			h.size = *p.size
-		}
-		if p.age != nil {
-			h.age = *p.age
-		}
-		next := realtime.Pattern{Spelling: p.spelling, Retention: h.retention(), SnapshotKey: p.snapshot}
+		next := realtime.Pattern{Spelling: p.spelling, Retention: l.retentionOf(p), SnapshotKey: p.snapshot}
 		if i := indexOf(patterns, p.spelling); i >= 0 && !fromFile[p.spelling] {
-			patterns[i] = next
+			if p.size != nil || p.age != nil || p.snapshot != "" { // else what a default pattern keeps is not what was written about
+				patterns[i] = next
+			}
 			fromFile[p.spelling] = true
 			continue
 		}
@@ -178,6 +197,65 @@ func (l *loader) joinPatterns() {
 		fromFile[p.spelling] = true
 	}
 	l.d.Channels.Patterns = patterns
+	l.joinRules()
+}
+
+// retentionOf is what the channels of p keep.
+func (l *loader) retentionOf(p filePattern) realtime.Retention {
+	h := l.d.history
+	if p.size != nil {
+		h.size = *p.size
+	}
+	if p.age != nil {
+		h.age = *p.age
+	}
+	return h.retention()
+}
+
+// joinRules finds the schema and the mode of each pattern.
+func (l *loader) joinRules() {
+	for _, pattern := range l.d.Channels.Patterns {
+		r := schema.Rule{Spelling: pattern.Spelling, Mode: l.d.Channels.Validation}
+		r.Schema, _ = schema.Default(pattern.Spelling)
+		var own *filePattern
+		for i := range l.d.patterns {
+			if l.d.patterns[i].spelling == pattern.Spelling {
+				own = &l.d.patterns[i]
+			}
+		}
+		if own != nil {
+			l.joinRule(&r, own)
+		}
+		if r.Schema == nil {
+			r.Mode = schema.Off
+		}
+		l.d.Channels.Rules = append(l.d.Channels.Rules, r)
+	}
+}
+
+// joinRule applies what the file says of one pattern.
+func (l *loader) joinRule(r *schema.Rule, own *filePattern) {
+	if own.mode != "" {
+		r.Mode = own.mode
+	}
+	if own.schema != "" {
+		name := own.schema
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(l.path), name)
+		}
+		text, err := readBounded(name)
+		if err != nil {
+			l.problems.add(own.where+".schema", "%s cannot be read: %s", quote(own.schema), err)
+			return
+		}
+		if r.Schema, err = schema.Compile(own.schema, text); err != nil {
+			l.problems.add(own.where+".schema", "%s", reason(err))
+			return
+		}
+	}
+	if own.mode != "" && own.mode != schema.Off && r.Schema == nil {
+		l.problems.add(own.where+".validation", "is %s, and there is no schema for %s; name a file in schema", own.mode, own.spelling)
+	}
 }
 
 func indexOf(patterns []realtime.Pattern, spelling string) int {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kentongan/realtime"
+	"kentongan/realtime/schema"
 	"kentongan/tenant"
 )
 
@@ -124,6 +125,19 @@ type Channels struct {
 	ReportUnmatched   bool               // listen to all names of Redis, so that those that match no pattern can be listed
 	MoneyFields       []string           // members of JSON objects that only roles with money rights get; nil: all get everything
 	IntakeConnections int                // connections that hear plain PUBLISH: 1 or 2
+
+	Validation schema.Mode   // of patterns that have a schema and say nothing else
+	Rules      []schema.Rule // one for each of Patterns, in their order
+}
+
+// ruleOf returns the rule of a pattern; Off if there is none.
+func (c *Channels) ruleOf(spelling string) schema.Rule {
+	for _, r := range c.Rules {
+		if r.Spelling == spelling {
+			return r
+		}
+	}
+	return schema.Rule{Spelling: spelling, Mode: schema.Off}
 }
 
 // Cache says what is kept of the app's cache.

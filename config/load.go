@@ -54,6 +54,7 @@ func (s source) String() string {
 // loader reads one configuration.
 type loader struct {
 	d        draft
+	path     string // of the YAML file; empty: there is none
 	env      map[string]string
 	sources  map[string]source // by key; of those that are not default
 	problems Problems
@@ -69,6 +70,7 @@ func Load(in Input) (Config, error) {
 	if path == "" {
 		path = l.env[FileVariable]
 	}
+	l.path = path
 	if path != "" {
 		if body, err := readBounded(path); err != nil {
 			l.problems.add(path, "cannot be read: %s", err)

@@ -14,6 +14,7 @@ import (
 
 	"kentongan/config"
 	"kentongan/realtime"
+	"kentongan/realtime/schema"
 )
 
 const secretA, secretB = "a-session-secret-of-many-bytes", "b-session-secret-of-many-bytes"
@@ -300,6 +301,13 @@ func TestMistakes(t *testing.T) {
 			`FILE:3: channels.patterns: bad channel pattern "a b": " " may not stand in it; write {tenant} for the kitchen and * for one free segment`},
 		{"PatternTwice", "", "channels:\n  patterns: [\"x:{tenant}\", \"x:{tenant}\"]\n",
 			`FILE:2: channels.patterns: bad channel pattern "x:{tenant}": its channels would have the same name "x" as those of "x:{tenant}"`},
+		{"PatternMode", "", "channels:\n  patterns:\n    - {spelling: \"x:{tenant}\", validation: strict}\n",
+			`FILE:3: channels.patterns.validation: "strict" is none of off, report and refuse`},
+		{"PatternModeWithoutSchema", "", "channels:\n  patterns:\n    - {spelling: \"x:{tenant}\", validation: refuse}\n",
+			"FILE:3: channels.patterns.validation: is refuse, and there is no schema for x:{tenant}; name a file in schema"},
+		{"PatternNoSuchSchema", "", "channels:\n  patterns:\n    - {spelling: \"x:{tenant}\", schema: none.json}\n",
+			`FILE:3: channels.patterns.schema: "none.json" cannot be read: no such file or directory`},
+		{"ValidationBad", "KENTONGAN_VALIDATION=yes", "", `KENTONGAN_VALIDATION: "yes" is none of off, report and refuse`},
 		{"PatternsNone", "", "channels:\n  extend: off\n", "FILE:2: channels.extend: is off and channels.patterns is empty: " +
 			"no name would belong to any kitchen"},
 		{"HistoryWithoutAge", "", "history:\n  age: 0s\n", `FILE:2: history.age: "0s" is outside of 1s to 720h`},
@@ -378,6 +386,57 @@ func TestPatterns(t *testing.T) {
 	c = mustLoad(t, "", "KENTONGAN_HISTORY_SIZE=0")
 	if r := c.Channels.Patterns[0].Retention; r != (realtime.Retention{}) {
 		t.Errorf("got %v with size 0, want none", r)
+	}
+}
+
+func TestValidation(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("order.json", `{"type":"object","required":["id"]}`)
+	write("k.yaml", "channels:\n  validation: report\n  patterns:\n"+
+		"    - {spelling: \"orders:{tenant}:*\", schema: order.json, validation: refuse}\n"+
+		"    - \"free:{tenant}\"\n"+
+		"    - {spelling: \"production:updates:{tenant}\", validation: refuse}\n"+
+		"    - {spelling: \"menu:updates:{tenant}\", validation: off, history: {size: 5}}\n")
+	c, err := config.Load(config.Input{File: filepath.Join(folder, "k.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for i, r := range c.Channels.Rules {
+		if r.Spelling != c.Channels.Patterns[i].Spelling {
+			t.Errorf("rule %d is of %s, its pattern is %s", i, r.Spelling, c.Channels.Patterns[i].Spelling)
+		}
+		got[r.Spelling] = string(r.Mode)
+		if r.Schema != nil {
+			got[r.Spelling] += " " + r.Schema.Name()
+		}
+	}
+	for spelling, want := range map[string]string{
+		"orders:{tenant}:*": "refuse order.json", "free:{tenant}": "off", "production:updates:{tenant}": "refuse production-updates.json",
+		"menu:updates:{tenant}": "off update.json", "hrd:updates:{tenant}": "report update.json",
+	} {
+		if got[spelling] != want {
+			t.Errorf("%s: got %q, want %q", spelling, got[spelling], want)
+		}
+	}
+	if p := c.Channels.Patterns[0]; p.SnapshotKey != "productionId" || p.Retention.Size != 500 {
+		t.Errorf("a default pattern has lost what it keeps: %+v", p)
+	}
+	write("order.json", `{"type":"thing"}`)
+	if _, err = config.Load(config.Input{File: filepath.Join(folder, "k.yaml")}); err == nil ||
+		!strings.Contains(err.Error(), "k.yaml:4: channels.patterns.schema: bad schema: order.json") {
+		t.Errorf("got %v, want a problem with order.json", err)
+	}
+	for _, r := range mustLoad(t, "").Channels.Rules {
+		if r.Mode != schema.Off {
+			t.Errorf("%s is checked and nobody asked for it", r.Spelling)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -102,6 +103,17 @@ func (c Config) IsSet(key string) bool {
 	for _, e := range c.effective {
 		if e.name == key {
 			return e.source.given()
+		}
+	}
+	panic("config: there is no setting " + key)
+}
+
+// Variables returns the environment variables that the setting called key got its value from, in the order of its items; none: it is
+// from the file, or the default.
+func (c Config) Variables(key string) []string {
+	for _, e := range c.effective {
+		if e.name == key {
+			return slices.Clone(e.source.env)
 		}
 	}
 	panic("config: there is no setting " + key)

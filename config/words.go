@@ -8,6 +8,7 @@ import (
 
 	"kentongan/internal/rediscmd"
 	"kentongan/realtime"
+	"kentongan/realtime/schema"
 	"kentongan/tenant"
 )
 
@@ -104,6 +105,15 @@ func checkSockets(s string) (string, error) {
 		return string(v), nil
 	}
 	return "", fmt.Errorf("%s is none of auto, epoll and portable", quote(s))
+}
+
+// checkMode accepts a schema.Mode.
+func checkMode(s string) (string, error) {
+	switch m := schema.Mode(strings.ToLower(s)); m {
+	case schema.Off, schema.Report, schema.Refuse:
+		return string(m), nil
+	}
+	return "", fmt.Errorf("%s is none of off, report and refuse", quote(s))
 }
 
 // checkFormat accepts a LogFormat.

@@ -124,6 +124,35 @@ func (n *Names) Spell(ch Channel) string {
 	return ""
 }
 
+// PatternOf returns the pattern that has ch; ok is false if none has.
+func (n *Names) PatternOf(ch Channel) (p Pattern, ok bool) {
+	for i := range n.patterns {
+		if n.patterns[i].has(ch) {
+			return n.patterns[i].Pattern, true
+		}
+	}
+	return Pattern{}, false
+}
+
+// AnyTenant stands for any kitchen in what Fixed returns. No tenant.ID is spelled so.
+const AnyTenant tenant.ID = "*"
+
+// Fixed returns the one name that the channels of a pattern have, by its spelling: the Channel has that Name, and as Tenant AnyTenant,
+// or tenant.Global if it is a global one. ok is false if the names vary, or no pattern is spelled so.
+func (n *Names) Fixed(spelling string) (ch Channel, ok bool) {
+	for i := range n.patterns {
+		p := &n.patterns[i]
+		if p.Spelling != spelling || p.varies {
+			continue
+		}
+		if p.global {
+			return Channel{Tenant: tenant.Global, Name: p.name}, true
+		}
+		return Channel{Tenant: AnyTenant, Name: p.name}, true
+	}
+	return Channel{}, false
+}
+
 // Retention returns what ch keeps; none for a channel that none of the patterns has.
 func (n *Names) Retention(ch Channel) Retention {
 	for i := range n.patterns {

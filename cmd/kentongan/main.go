@@ -34,6 +34,8 @@ type commands struct {
 	Publish    publishCommand    `cmd:"" help:"Publish JSON to a channel of a running server."`
 	Tail       tailCommand       `cmd:"" help:"Follow channels of a running server."`
 	Cache      cacheCommand      `cmd:"" help:"Read, write and invalidate entries of the cache in Redis."`
+	Quarantine quarantineCommand `cmd:"" help:"Look at messages that were refused, and let them through or go."`
+	Doctor     doctorCommand     `cmd:"" help:"Look for what is wrong with an installation."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the schema of the database up to date."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trails in the database."`
@@ -126,6 +128,9 @@ func (w *world) report(err error) int {
 	}
 	if errors.Is(err, errInterrupted) {
 		return exitInterrupted
+	}
+	if outcome, ok := errors.AsType[examinedError](err); ok {
+		return int(outcome)
 	}
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		for _, p := range problems {

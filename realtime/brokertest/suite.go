@@ -50,6 +50,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) Engine) {
 		{"SnapshotBeginsAnewInANewEpoch", snapshotTurn},
 		{"SnapshotOfTwoNodes", snapshotNodes},
 		{"SnapshotNeedsAContext", snapshotContext},
+		{"ListsChannels", listed},
 		{"EndedContextIsUnavailable", endedContext},
 		{"RunEndsCleanly", runEnds},
 		{"TwoNodes", twoNodes},

@@ -47,6 +47,7 @@ func (s *session) carryOut(c protocol.Command) {
 // explain turns an error into what the client is told. What is not in here is our mistake, and its text stays in the log.
 func (g *Gateway) explain(id protocol.ID, err error) *protocol.CommandError {
 	var known *protocol.CommandError
+	var wrong *realtime.Mismatch
 	switch {
 	case errors.As(err, &known):
 		known.ID = id
@@ -55,6 +56,8 @@ func (g *Gateway) explain(id protocol.ID, err error) *protocol.CommandError {
 		return protocol.NoSuchChannel(id)
 	case errors.Is(err, realtime.ErrKeyReused):
 		return &protocol.CommandError{ID: id, Code: protocol.ErrKeyReused, Message: "this key came before with other data; use a new one"}
+	case errors.As(err, &wrong):
+		return &protocol.CommandError{ID: id, Code: protocol.ErrMismatch, Message: wrong.Error()}
 	case errors.Is(err, realtime.ErrInvalid):
 		return &protocol.CommandError{ID: id, Code: protocol.ErrInvalidData, Message: err.Error()}
 	case errors.Is(err, realtime.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, hub.ErrClosed):
@@ -231,6 +234,11 @@ func (s *session) onPublish(ctx context.Context, c protocol.Command) error {
 	if allow := s.gw.opts.MayPublish; allow != nil {
 		if wait, why := allow(s.who.Load().Subject); wait > 0 {
 			return &protocol.CommandError{Code: protocol.ErrRateLimited, Message: why}
+		}
+	}
+	if fits := s.gw.opts.Fits; fits != nil {
+		if wrong := fits(ch, c.Data); wrong != nil {
+			return wrong
 		}
 	}
 	published, err := s.gw.opts.Broker.Publish(ctx, ch, c.Data, realtime.PublishOptions{Key: c.Key, Arrived: time.Now()})

@@ -43,6 +43,9 @@ type Options struct {
 	// are not.
 	Devices realtime.Devices
 
+	// Fits, if set, says what does not fit in a publication of a server; nil lets it go on.
+	Fits func(ch realtime.Channel, data []byte) *realtime.Mismatch
+
 	// MayPublish, if set, counts a publication of the API key called name, and returns zero; or after how long it may publish again, and
 	// why in words.
 	MayPublish func(name string) (wait time.Duration, why string)

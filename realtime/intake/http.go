@@ -26,6 +26,7 @@ const (
 	codeForbidden   = "FORBIDDEN"
 	codeTooLarge    = "TOO_LARGE"
 	codeInvalidData = "INVALID_DATA"
+	codeMismatch    = "SCHEMA_MISMATCH"
 	codeKeyReused   = "KEY_REUSED"
 	codeTooFast     = "RATE_LIMITED"
 	codeUnavailable = "UNAVAILABLE"
@@ -106,13 +107,19 @@ type item struct {
 
 // result is the answer to one item: a position, or an error.
 type result struct {
-	Epoch     string          `json:"epoch,omitempty"`
-	Offset    uint64          `json:"offset,omitempty"`
-	Duplicate bool            `json:"duplicate,omitempty"`
-	Error     *answer.Problem `json:"error,omitempty"`
+	Epoch     string   `json:"epoch,omitempty"`
+	Offset    uint64   `json:"offset,omitempty"`
+	Duplicate bool     `json:"duplicate,omitempty"`
+	Error     *problem `json:"error,omitempty"`
 
 	status int
 	after  time.Duration // when to come again; zero: that would change nothing
+}
+
+// problem is the error of one item. Fields says where the data does not fit its schema.
+type problem struct {
+	answer.Problem
+	Fields []realtime.Fault `json:"fields,omitempty"`
 }
 
 func (r *result) outcome() Outcome {
@@ -163,7 +170,10 @@ func (d *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case one.after > 0:
 		answer.Later(w, one.status, one.Error.Code, one.Error.Message, one.after)
 	default:
-		answer.Error(w, one.status, one.Error.Code, one.Error.Message)
+		answer.JSON(w, one.status, struct {
+			Success bool     `json:"success"`
+			Error   *problem `json:"error"`
+		}{false, one.Error})
 	}
 }
 
@@ -178,7 +188,7 @@ func statusOf(results []result) int {
 }
 
 func refuse(status int, code, format string, args ...any) *result {
-	return &result{status: status, Error: &answer.Problem{Code: code, Message: fmt.Sprintf(format, args...)}}
+	return &result{status: status, Error: &problem{Problem: answer.Problem{Code: code, Message: fmt.Sprintf(format, args...)}}}
 }
 
 // later refuses what may be sent again after some time.
@@ -277,9 +287,20 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 		return *later(http.StatusTooManyRequests, wait, codeTooFast, why)
 	}
 	published, err := d.opts.Publisher.Publish(ctx, ch, it.Data, realtime.PublishOptions{Key: it.ID, Arrived: time.Now()})
-	switch {
-	case err == nil:
+	if err == nil {
 		return result{Epoch: published.Position.Epoch, Offset: published.Position.Offset, Duplicate: published.Duplicate}
+	}
+	return d.whyNot(ch, err)
+}
+
+// whyNot is the answer to a publication that was not stored.
+func (d *HTTP) whyNot(ch realtime.Channel, err error) result {
+	if wrong, ok := errors.AsType[*realtime.Mismatch](err); ok {
+		r := refuse(http.StatusUnprocessableEntity, codeMismatch, "%s", wrong)
+		r.Error.Fields = wrong.Faults
+		return *r
+	}
+	switch {
 	case errors.Is(err, realtime.ErrKeyReused):
 		return *refuse(http.StatusUnprocessableEntity, codeKeyReused, "this id was used before with other data; use a new one")
 	case errors.Is(err, realtime.ErrInvalid):

@@ -62,6 +62,14 @@ type PubSubOptions struct {
 	// It must not block, and must not write to data. id is unique on this Redis.
 	Taken func(id string, ch realtime.Channel, data []byte)
 
+	// Fits, if set, is asked about each message that is JSON, once a node that stamps it, and under a lock: it must not wait. What it
+	// returns says why the message goes to nobody; nil lets it go on.
+	Fits func(ch realtime.Channel, data []byte) *realtime.Mismatch
+
+	// Refused, if set, is called for each message that goes to nobody, for it is no JSON or Fits has refused it. Of
+	// what was on its way when a node died, something may come twice, or not at all. It must not block, and must not write to data.
+	Refused func(ch realtime.Channel, data []byte, why string)
+
 	// GatherFor is the shortest time from one batch that is stamped to the next. Zero means 3 ms, as for what is published in other
 	// ways; who comes alone does not wait. Negative does not wait.
 	GatherFor time.Duration
@@ -103,13 +111,19 @@ type PubSub struct {
 	heard   time.Time // when somebody last stamped, as far as this node knows
 	placed  bool      // this node has been aligned before
 
-	unfit []stamping.Message // what judge has refused since the last batch; only with opts.Taken
+	unfit []unfit // what judge has refused since the last batch; only with opts.Taken or opts.Refused
 
 	counts pubSubCounts
 }
 
+// unfit is a message that goes to nobody.
+type unfit struct {
+	stamping.Message
+	why string
+}
+
 type pubSubCounts struct {
-	stamped, invalid, tooLarge, failed, breaks, broken atomic.Uint64
+	stamped, invalid, mismatched, tooLarge, failed, breaks, broken atomic.Uint64
 }
 
 // PubSubStats is a snapshot of what a PubSub has done.
@@ -118,6 +132,7 @@ type PubSubStats struct {
 	Stamped    uint64 // by this node
 	Unmatched  uint64 // their name belongs to no channel
 	Invalid    uint64 // no JSON text in UTF-8; found by the node that stamps
+	Mismatched uint64 // refused by their schema; found by the node that stamps
 	TooLarge   uint64
 	Overloaded uint64 // not taken because too much came at once; told as a gap
 	Failed     uint64 // not stored; told as a gap
@@ -281,7 +296,7 @@ func (p *PubSub) Stats() PubSubStats {
 	c := &p.counts
 	return PubSubStats{
 		Received: counts.Heard, Stamped: c.stamped.Load(), Unmatched: p.unmatched.Total(), Invalid: c.invalid.Load(),
-		TooLarge: c.tooLarge.Load(), Overloaded: counts.Dropped, Failed: c.failed.Load(), Breaks: c.breaks.Load(),
+		Mismatched: c.mismatched.Load(), TooLarge: c.tooLarge.Load(), Overloaded: counts.Dropped, Failed: c.failed.Load(), Breaks: c.breaks.Load(),
 		Broken: c.broken.Load(), Counts: counts, Status: status,
 	}
 }

@@ -196,9 +196,7 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 	unfit := p.unfit
 	p.unfit = nil
 	p.mu.Unlock()
-	for i := range unfit {
-		p.opts.Taken("unfit/"+rand.Text(), unfit[i].Channel, unfit[i].Data)
-	}
+	p.tellUnfit(unfit)
 	switch {
 	case !more:
 		return false, nil
@@ -277,15 +275,37 @@ func (s *stamper) unstick(ctx context.Context, b *stamping.Batch, r *stamping.Re
 
 // judge reports whether m is fit to be stamped. The lock is held.
 func (p *PubSub) judge(m *stamping.Message) bool {
-	if validJSON(m.Data) {
+	why := ""
+	if !validJSON(m.Data) {
+		p.counts.invalid.Add(1)
+		why = "no JSON text in UTF-8"
+	} else if p.opts.Fits != nil {
+		if wrong := p.opts.Fits(m.Channel, m.Data); wrong != nil {
+			p.counts.mismatched.Add(1)
+			why = wrong.Error()
+		}
+	}
+	if why == "" {
 		return true
 	}
-	p.counts.invalid.Add(1)
-	if p.opts.Taken != nil {
-		p.unfit = append(p.unfit, *m)
+	if p.opts.Taken != nil || p.opts.Refused != nil {
+		p.unfit = append(p.unfit, unfit{*m, why})
 	}
-	p.complain.about(m.Channel, "no JSON text in UTF-8", len(m.Data), time.Now())
+	p.complain.about(m.Channel, why, len(m.Data), time.Now())
 	return false
+}
+
+// tellUnfit tells who wants to know it what goes to nobody.
+func (p *PubSub) tellUnfit(list []unfit) {
+	for i := range list {
+		m := &list[i]
+		if p.opts.Taken != nil {
+			p.opts.Taken("unfit/"+rand.Text(), m.Channel, m.Data)
+		}
+		if p.opts.Refused != nil {
+			p.opts.Refused(m.Channel, m.Data, m.why)
+		}
+	}
 }
 
 // leave has stamped what waits, and hands over.

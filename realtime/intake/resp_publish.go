@@ -85,6 +85,9 @@ func (d *RESP) whyNot(ch realtime.Channel, err error) string {
 		return "ERR not ready: the engine cannot be reached; it may or may not have been stored"
 	case errors.Is(err, realtime.ErrInvalid):
 		d.counts.refused.Add(1)
+		if wrong, ok := errors.AsType[*realtime.Mismatch](err); ok {
+			return "ERR schema: " + wrong.Error()
+		}
 		return "ERR invalid: " + err.Error()
 	}
 	d.counts.failed.Add(1)

@@ -41,9 +41,10 @@ type StreamSource interface {
 type StreamOptions struct {
 	Names      *realtime.Names
 	Publisher  Publisher
-	MaxBytes   int           // of the data of one publication; zero means 1 MiB
-	ClaimAfter time.Duration // after which another node's entries are taken over; zero means 30 s
-	Log        *slog.Logger  // nil discards
+	MaxBytes   int                 // of the data of one publication; zero means 1 MiB
+	Quarantine realtime.Quarantine // where what a schema refuses is kept; nil: it is set aside as what can never be published
+	ClaimAfter time.Duration       // after which another node's entries are taken over; zero means 30 s
+	Log        *slog.Logger        // nil discards
 }
 
 const (
@@ -63,7 +64,7 @@ const (
 // realtime.IdempotencyWindow.
 //
 // One node keeps the order of the entries of a channel, also while the engine is out; of what is taken over, it does not.
-// What can never be published is set aside.
+// What can never be published is set aside; what does not fit its schema is held in the quarantine.
 type Stream struct {
 	opts   StreamOptions
 	source StreamSource
@@ -77,13 +78,14 @@ type Stream struct {
 	counts   streamCounts
 }
 
-type streamCounts struct{ received, stamped, duplicates, poisoned, claimed, breaks atomic.Uint64 }
+type streamCounts struct{ received, stamped, duplicates, mismatched, poisoned, claimed, breaks atomic.Uint64 }
 
 // StreamStats is a snapshot of what a Stream has done.
 type StreamStats struct {
 	Received   uint64 // entries
 	Stamped    uint64
 	Duplicates uint64 // of these, stored before: by another node, or under the same id
+	Mismatched uint64 // refused by their schema, and held in the quarantine
 	Poisoned   uint64 // set aside
 	Claimed    uint64 // taken over from other nodes
 	Breaks     uint64 // times that the stream could not be reached
@@ -124,8 +126,9 @@ func (s *Stream) Ready() error {
 func (s *Stream) Stats() StreamStats {
 	c := &s.counts
 	return StreamStats{
-		Received: c.received.Load(), Stamped: c.stamped.Load(), Duplicates: c.duplicates.Load(), Poisoned: c.poisoned.Load(),
-		Claimed: c.claimed.Load(), Breaks: c.breaks.Load(),
+		Received: c.received.Load(), Stamped: c.stamped.Load(), Duplicates: c.duplicates.Load(), Mismatched: c.mismatched.Load(),
+		Poisoned: c.poisoned.Load(),
+		Claimed:  c.claimed.Load(), Breaks: c.breaks.Load(),
 	}
 }
 
@@ -331,6 +334,9 @@ func (s *Stream) publish(ctx context.Context, ch realtime.Channel, e streamEntry
 		case errors.Is(err, realtime.ErrKeyReused):
 			return s.setAside(ctx, e, ch, "bad id: it was used before with other data")
 		case errors.Is(err, realtime.ErrInvalid):
+			if wrong, ok := errors.AsType[*realtime.Mismatch](err); ok && s.opts.Quarantine != nil {
+				return s.hold(ctx, e, ch, wrong.Error())
+			}
 			return s.setAside(ctx, e, ch, err.Error())
 		}
 		if ctx.Err() == nil {
@@ -340,6 +346,23 @@ func (s *Stream) publish(ctx context.Context, ch realtime.Channel, e streamEntry
 			return false
 		}
 	}
+}
+
+// hold keeps e in the quarantine, from where it can be published again. It tries until that is done, and returns false if ctx ended
+// before.
+func (s *Stream) hold(ctx context.Context, e streamEntry, ch realtime.Channel, reason string) bool {
+	for fails := 0; ; fails++ {
+		h := realtime.Held{Channel: ch, Door: DoorStream, Reason: reason, Data: e.data}
+		if s.opts.Quarantine.Hold(ctx, &h) == nil {
+			break
+		}
+		if !pause(ctx, backoff(fails)) {
+			return false
+		}
+	}
+	s.counts.mismatched.Add(1)
+	s.complain.about(ch, reason, len(e.data), time.Now())
+	return true
 }
 
 // setAside keeps e for people to look at. It tries until that is done, and returns false if ctx ended before.

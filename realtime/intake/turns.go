@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/internal/seldom"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 	"kentongan/tenant"
@@ -165,17 +166,9 @@ func (t *turns) tryFill(ctx context.Context, hole *stamping.Hole) error {
 // complaints logs what is wrong with messages, once for each channel and minute: an app that is wrong is wrong all the
 // time.
 type complaints struct {
-	log *slog.Logger
-
-	mu    sync.Mutex
-	since time.Time // of the minute that last is about
-	last  map[realtime.Channel]struct{}
+	log  *slog.Logger
+	said seldom.Once[realtime.Channel]
 }
-
-const (
-	complainEvery = time.Minute
-	maxComplaints = 1000 // channels in a minute; more are counted only
-)
 
 func (c *complaints) about(ch realtime.Channel, what string, size int, now time.Time) {
 	if c.first(ch, now) {
@@ -184,18 +177,7 @@ func (c *complaints) about(ch realtime.Channel, what string, size int, now time.
 }
 
 // first reports whether ch was not complained about in this minute.
-func (c *complaints) first(ch realtime.Channel, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last == nil || now.Sub(c.since) >= complainEvery {
-		c.since, c.last = now, map[realtime.Channel]struct{}{}
-	}
-	if _, ok := c.last[ch]; ok || len(c.last) >= maxComplaints {
-		return false
-	}
-	c.last[ch] = struct{}{}
-	return true
-}
+func (c *complaints) first(ch realtime.Channel, now time.Time) bool { return c.said.First(ch, now) }
 
 // clip keeps a hostile name short in logs.
 func clip(name []byte) string {

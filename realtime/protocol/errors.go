@@ -15,6 +15,7 @@ const (
 	ErrTooManyChannels ErrorCode = "TOO_MANY_CHANNELS"
 	ErrTooLarge        ErrorCode = "TOO_LARGE"
 	ErrInvalidData     ErrorCode = "INVALID_DATA"
+	ErrMismatch        ErrorCode = "SCHEMA_MISMATCH"
 	ErrKeyReused       ErrorCode = "KEY_REUSED"
 	ErrRateLimited     ErrorCode = "RATE_LIMITED"
 	ErrUnavailable     ErrorCode = "UNAVAILABLE"
@@ -57,6 +58,8 @@ var errorTable = []ErrorInfo{
 	{ErrTooManyChannels, http.StatusTooManyRequests, false, "The connection follows as many channels as it may."},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, false, "The data is over the size limit of a publication."},
 	{ErrInvalidData, http.StatusUnprocessableEntity, false, "The data can never be published."},
+	{ErrMismatch, http.StatusUnprocessableEntity, false,
+		"The data does not fit the schema of its channel. The message says where, and what would be right."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
 	{ErrRateLimited, http.StatusTooManyRequests, true,
 		"This API key publishes faster than it may. Nothing was stored; the message says after how many milliseconds to send it again."},
