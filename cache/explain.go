@@ -149,6 +149,8 @@ func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table,
 	switch {
 	case left <= 0:
 		serve("no", "it has ended")
+	case !t.accepts(it, c.quarantine()) && it.foreign && it.created < t.newest(it.tags):
+		serve("no", "the app wrote it before something that concerns it was invalidated, or before this cache first looked at the tenant")
 	case !t.accepts(it, c.quarantine()) && it.foreign:
 		serve("no", "the app wrote it too soon after an invalidation: it may have been read before")
 	case !t.accepts(it, c.quarantine()):
