@@ -11,9 +11,10 @@ var (
 		"Loaded values: written, refused because something happened meanwhile, or failed.", "outcome")
 	descCacheDistrusted = desc("cache_distrusted_total",
 		"Entries in Redis not served: invalidated, of the app soon after an invalidation, or no entries.", "reason")
-	descCacheEntries   = desc("cache_entries", "Entries in memory.")
-	descCacheBytes     = desc("cache_bytes", "Bytes that they are taken to be.")
-	descCacheRedis     = desc("cache_redis_bytes", "Memory that Redis uses, for whatever is in it, as of the last minute; 0 if that is not known.")
+	descCacheEntries = desc("cache_entries", "Entries in memory.")
+	descCacheBytes   = desc("cache_bytes", "Bytes that they are taken to be.")
+	descCacheRedis   = desc("cache_redis_bytes",
+		"Memory that Redis uses, for whatever is in it, as of the last minute; 0 if that is not known.")
 	descCacheNames     = desc("cache_redis_names", "Names in the database of Redis that the cache uses, of anybody, as of the last minute.")
 	descCacheTenants   = desc("cache_tenants", "Tenants that the cache knows.")
 	descCachePushes    = desc("cache_changes_total", "Changes of entries and epochs told by Redis.")

@@ -121,6 +121,7 @@ func TestTheAppReadsWhatWeWrite(t *testing.T) {
 }
 
 func TestWeReadWhatTheAppWrites(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a, c := withApp(t, short)
 	settle(t, c, kitchen, tenant.Global)
 	a.set("menus:today", menu{Name: "rawon"}, kitchen, "menus")
@@ -150,6 +151,7 @@ func TestWeReadWhatTheAppWrites(t *testing.T) {
 }
 
 func TestTheAppMissesWhatWeInvalidate(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a, c := withApp(t, short)
 	fill := func() {
 		for i := range 3 {
@@ -230,6 +232,7 @@ func TestTheAppEndsOurLoads(t *testing.T) {
 
 // TestTheAppsLateWritesAreNotTrusted has the app write what it read before an invalidation of ours.
 func TestTheAppsLateWritesAreNotTrusted(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a, c := withApp(t, short)
 	settle(t, c, kitchen)
 	for name, invalidate := range map[string]func() error{
@@ -279,6 +282,7 @@ func TestTagSetsOnlyLiveLonger(t *testing.T) {
 
 // TestForeignTextsAreMisses puts other things under our names.
 func TestForeignTextsAreMisses(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a, c := withApp(t, short)
 	settle(t, c, kitchen)
 	malformed := 0

@@ -18,6 +18,7 @@ import (
 
 // TestCluster does everything on a Cluster of three nodes: an act with keys of two slots would be refused.
 func TestCluster(t *testing.T) {
+	t.Parallel() // it mostly waits
 	addrs := testenv.StartCluster(t)
 	open := func(addr string) *cache.Cache {
 		r, err := cache.OpenRedis(shared.Options{Address: addr, Cluster: true})

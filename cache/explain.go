@@ -102,6 +102,23 @@ func (c *Cache) explainMemory(n name, p *Policy, e *Explanation) {
 	}
 }
 
+// explainOther says what a text is that is no entry.
+func (r *ExplainedEntry) explainOther(text string) string {
+	switch {
+	case text == shared.OtherKind:
+		r.Kind, r.Bytes = "no text", 0
+		return "what is under this name is no text, and so no entry"
+	case shared.IsLease(text):
+		r.Kind = "lease"
+		return "somebody loads it"
+	case shared.IsMarker(text):
+		r.Kind, r.Version = "floor", shared.FloorIn(text)
+		return "it was forgotten up to a version, and nobody has loaded it since"
+	}
+	r.Kind = "foreign text"
+	return "the text under this name is no entry"
+}
+
 func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table, e *Explanation) error {
 	e.Redis = &ExplainedEntry{Bytes: len(text)}
 	serve := func(served, why string) {
@@ -109,24 +126,9 @@ func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table,
 			e.Served, e.Why = served, why
 		}
 	}
-	switch {
-	case text == shared.OtherKind:
-		e.Redis.Kind, e.Redis.Bytes = "no text", 0
-		serve("no", "what is under this name is no text, and so no entry")
-		return nil
-	case shared.IsLease(text):
-		e.Redis.Kind = "lease"
-		serve("no", "somebody loads it")
-		return nil
-	case shared.IsMarker(text):
-		e.Redis.Kind, e.Redis.Version = "floor", shared.FloorIn(text)
-		serve("no", "it was forgotten up to a version, and nobody has loaded it since")
-		return nil
-	}
 	w, err := decode(text, n.own, &c.zip)
 	if err != nil {
-		e.Redis.Kind = "foreign text"
-		serve("no", "the text under this name is no entry")
+		serve("no", e.Redis.explainOther(text))
 		return nil //nolint:nilerr // that is the explanation
 	}
 	r := e.Redis
@@ -147,6 +149,8 @@ func (c *Cache) explainEntry(ctx context.Context, n name, text string, t *table,
 	switch {
 	case left <= 0:
 		serve("no", "it has ended")
+	case !t.accepts(it, c.quarantine()) && it.foreign && it.created < t.newest(it.tags):
+		serve("no", "the app wrote it before something that concerns it was invalidated, or before this cache first looked at the tenant")
 	case !t.accepts(it, c.quarantine()) && it.foreign:
 		serve("no", "the app wrote it too soon after an invalidation: it may have been read before")
 	case !t.accepts(it, c.quarantine()):

@@ -96,6 +96,7 @@ func TestNewsIsHeededWithoutRedis(t *testing.T) {
 
 // TestKilledRedis does it with a real one, which is killed and started again.
 func TestKilledRedis(t *testing.T) {
+	t.Parallel() // it mostly waits
 	t.Run("MemoryAnswers", func(t *testing.T) {
 		server := testenv.StartRedis(t)
 		c := run(t, cache.Options{Shared: tierAt(t, server.Addr), Bound: 10 * time.Second})

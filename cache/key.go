@@ -141,7 +141,8 @@ type Kind struct {
 func Names() []Kind {
 	return []Kind{
 		{tenantEntries, "entries of kitchens", false}, {globalEntries, "entries of all kitchens", false},
-		{ownEntries, "entries of our own", false}, {tenantTags, "tag sets of kitchens", true}, {globalTags, "tag sets of all kitchens", true},
+		{ownEntries, "entries of our own", false},
+		{tenantTags, "tag sets of kitchens", true}, {globalTags, "tag sets of all kitchens", true},
 		{tenantEpochs, "epochs of kitchens", false}, {globalEpochs, "epochs of all kitchens", false},
 	}
 }

@@ -22,13 +22,14 @@ var numbered = &cache.Policy{TTL: time.Hour, Tags: []string{"menus"}}
 // primary that nobody has told yet. What was invalidated with success is not read any more, on the own node at once, on the
 // other once the bound has passed; and both go on by themselves.
 func TestFailover(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const bound = 500 * time.Millisecond
 	for name, harm := range map[string]struct{ begin, end func(*testenv.RedisServer) }{
 		"Killed": {(*testenv.RedisServer).Kill, (*testenv.RedisServer).Restart},
 		"Paused": {(*testenv.RedisServer).Pause, (*testenv.RedisServer).Resume},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // most of it is waiting for sentinels
+			t.Parallel()
 			r := testenv.StartReplicated(t, time.Second)
 			open := func() *cache.Cache {
 				tier, err := cache.OpenRedis(shared.Options{Sentinels: r.Sentinels, SentinelName: r.Name, CommandTimeout: time.Second})

@@ -146,7 +146,8 @@ func (w *write) lifetime(c *Cache) time.Duration {
 // item returns the entry as it is kept in memory.
 func (w *write) item(c *Cache, k *kitchen, value any, began int64) *item {
 	it := &item{
-		name: w.name, value: value, missing: w.missing, home: k, epochs: w.epochs, created: c.redisNow(), loaded: began, at: began, era: c.era.Load(),
+		name: w.name, value: value, missing: w.missing, home: k, epochs: w.epochs, created: c.redisNow(),
+		loaded: began, at: began, era: c.era.Load(),
 		expires: c.now() + int64(w.lifetime(c)), version: w.version, took: int64(w.took), weight: weigh(w.name, len(w.data)),
 	}
 	if w.missing {

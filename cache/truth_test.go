@@ -64,6 +64,7 @@ func TestAnotherProcessOfRedis(t *testing.T) {
 
 // TestInvalidateAndWaitForASilentNode: a node whose line to Redis is dead has stopped answering from memory when the wait is over.
 func TestInvalidateAndWaitForASilentNode(t *testing.T) {
+	t.Parallel() // it mostly waits
 	addr := testenv.Redis(t)
 	const bound = time.Second
 	line := newLine(t, addr)

@@ -13,9 +13,9 @@ import (
 // Tier is implemented by [Redis] and, for tests, by a simulated one. Its methods may be called by many goroutines at once. An error
 // that is not one of the arguments says that it is not known whether the act was done.
 type Tier interface {
-	// Read returns the values of keys, empty where there is none and OtherKind where there is no text, and the epochs under the names of hashes, read before the
-	// values. Where there are no epochs, or those of a Redis that has forgotten what it knew, new ones are made: so
-	// nothing older is ever taken for current.
+	// Read returns the values of keys, empty where there is none and OtherKind where there is no text, and the epochs under the
+	// names of hashes, read before the values. Where there are no epochs, or those of a Redis that has forgotten what it knew,
+	// new ones are made: so nothing older is ever taken for current.
 	Read(ctx context.Context, keys, hashes []string) ([]string, []Epochs, error)
 
 	// Swap replaces a value, if what is there is what the caller expects. It returns ErrKind if that is no text, unless Any is set.

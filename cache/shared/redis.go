@@ -160,7 +160,7 @@ func (r *Redis) do(ctx context.Context, conn *connection, steps ...step) ([]ruei
 			results[i] = c.Do(ctx, eval)
 		}
 		if err := results[i].Error(); err != nil && !rueidis.IsRedisNil(err) {
-			if err = explain(err); steps[i].kinds && errors.Is(err, ErrKind) {
+			if err = explain(err); steps[i].kinds && errors.Is(err, ErrKind) { //nolint:gosec // as above
 				continue
 			}
 			return nil, err
