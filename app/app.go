@@ -113,13 +113,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		return nil, err
 	}
 	if opts.Demo {
-		if !cfg.Production.On {
-			return nil, errNoProduction
-		}
-		if a.signIn, err = newSignIn(cfg); err != nil {
+		if err := a.buildDemo(); err != nil {
 			return nil, err
 		}
-		a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
 	}
 	if a.cache, err = openCache(cfg, a.log); err != nil {
 		return nil, err
@@ -155,6 +151,18 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Count: a.metrics.published, Log: a.log,
 	})
 	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
+}
+
+// buildDemo makes what only a demo has: sign-in by link, and a line that its visitors can cut.
+func (a *App) buildDemo() (err error) {
+	if !a.cfg.Production.On {
+		return errNoProduction
+	}
+	if a.signIn, err = newSignIn(a.cfg); err != nil {
+		return err
+	}
+	a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
+	return nil
 }
 
 // admission says who comes in at the gateway.

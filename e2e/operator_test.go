@@ -19,7 +19,7 @@ func TestBoardOfAllKitchens(t *testing.T) {
 	k := openKitchen(t)
 	far := *k
 	far.kitchen, far.head = "sppg_papua", map[string]string{}
-	places := []string{"Ambon", "Banyumas", "Ende", "Kupang", "Palu"} // where kitchens rest
+	places := [][2]string{{"Ambon", "Asia/Jayapura"}, {"Banyumas", "Asia/Jakarta"}, {"Ende", "Asia/Makassar"}, {"Kupang", "Asia/Makassar"}, {"Palu", "Asia/Makassar"}} // where kitchens rest
 	for i := range 1 + len(places) {
 		lists := map[string]any{"programmes": []any{map[string]any{"id": "mbg", "name": "MBG"}}, "menus": []any{menu("ayam", "Ubi, ayam", "Ayam")}}
 		if i == 0 {
@@ -34,7 +34,7 @@ func TestBoardOfAllKitchens(t *testing.T) {
 		rests := *k
 		rests.kitchen, rests.head = fmt.Sprintf("sppg_%d", 20+i), map[string]string{"kepala": headOf(t, fmt.Sprintf("sppg_%d", 20+i))}
 		rests.ask(apiUser, http.MethodPut, "/api/references?tenant="+rests.kitchen, lists, http.StatusOK)
-		rests.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG " + places[i-1]}, http.StatusOK)
+		rests.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG " + places[i-1][0], "timeZone": places[i-1][1]}, http.StatusOK)
 	}
 	far.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG Sentani Permai, Jayapura", "timeZone": "Asia/Jayapura"}, http.StatusOK)
 	far.day = time.Now().In(time.FixedZone("WIT", 9*3600)).Format(time.DateOnly)

@@ -102,6 +102,9 @@ type file struct {
 	zippedAs string // ETag of zipped: another representation must have another one
 }
 
+// fileSet has files by URL path, "/app.js".
+type fileSet map[string]file
+
 // demonstrate tells the board that it is one of the demo. The worker is changed with it, so that a browser that has kept the board of
 // another server at this address fetches it anew.
 func (f fileSet) demonstrate() {
@@ -111,9 +114,6 @@ func (f fileSet) demonstrate() {
 		}
 	}
 }
-
-// fileSet has files by URL path, "/app.js".
-type fileSet map[string]file
 
 func load(dist fs.FS) (fileSet, error) {
 	files := fileSet{}

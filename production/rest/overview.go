@@ -67,8 +67,8 @@ func (a *API) overviews() {
 	register(a, a.declare(operation{
 		id: "getOverview", method: http.MethodGet, path: "/api/overview", tag: tagKitchen,
 		summary: "See how all kitchens stand",
-		more: "For the platform, and for API keys of all kitchens: what is open, behind and alarming, and who is connected. Numbers alone; what is " +
-			"behind them is read from the kitchen itself, which writes down each look.",
+		more: "For the platform, and for API keys of all kitchens: what is open, behind and alarming, and who is connected. Numbers " +
+			"alone; what is behind them is read from the kitchen itself, which writes down each look.",
 		need: need{rights: []production.Right{production.MaySee}, self: true},
 	}), func(ctx context.Context, c *caller, in *overviewInput) (*overviewOutput, error) {
 		if c.tenant != tenant.Global || !c.role().Platform() && c.role() != production.Server {
