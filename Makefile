@@ -9,8 +9,10 @@ SHELL := /bin/bash
 
 GOLANGCI_VERSION := v2.15.0
 GOVULN_VERSION   := v1.9.0
+HELM_VERSION     := v3.22.0
 MAKE_DIR         := $(CURDIR)/.make
 GOLANGCI         := $(MAKE_DIR)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+HELM             := $(MAKE_DIR)/helm-$(HELM_VERSION)/helm
 
 TESTENV_NPM := internal/testenv/npm
 
@@ -67,6 +69,10 @@ chaos: ## break it on purpose, each fault alone and all at once: about half an h
 .PHONY: campaign
 campaign: ## the same with the counts of a release: some hours
 	go run ./chaos --mix release --seed $(SEED) $(CHAOS)
+
+.PHONY: helm
+helm: $(HELM) ## render the chart, and read it as Kubernetes does: some minutes the first time, and not part of test
+	$(call step,helm,HELM=$(HELM) go test -C deploy/helm/check -count=1 ./...)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME, 10s unless set
@@ -175,6 +181,9 @@ client: web/node_modules/.package-lock.json ## types, build and tests of the npm
 $(GOLANGCI):
 	$(call step,install golangci-lint,\
 		GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+
+$(HELM):
+	$(call step,install helm,GOBIN=$(dir $@) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION))
 
 .PHONY: help
 help: ## print this
