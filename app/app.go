@@ -246,6 +246,7 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
+	readResources().tell(a.log, a.cfg.Limits.Connections)
 	a.announce(public, admin, door)
 
 	select {
