@@ -23,6 +23,9 @@ BENCH    ?=
 
 # SEED repeats the faults of a run, CHAOS narrows it: make chaos SEED=7 CHAOS="--faults F1,F3 --keep /tmp/chaos".
 SEED     ?= 0
+
+# MINUTES is how long make soak lasts.
+MINUTES  ?= 60
 CHAOS    ?=
 
 # The binary's version does not matter to tests, and a clone of another user's makes git refuse to tell it.
@@ -69,6 +72,10 @@ chaos: ## break it on purpose, each fault alone and all at once: about half an h
 .PHONY: campaign
 campaign: ## the same with the counts of a release: some hours
 	go run ./chaos --mix release --seed $(SEED) $(CHAOS)
+
+.PHONY: soak
+soak: ## keep a server busy for MINUTES, and check that memory, goroutines and descriptors are flat
+	go run ./bench/soak -minutes $(MINUTES)
 
 .PHONY: helm
 helm: $(HELM) ## render the chart, and read it as Kubernetes does: some minutes the first time, and not part of test
@@ -189,4 +196,4 @@ $(HELM):
 help: ## print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

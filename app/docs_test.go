@@ -126,7 +126,7 @@ func TestOperationsQuotesTheLog(t *testing.T) {
 
 // TestLinksLeadSomewhere checks the relative links and images of all pages.
 func TestLinksLeadSomewhere(t *testing.T) {
-	pages := []string{"../README.md", "../ARCHITECTURE.md"}
+	pages := []string{"../README.md", "../ARCHITECTURE.md", "../SECURITY.md"}
 	for _, pattern := range []string{"../docs/*.md", "../docs/decisions/*.md"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil {

@@ -37,8 +37,8 @@ func (r resources) tell(log *slog.Logger, connections int) {
 		attrs = append(attrs, "descriptors", r.descriptors)
 	}
 	log.Info("resources", append(attrs, "pid", os.Getpid())...)
-	if need := uint64(max(0, connections)) + spareDescriptors; r.descriptors > 0 && r.descriptors < need { //nolint:gosec // not below 0
-		log.Warn("too few descriptors for so many connections: raise the limit (LimitNOFILE, ulimit -n), or lower KENTONGAN_MAX_CONNECTIONS",
+	if need := uint64(max(0, connections)) + spareDescriptors; r.descriptors > 0 && r.descriptors < need {
+		log.Warn("too few descriptors for so many connections: raise LimitNOFILE or ulimit -n, or lower KENTONGAN_MAX_CONNECTIONS",
 			"descriptors", r.descriptors, "connections", connections, "need", need)
 	}
 }
