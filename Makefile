@@ -9,8 +9,10 @@ SHELL := /bin/bash
 
 GOLANGCI_VERSION := v2.15.0
 GOVULN_VERSION   := v1.9.0
+HELM_VERSION     := v3.22.0
 MAKE_DIR         := $(CURDIR)/.make
 GOLANGCI         := $(MAKE_DIR)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+HELM             := $(MAKE_DIR)/helm-$(HELM_VERSION)/helm
 
 TESTENV_NPM := internal/testenv/npm
 
@@ -21,6 +23,9 @@ BENCH    ?=
 
 # SEED repeats the faults of a run, CHAOS narrows it: make chaos SEED=7 CHAOS="--faults F1,F3 --keep /tmp/chaos".
 SEED     ?= 0
+
+# MINUTES is how long make soak lasts.
+MINUTES  ?= 60
 CHAOS    ?=
 
 # The binary's version does not matter to tests, and a clone of another user's makes git refuse to tell it.
@@ -67,6 +72,14 @@ chaos: ## break it on purpose, each fault alone and all at once: about half an h
 .PHONY: campaign
 campaign: ## the same with the counts of a release: some hours
 	go run ./chaos --mix release --seed $(SEED) $(CHAOS)
+
+.PHONY: soak
+soak: ## keep a server busy for MINUTES, and check that memory, goroutines and descriptors are flat
+	go run ./bench/soak -minutes $(MINUTES)
+
+.PHONY: helm
+helm: $(HELM) ## render the chart, and read it as Kubernetes does: some minutes the first time, and not part of test
+	$(call step,helm,HELM=$(HELM) go test -C deploy/helm/check -count=1 ./...)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME, 10s unless set
@@ -176,8 +189,11 @@ $(GOLANGCI):
 	$(call step,install golangci-lint,\
 		GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
 
+$(HELM):
+	$(call step,install helm,GOBIN=$(dir $@) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION))
+
 .PHONY: help
 help: ## print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

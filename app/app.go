@@ -254,6 +254,9 @@ func (a *App) run(ctx context.Context) error {
 	}
 	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
 		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
+	if !a.opts.Demo { // whose limit of connections nobody has chosen, and nobody reaches
+		readResources().tell(a.log, a.cfg.Limits.Connections)
+	}
 	a.announce(public, admin, door)
 
 	select {

@@ -126,7 +126,7 @@ func TestOperationsQuotesTheLog(t *testing.T) {
 
 // TestLinksLeadSomewhere checks the relative links and images of all pages.
 func TestLinksLeadSomewhere(t *testing.T) {
-	pages := []string{"../README.md", "../ARCHITECTURE.md"}
+	pages := []string{"../README.md", "../README.id.md", "../ARCHITECTURE.md", "../SECURITY.md"}
 	for _, pattern := range []string{"../docs/*.md", "../docs/decisions/*.md"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil {
@@ -149,5 +149,21 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if links == 0 {
 		t.Error("no links found")
+	}
+}
+
+// TestHandbookQuotesTheBoard checks that the words that the handbook sets in bold, as those of the screen, are on the board.
+func TestHandbookQuotesTheBoard(t *testing.T) {
+	words := strings.ToLower(readText(t, "../web/board/words.ts"))
+	found := regexp.MustCompile(`\*\*([^*]+)\*\*`).FindAllStringSubmatch(readText(t, "../docs/handbook.id.md"), -1)
+	if len(found) < 40 {
+		t.Fatalf("the handbook quotes %d words", len(found))
+	}
+	emphasis := []string{"tebal", "Teruslah mencatat."} // no words of the screen
+	for _, m := range found {
+		word, _, _ := strings.Cut(m[1], "…")
+		if !slices.Contains(emphasis, m[1]) && !strings.Contains(words, strings.ToLower(strings.TrimSpace(word))) {
+			t.Errorf("the board does not say %q", m[1])
+		}
 	}
 }

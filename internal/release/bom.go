@@ -95,7 +95,8 @@ func (r release) billOfMaterials(ctx context.Context, root, program, file string
 		if licence == "" {
 			return fmt.Errorf("%s is in the program, and go list does not know it", m.Path)
 		}
-		add(component{Type: "library", Name: m.Path, Version: m.Version, Purl: "pkg:golang/" + m.Path + "@" + m.Version, Licenses: under(licence)})
+		purl := "pkg:golang/" + m.Path + "@" + m.Version
+		add(component{Type: "library", Name: m.Path, Version: m.Version, Purl: purl, Licenses: under(licence)})
 	}
 	for _, p := range packages {
 		add(component{Type: "library", Name: p.name, Version: p.version, Licenses: under(p.licence),

@@ -1,6 +1,6 @@
 // Command release builds what is handed out: for each platform an archive with the program, and beside it a bill of materials and the
-// checksums of all. Whoever builds the same commit with the same Go gets the same bytes: no path, user, time or random number of the machine
-// gets in. With -verify it proves that, by building a copy of the tree at another place with an empty cache.
+// checksums of all. Whoever builds the same commit with the same Go gets the same bytes: no path, user, time or random number of the
+// machine gets in. With -verify it proves that, by building a copy of the tree at another place with an empty cache.
 //
 //	go run ./internal/release -out dist
 //	go run ./internal/release -verify
@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "release:", err)
-		os.Exit(1) //nolint:forbidigo,gocritic // it is main; the signal handler ends with the process
+		os.Exit(1) //nolint:gocritic // the signal handler ends with the process
 	}
 }
 
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *verify {
 		return r.verify(ctx, out)
 	}
-	return r.make(ctx, ".", *dir, os.Environ(), out) //nolint:forbidigo // the Go command takes all of it
+	return r.make(ctx, ".", *dir, os.Environ(), out) // the Go command takes all of it
 }
 
 // release is what is made of one commit.
@@ -95,7 +96,7 @@ func readRelease(ctx context.Context, root, version string) (release, error) {
 	if strings.ContainsAny(r.version, "/\\ \t\n'\"") {
 		return r, fmt.Errorf("version %q is no part of a file name", r.version)
 	}
-	epoch := os.Getenv("SOURCE_DATE_EPOCH") //nolint:forbidigo // it is the name that all builders agreed on
+	epoch := os.Getenv("SOURCE_DATE_EPOCH") // the name that all builders agreed on
 	if epoch == "" {
 		if epoch, err = git(ctx, root, "log", "-1", "--format=%ct"); err != nil {
 			return r, err
@@ -147,7 +148,8 @@ func (r release) build(ctx context.Context, root, program string, p platform, en
 			r.version, r.commit, r.time.Format(time.RFC3339)),
 		"-o", program, "./cmd/kentongan")
 	command.Dir = root
-	command.Env = append(env, "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=", "GOWORK=off")
+	command.Env = append(slices.Clone(env), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch,
+		"GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=", "GOWORK=off")
 	if text, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build for %s: %w\n%s", p, err, text)
 	}

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// verify builds the tree here, and its tracked files in another folder with an empty cache, and compares the checksums of all that comes out.
+// verify builds the tree here, and its tracked files in another folder with an empty cache, and compares the checksums of all that comes
+// out.
 func (r release) verify(ctx context.Context, out io.Writer) error {
 	work, err := os.MkdirTemp("", "kentongan-verify-")
 	if err != nil {
@@ -21,11 +24,12 @@ func (r release) verify(ctx context.Context, out io.Writer) error {
 	if err := copyTree(ctx, ".", other); err != nil {
 		return err
 	}
-	env := os.Environ() //nolint:forbidigo // the Go command takes all of it
+	env := os.Environ() // the Go command takes all of it
 	if err := r.make(ctx, ".", filepath.Join(work, "one"), env, io.Discard); err != nil {
 		return err
 	}
-	elsewhere := append(env, "GOCACHE="+filepath.Join(work, "cache"), "TMPDIR="+work, "TZ=Asia/Jayapura", "LC_ALL=C", "USER=somebody")
+	elsewhere := append(slices.Clone(env), "GOCACHE="+filepath.Join(work, "cache"),
+		"TMPDIR="+work, "TZ=Asia/Jayapura", "LC_ALL=C", "USER=somebody")
 	if err := r.make(ctx, other, filepath.Join(work, "two"), elsewhere, io.Discard); err != nil {
 		return err
 	}
@@ -37,7 +41,7 @@ func (r release) verify(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
-	if string(one) != string(two) {
+	if !bytes.Equal(one, two) {
 		return fmt.Errorf("two builds of %s differ:\n%s\n%s", r.version, one, two)
 	}
 	_, err = fmt.Fprintf(out, "two builds of %s, at two places, with two caches, are the same:\n%s", r.version, one)
@@ -51,7 +55,7 @@ func copyTree(ctx context.Context, root, to string) error {
 		return fmt.Errorf("git ls-files: %w", err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		data, err := os.ReadFile(filepath.Join(root, name)) //nolint:gosec // of our own tree
+		data, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return fmt.Errorf("copy the tree: %w", err)
 		}
