@@ -101,7 +101,7 @@ func (a *App) adminRoutes() http.Handler {
 				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})
-	return guardAdmin(string(a.cfg.Server.AdminToken), mux)
+	return guardAdmin(string(a.cfg.Server.AdminToken), a.log, mux)
 }
 
 // serveConnections lists who is connected, oldest first.
