@@ -25,8 +25,9 @@ import (
 
 // Options are what the command adds to the configuration.
 type Options struct {
-	Log     *slog.Logger // nil discards
-	Version string       // what /healthz shows
+	Log     *slog.Logger   // nil discards
+	Level   *slog.LevelVar // of Log, for the admin listener to change; nil: it cannot
+	Version string         // what /healthz shows
 
 	// Demo lets the kitchens of the demo cook, and people sign in by link. It needs a session secret and the production service, in a
 	// database of its own.
