@@ -95,14 +95,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
-	var err error
-	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
-		return nil, fmt.Errorf("channel patterns: %w", err)
-	}
-	if a.hidden, err = moneyFields(cfg.Channels.MoneyFields); err != nil {
-		return nil, err
-	}
-	if a.schemas, err = a.newSchemas(); err != nil {
+	err := a.buildChannels()
+	if err != nil {
 		return nil, err
 	}
 	a.metrics = newMetrics(a)
@@ -129,7 +123,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
-		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL,
+		Fault:             a.fault,
 		AnnounceExtension: a.announceExtension(),
 		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
@@ -172,6 +167,18 @@ func (a *App) admission() gateway.Authenticator {
 		return a.line
 	}
 	return a.auth
+}
+
+// buildChannels makes what is known of channels: their names, who sees what in them, and what fits.
+func (a *App) buildChannels() (err error) {
+	if a.names, err = realtime.NewNames(a.cfg.Channels.Patterns); err != nil {
+		return fmt.Errorf("channel patterns: %w", err)
+	}
+	if a.hidden, err = moneyFields(a.cfg.Channels.MoneyFields); err != nil {
+		return err
+	}
+	a.schemas, err = a.newSchemas()
+	return err
 }
 
 // buildDoors makes the doors that not every configuration has.

@@ -28,7 +28,8 @@ func connectionFilter(q url.Values, more ...string) (f gateway.Filter, err error
 		case "user":
 			f.User = values[0]
 		case "dialect":
-			if f.Dialect = values[0]; !slices.Contains([]string{protocol.Bare.String(), protocol.V1.String(), protocol.SSE.String()}, f.Dialect) {
+			if f.Dialect = values[0]; !slices.Contains([]string{protocol.Bare.String(), protocol.V1.String(), protocol.SSE.String()},
+				f.Dialect) {
 				return f, errors.New("dialect must be one of those that /connections shows")
 			}
 		case "channel":

@@ -99,7 +99,8 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /connections/kick /log/level /channels?limit= /channels/unmatched /stream/poison?limit= /relay/poison /validation "+
+			"here are /metrics /connections?tenant=&limit= /connections/kick /log/level /channels?limit= /channels/unmatched "+
+				"/stream/poison?limit= /relay/poison /validation "+
 				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})

@@ -117,7 +117,7 @@ type Filter struct {
 func (f Filter) Empty() bool { return f == Filter{} }
 
 // has reports whether f chooses c.
-func (f *Filter) has(c *Connection) bool {
+func (f Filter) has(c *Connection) bool {
 	remote := c.Remote
 	if host, _, err := net.SplitHostPort(c.Remote); err == nil && f.Remote == host {
 		remote = host
