@@ -25,8 +25,9 @@ import (
 
 // Options are what the command adds to the configuration.
 type Options struct {
-	Log     *slog.Logger // nil discards
-	Version string       // what /healthz shows
+	Log     *slog.Logger   // nil discards
+	Level   *slog.LevelVar // of Log, for the admin listener to change; nil: it cannot
+	Version string         // what /healthz shows
 
 	// Demo lets the kitchens of the demo cook, and people sign in by link. It needs a session secret and the production service, in a
 	// database of its own.
@@ -94,14 +95,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
-	var err error
-	if a.names, err = realtime.NewNames(cfg.Channels.Patterns); err != nil {
-		return nil, fmt.Errorf("channel patterns: %w", err)
-	}
-	if a.hidden, err = moneyFields(cfg.Channels.MoneyFields); err != nil {
-		return nil, err
-	}
-	if a.schemas, err = a.newSchemas(); err != nil {
+	err := a.buildChannels()
+	if err != nil {
 		return nil, err
 	}
 	a.metrics = newMetrics(a)
@@ -128,7 +123,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	a.rates = intake.NewRates(cfg.Limits.PublishRate)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
-		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL, Fault: a.fault,
+		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL,
+		Fault:             a.fault,
 		AnnounceExtension: a.announceExtension(),
 		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
@@ -171,6 +167,18 @@ func (a *App) admission() gateway.Authenticator {
 		return a.line
 	}
 	return a.auth
+}
+
+// buildChannels makes what is known of channels: their names, who sees what in them, and what fits.
+func (a *App) buildChannels() (err error) {
+	if a.names, err = realtime.NewNames(a.cfg.Channels.Patterns); err != nil {
+		return fmt.Errorf("channel patterns: %w", err)
+	}
+	if a.hidden, err = moneyFields(a.cfg.Channels.MoneyFields); err != nil {
+		return err
+	}
+	a.schemas, err = a.newSchemas()
+	return err
 }
 
 // buildDoors makes the doors that not every configuration has.

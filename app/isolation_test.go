@@ -44,19 +44,20 @@ var patterns = map[string][]string{
 	`"/api/publish"`:        {"POST /api/publish"},
 	`"/api/ticket"`:         {"POST /api/ticket"},
 	`"/api/revoke"`:         {"POST /api/revoke"},
-	`"/api/"`:               {"GET /api/nothing"}, // without the production service
-	"path":                  {},                   // with it: the document lists what is below
+	`"/api/"`:               {"GET /api/nothing"},   // without the production service
+	"path":                  {},                     // with it: the document lists what is below
+	`"GET /asyncapi.json"`:  {"GET /asyncapi.json"}, // the same for everybody
 	`"GET /healthz"`:        {"GET /healthz"}, `"GET /readyz"`: {"GET /readyz"},
-	`"GET /asyncapi.json"`: {"GET /asyncapi.json"},
-	`"/signout"`:           {"POST /signout"},
-	`"/signin"`:            {}, // only in the demo, which has no other kitchens than its own
-	`"/"`:                  {"GET /live", "GET /board.html"},
+	`"/signout"`: {"POST /signout"},
+	`"/signin"`:  {}, // only in the demo, which has no other kitchens than its own
+	`"/"`:        {"GET /live", "GET /board.html"},
 }
 
 // adminPatterns are those of the admin listener, which knows no kitchens: who may reach it sees all of them.
 var adminPatterns = []string{
-	`"GET /metrics"`, `"GET /connections"`, `"GET /cache"`, `"GET /channels"`, `"GET /channels/unmatched"`, `"GET /validation"`,
-	`"GET /quarantine"`, `"GET /quarantine/{id}"`, `"POST /quarantine/{id}/replay"`, `"DELETE /quarantine/{id}"`, `"GET /stream/poison"`, `"GET /relay/poison"`,
+	`"GET /channels"`, `"GET /validation"`, `"GET /quarantine"`, `"GET /quarantine/{id}"`, `"POST /quarantine/{id}/replay"`,
+	`"DELETE /quarantine/{id}"`, `"POST /connections/kick"`, `"GET /log/level"`, `"PUT /log/level"`,
+	`"GET /metrics"`, `"GET /connections"`, `"GET /cache"`, `"GET /channels/unmatched"`, `"GET /stream/poison"`, `"GET /relay/poison"`,
 	`"GET /healthz"`, `"GET /readyz"`, `"/debug/pprof/"`, `"/debug/pprof/cmdline"`, `"/debug/pprof/profile"`, `"/debug/pprof/symbol"`,
 	`"/debug/pprof/trace"`, `"/"`,
 }

@@ -164,8 +164,9 @@ func (a *App) newPubSub() (*intake.PubSub, error) {
 	}
 	a.aside = intake.NewAside(a.engine.quarantine, a.log)
 	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
-		Fits: a.fits(), Refused: a.aside.Put, Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes, OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
-		Connections: a.cfg.Channels.IntakeConnections, Log: a.log,
+		Fits: a.fits(), Refused: a.aside.Put, Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes,
+		OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
+		Connections:  a.cfg.Channels.IntakeConnections, Log: a.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake of PUBLISH: %w", err)

@@ -67,7 +67,8 @@ func (a *App) serveQuarantine(w http.ResponseWriter, r *http.Request) {
 	if q.Has("tenant") {
 		t := tenant.ID(q.Get("tenant"))
 		if t != tenant.Global && !tenant.Valid(t) {
-			answer.Error(w, http.StatusBadRequest, "BAD_REQUEST", "tenant must be 1 to 64 of A-Z a-z 0-9 _ -, or empty for what is everybody's")
+			answer.Error(w, http.StatusBadRequest, "BAD_REQUEST", "tenant must be 1 to 64 of A-Z a-z 0-9 _ -, or empty for what is "+
+				"everybody's")
 			return
 		}
 		tenants = []tenant.ID{t}

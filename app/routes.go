@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -79,6 +78,9 @@ func (a *App) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /connections", a.serveConnections)
+	mux.HandleFunc("POST /connections/kick", a.act("kick", a.serveKick))
+	mux.HandleFunc("GET /log/level", a.serveLogLevel)
+	mux.HandleFunc("PUT /log/level", a.act("log level", a.serveLogLevel))
 	mux.HandleFunc("GET /cache", a.serveCache)
 	mux.HandleFunc("GET /channels", a.serveChannels)
 	mux.HandleFunc("GET /channels/unmatched", a.serveUnmatched)
@@ -97,29 +99,12 @@ func (a *App) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer.Error(w, http.StatusNotFound, "NOT_FOUND",
-			"here are /metrics /connections?tenant=&limit= /channels?limit= /channels/unmatched /stream/poison?limit= /relay/poison /validation "+
+			"here are /metrics /connections?tenant=&limit= /connections/kick /log/level /channels?limit= /channels/unmatched "+
+				"/stream/poison?limit= /relay/poison /validation "+
 				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})
 	return guardAdmin(string(a.cfg.Server.AdminToken), a.log, mux)
-}
-
-// serveConnections lists who is connected, oldest first.
-func (a *App) serveConnections(w http.ResponseWriter, r *http.Request) {
-	limit := 1000
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			answer.Error(w, http.StatusBadRequest, "BAD_REQUEST", "limit must be a whole number above 0")
-			return
-		}
-		limit = n
-	}
-	answer.JSON(w, http.StatusOK, struct {
-		Time        time.Time `json:"time"`
-		Total       int       `json:"total"`
-		Connections any       `json:"connections"`
-	}{time.Now(), a.gateway.Connections(), a.gateway.List(r.URL.Query().Get("tenant"), limit)})
 }
 
 // serveChannels lists the channels that something was published in, by any server, with how many follow them on this one.

@@ -87,7 +87,8 @@ func (x explainer) header(line string) CookieReport {
 			}
 		}
 		if len(cookie.chunks) > 0 && cookie.chunks[0] == "" && best.Cookie == "" {
-			best = x.bad(x.a.sessions.names[i], "its first piece (%s.0) is missing", "paste all pieces of the cookie", x.a.sessions.names[i])
+			best = x.bad(x.a.sessions.names[i], "its first piece (%s.0) is missing", "paste all pieces of the cookie",
+				x.a.sessions.names[i])
 		}
 	}
 	if best.Cookie != "" {
@@ -157,7 +158,8 @@ func (x explainer) token(name, token string) CookieReport {
 		}
 	}
 	r := x.bad(name, "none of the %d session secrets opens it: the app that made it has another secret",
-		"set AUTH_SECRET (or NEXTAUTH_SECRET) to the value that the app runs with now; sign in anew if it has changed since", len(x.opts.SessionSecrets))
+		"set AUTH_SECRET (or NEXTAUTH_SECRET) to the value that the app runs with now; sign in anew if it has changed since",
+		len(x.opts.SessionSecrets))
 	if len(x.opts.SessionSecrets) == 0 {
 		r = x.bad(name, "no session secret is set", "set AUTH_SECRET or NEXTAUTH_SECRET to the app's secret")
 	}
@@ -206,7 +208,8 @@ func (x explainer) shape(name, token string) (r CookieReport, known bool) {
 	case err != nil:
 		return x.bad(name, "it is no session token, or not all of one (%s)", "paste the whole value, all pieces of it", err), true
 	case sealed.alg != "dir":
-		return x.bad(name, "it is sealed with alg %s, which Auth.js does not write", "sign in with the app itself", printableName(sealed.alg)), true
+		return x.bad(name, "it is sealed with alg %s, which Auth.js does not write", "sign in with the app itself",
+			printableName(sealed.alg)), true
 	case sealed.enc != encCBC && sealed.enc != encGCM:
 		return x.bad(name, "it is sealed with enc %s, which neither Auth.js v5 nor NextAuth v4 writes", "sign in with the app itself",
 			printableName(sealed.enc)), true
@@ -285,10 +288,12 @@ func (x explainer) read(r *CookieReport, text []byte) {
 	case errors.Is(err, ErrExpired):
 		r.Right = "sign in again; if that does not help, compare the clocks of the app and of this server"
 	case errors.Is(err, ErrNoTenant):
-		r.Right = "let the app's jwt callback put the kitchen into the claim sppgId, or say where it is with KENTONGAN_CLAIM_TENANT; it has " +
+		r.Right = "let the app's jwt callback put the kitchen into the claim sppgId, or say where it is with KENTONGAN_CLAIM_TENANT; " +
+			"it has " +
 			strings.Join(r.Claims, ", ")
 	default:
-		r.Right = "let the app's jwt callback write sub, sppgId and userRole as docs/protocol.md says; it has " + strings.Join(r.Claims, ", ")
+		r.Right = "let the app's jwt callback write sub, sppgId and userRole as docs/protocol.md says; it has " +
+			"" + strings.Join(r.Claims, ", ")
 	}
 }
 

@@ -89,23 +89,7 @@ func channelSection() section {
 	return section{
 		title: "Channels and history",
 		intro: "Which names belong to which kitchen, and what is kept for those who come back.",
-		settings: []setting{
-			{
-				key: "history.size", env: []string{"KENTONGAN_HISTORY_SIZE"}, def: "500", example: "1000",
-				meaning: "Publications that each channel keeps; 0 keeps none, and clients are told of a gap whenever the line was down.",
-				kind:    count{func(d *draft) *int { return &d.history.size }, 0, maxHistorySize},
-			},
-			{
-				key: "history.age", env: []string{"KENTONGAN_HISTORY_AGE"}, def: "24h", example: "6h",
-				meaning: "How long they are kept.",
-				kind:    duration{func(d *draft) *time.Duration { return &d.history.age }, minHistoryAge, maxHistoryAge},
-			},
-			{
-				key: "history.memory_bytes", env: []string{"KENTONGAN_MAX_HISTORY_BYTES"}, def: "256MiB", example: "1GiB",
-				meaning: "Memory engine only: bound of the history of all kitchens together. When it is reached, the kitchen that " +
-					"holds the most loses its oldest first.",
-				kind: size{func(d *draft) *int { return &d.Limits.HistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
-			},
+		settings: append(historySettings(), []setting{
 			{
 				key: "channels.extend", def: "on", example: "off",
 				meaning: "`on`: `channels.patterns` come after the default patterns, and one with the spelling of a default " +
@@ -118,14 +102,19 @@ func channelSection() section {
 					"one free segment. " +
 					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the member by " +
 					"which clients that were away for long get the newest of each, such as `productionId` (which " +
-					"`production:updates:{tenant}` has), or `data.id`. `validation` and `schema` (a file with a JSON Schema, beside this one) " +
+					"`production:updates:{tenant}` has), or `data.id`. `validation` and `schema` (a file with a JSON Schema, beside " +
+					"this one) " +
+					"" +
 					"say how its publications are checked. A default pattern with neither history nor snapshot here keeps its own.",
 				kind: patternList{},
 			},
 			{
 				key: "channels.validation", env: []string{"KENTONGAN_VALIDATION"}, def: "off", example: "report",
-				meaning: "What happens to publications that do not fit the JSON Schema of their pattern. `off`: nobody looks. `report`: they " +
-					"are counted and logged, and go on. `refuse`: they reach nobody; who publishes with plain `PUBLISH` finds them in the " +
+				meaning: "What happens to publications that do not fit the JSON Schema of their pattern. `off`: nobody looks. `report`: " +
+					"they " +
+					"are counted and logged, and go on. `refuse`: they reach nobody; who publishes with plain `PUBLISH` finds them in " +
+					"the " +
+					"" +
 					"quarantine. The default patterns have schemas, which `/asyncapi.json` shows; a pattern may have its own `validation`.",
 				kind: text{
 					func(d *draft) *string { return (*string)(&d.Channels.Validation) }, "`off`, `report` or `refuse`", checkMode,
@@ -153,6 +142,27 @@ func channelSection() section {
 					"`1` saves the second one.",
 				kind: count{func(d *draft) *int { return &d.Channels.IntakeConnections }, 1, 2},
 			},
+		}...),
+	}
+}
+
+func historySettings() []setting {
+	return []setting{
+		{
+			key: "history.size", env: []string{"KENTONGAN_HISTORY_SIZE"}, def: "500", example: "1000",
+			meaning: "Publications that each channel keeps; 0 keeps none, and clients are told of a gap whenever the line was down.",
+			kind:    count{func(d *draft) *int { return &d.history.size }, 0, maxHistorySize},
+		},
+		{
+			key: "history.age", env: []string{"KENTONGAN_HISTORY_AGE"}, def: "24h", example: "6h",
+			meaning: "How long they are kept.",
+			kind:    duration{func(d *draft) *time.Duration { return &d.history.age }, minHistoryAge, maxHistoryAge},
+		},
+		{
+			key: "history.memory_bytes", env: []string{"KENTONGAN_MAX_HISTORY_BYTES"}, def: "256MiB", example: "1GiB",
+			meaning: "Memory engine only: bound of the history of all kitchens together. When it is reached, the kitchen that " +
+				"holds the most loses its oldest first.",
+			kind: size{func(d *draft) *int { return &d.Limits.HistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
 		},
 	}
 }

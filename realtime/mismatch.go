@@ -12,7 +12,7 @@ type Fault struct {
 }
 
 // Mismatch is the error of a publication that was refused because it does not fit the schema of its channel. It is an ErrInvalid.
-type Mismatch struct{ Faults []Fault }
+type Mismatch struct{ Faults []Fault } //nolint:errname // it is what was found, and read as such
 
 // Error says what is wrong, without any value of the data.
 func (m *Mismatch) Error() string {

@@ -81,11 +81,13 @@ func (p *patient) channels(ctx context.Context) error {
 			continue
 		}
 		if len(f.published) > 0 && len(f.heard) == 0 {
-			p.found(Note, pattern, fmt.Sprintf("something was published in %d of its channels, and nobody follows one of them now", len(f.published)),
+			p.found(Note, pattern, fmt.Sprintf("something was published in %d of its channels, and nobody follows one of them now",
+				len(f.published)),
 				"nothing, if no kitchen is at work; else look whether the pages connect, and to which names")
 		}
 		if len(f.wanted) > 0 && len(f.published) == 0 {
-			p.found(Note, pattern, fmt.Sprintf("%d of its channels are followed by name, and nothing was ever published in any", len(f.wanted)),
+			p.found(Note, pattern, fmt.Sprintf("%d of its channels are followed by name, and nothing was ever published in any",
+				len(f.wanted)),
 				"the name that the app publishes to")
 		}
 	}
@@ -134,13 +136,15 @@ func (p *patient) astray(patterns []string, names map[string]uint64) {
 			others = append(others, printable(name))
 		case near < most:
 			near++
-			p.found(Warning, printable(name), fmt.Sprintf("%d messages were published to it and reached nobody; it is nearly %s", names[name], pattern),
+			p.found(Warning, printable(name), fmt.Sprintf("%d messages were published to it and reached nobody; it is nearly %s",
+				names[name], pattern),
 				"the spelling of the pattern in the app, or a pattern for this name in channels.patterns")
 		}
 	}
 	if len(others) > 0 {
 		p.found(Note, "/channels/unmatched", fmt.Sprintf("%d other names are published to and belong to no pattern: %s", len(others),
-			strings.Join(others[:min(len(others), most)], ", ")), "nothing, if they are another program's; else a pattern in channels.patterns")
+			strings.Join(others[:min(len(others), most)], ", ")), "nothing, if they are another program's; else a pattern in "+
+			"channels.patterns")
 	}
 }
 

@@ -316,7 +316,7 @@ func relay(t *testing.T, addr string, delay time.Duration, change func([]byte) [
 			if err != nil {
 				return
 			}
-			out, err := (&net.Dialer{}).Dial("tcp", addr) //nolint:noctx // loopback
+			out, err := (&net.Dialer{}).Dial("tcp", addr)
 			if err != nil {
 				_ = in.Close()
 				continue

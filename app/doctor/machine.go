@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,9 +37,7 @@ func (p *patient) fetch(ctx context.Context, address string, header http.Header)
 	if err != nil {
 		return 0, nil, fmt.Errorf("ask %s: %w", address, err)
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	resp, err := p.client().Do(r)
 	if err != nil {
 		return 0, nil, bare(err)
@@ -76,9 +75,10 @@ func reachable(address string) string {
 	if err != nil {
 		return address
 	}
-	if host == "" || host == "0.0.0.0" {
+	switch host {
+	case "", "0.0.0.0":
 		host = "127.0.0.1"
-	} else if host == "::" {
+	case "::":
 		host = "::1"
 	}
 	return net.JoinHostPort(host, port)
@@ -169,7 +169,8 @@ func (p *patient) server(ctx context.Context) error {
 func (p *patient) traffic(base string, m metrics) {
 	if n := m["kentongan_intake_breaks_total"]; n > 0 {
 		p.found(Warning, base, fmt.Sprintf("%.0f times nobody could go on with what was published, and everybody was told a gap", n),
-			"look at its log for the cause; two connections to Redis (KENTONGAN_INTAKE_CONNECTIONS), and a larger client-output-buffer-limit pubsub")
+			"look at its log for the cause; two connections to Redis (KENTONGAN_INTAKE_CONNECTIONS), and a larger "+
+				"client-output-buffer-limit pubsub")
 	}
 	if n := m["kentongan_schema_mismatches_total"]; n > 0 {
 		p.found(Warning, base+"/validation", fmt.Sprintf("%.0f messages did not fit the schema of their channel", n),
@@ -254,8 +255,10 @@ func (p *patient) descriptors(context.Context) error {
 	wanted := p.cfg.Limits.Connections
 	p.detail = fmt.Sprintf("%d may be open, for %d connections", limit, wanted)
 	if uint64(wanted)+besides > limit { //nolint:gosec // it is checked to be positive
-		p.found(Warning, where, fmt.Sprintf("%d files may be open, and %d connections are let in, which need %d", limit, wanted, wanted+besides),
-			fmt.Sprintf("LimitNOFILE=%d, or KENTONGAN_MAX_CONNECTIONS=%d", wanted+besides, max(1, int64(limit)-besides))) //nolint:gosec // as above
+		p.found(Warning, where, fmt.Sprintf("%d files may be open, and %d connections are let in, which need %d", limit, wanted,
+			wanted+besides),
+			fmt.Sprintf("LimitNOFILE=%d, or KENTONGAN_MAX_CONNECTIONS=%d", wanted+besides, max(1,
+				int64(limit)-besides))) //nolint:gosec // as above
 	}
 	return nil
 }

@@ -42,11 +42,13 @@ func (p *patient) settings() bool {
 		p.found(Warning, "KENTONGAN_PUBLIC_URL", "cookies and messages go over an open line", "put TLS in front, and write https:// here")
 	}
 	if d := cfg.Connections.PingInterval; d >= time.Minute {
-		p.found(Warning, "KENTONGAN_PING_INTERVAL", fmt.Sprintf("quiet connections get a sign of life every %s; many proxies cut them after 60s", d),
+		p.found(Warning, "KENTONGAN_PING_INTERVAL", fmt.Sprintf("quiet connections get a sign of life every %s; many proxies cut "+
+			"them after 60s", d),
 			"25s, the default, or at least well below the idle timeout of every proxy on the way")
 	}
 	if host, _, err := net.SplitHostPort(cfg.Server.RedisDoor); err == nil && cfg.Server.RedisDoor != "" && !private(host) {
-		p.found(Warning, "KENTONGAN_REDIS_DOOR", "it listens on "+cfg.Server.RedisDoor+", also for the internet if this machine has an address there; "+
+		p.found(Warning, "KENTONGAN_REDIS_DOOR", "it listens on "+cfg.Server.RedisDoor+", also for the internet if this machine has "+
+			"an address there; "+
 			"keys go over it in the clear", "listen on an address of a private network")
 	}
 	return true
@@ -113,7 +115,8 @@ func (p *patient) sessionSecret(i int) string {
 
 // words are what people make secrets of who do not want to make one.
 var words = []string{
-	"secret", "password", "passwort", "rahasia", "changeme", "change-me", "example", "default", "nextauth", "authjs", "kentongan", "bergizi",
+	"secret", "password", "passwort", "rahasia", "changeme", "change-me", "example", "default", "nextauth", "authjs", "kentongan",
+	"bergizi",
 	"admin", "test", "12345", "qwerty", "abcdef", "sppg", "your-", "local", "dapur",
 }
 
@@ -230,7 +233,8 @@ func (p *patient) certificate(context.Context) error {
 	case left <= 0:
 		p.found(Broken, s.TLSCert, "it has expired at "+leaf.NotAfter.UTC().Format(time.RFC3339), "a new certificate")
 	case time.Now().Before(leaf.NotBefore):
-		p.found(Broken, s.TLSCert, "it is not valid before "+leaf.NotBefore.UTC().Format(time.RFC3339), "the right time on this machine, or another certificate")
+		p.found(Broken, s.TLSCert, "it is not valid before "+leaf.NotBefore.UTC().Format(time.RFC3339),
+			"the right time on this machine, or another certificate")
 	case left < 14*24*time.Hour:
 		p.found(Warning, s.TLSCert, fmt.Sprintf("it expires in %.0f days", left.Hours()/24), "renew it")
 	}

@@ -35,7 +35,8 @@ func (p *patient) redis(ctx context.Context) error {
 	opts.ConnectTimeout, opts.CommandTimeout, opts.AnswerLimit = p.opts.Timeout, p.opts.Timeout, p.opts.Timeout
 	e, err := redis.Examine(ctx, opts)
 	if err != nil {
-		p.found(Broken, where, cause(err), "REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD, as the app has them; and a Redis that runs")
+		p.found(Broken, where, cause(err), "REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD, as the app has them; and a "+
+			"Redis that runs")
 		return nil
 	}
 	p.detail = fmt.Sprintf("%s %s at %s, %.1f ms", e.Product, e.Version, where, ms(e.RoundTrip))
@@ -46,7 +47,8 @@ func (p *patient) redis(ctx context.Context) error {
 		p.found(Warning, where+", "+w.Name, w.Text, "as it says")
 	}
 	for _, refused := range e.Refused {
-		p.found(Broken, where, "it refuses to "+refused, "let this user do that (ACL); or make room, or let it write, if that is what it says")
+		p.found(Broken, where, "it refuses to "+refused, "let this user do that (ACL); or make room, or let it write, if that is "+
+			"what it says")
 	}
 	if e.RoundTrip > slowRedis {
 		p.found(Warning, where, fmt.Sprintf("a round trip takes %.1f ms (the slowest of %d took %.1f ms): each message waits for that",
@@ -54,7 +56,8 @@ func (p *patient) redis(ctx context.Context) error {
 	}
 	p.skewed(where, e.Skew)
 	if e.MaxClients > 0 && e.Clients*10 > e.MaxClients*9 {
-		p.found(Warning, where, fmt.Sprintf("%d of %d connections are taken", e.Clients, e.MaxClients), "raise maxclients; each server needs about 12")
+		p.found(Warning, where, fmt.Sprintf("%d of %d connections are taken", e.Clients, e.MaxClients),
+			"raise maxclients; each server needs about 12")
 	}
 	return nil
 }
@@ -86,7 +89,8 @@ func (p *patient) database(ctx context.Context) error {
 	where := db.String()
 	e, err := postgres.Examine(ctx, postgres.Options{URL: db.URL.Reveal(), Timeout: 2 * p.opts.Timeout})
 	if err != nil {
-		p.found(Broken, where, cause(err), "DATABASE_URL with the host, user, password and database that are there; and a schema of this program or older")
+		p.found(Broken, where, cause(err), "DATABASE_URL with the host, user, password and database that are there; and a schema of "+
+			"this program or older")
 		return nil
 	}
 	p.detail = fmt.Sprintf("PostgreSQL %s, schema %d of %d, %.1f ms", e.Server, e.Version, e.Known, ms(e.RoundTrip))
@@ -95,13 +99,15 @@ func (p *patient) database(ctx context.Context) error {
 	case e.ReadOnly:
 		p.found(Broken, where, "it cannot be written: it is a standby, or read-only for this user", "the address of the primary")
 	case e.Version == 0 && !e.MayCreate:
-		p.found(Broken, where, "there is no schema yet, and this user may not make one", "GRANT CREATE ON DATABASE, or kentongan migrate with a user who may")
+		p.found(Broken, where, "there is no schema yet, and this user may not make one",
+			"GRANT CREATE ON DATABASE, or kentongan migrate with a user who may")
 	}
 	if e.Number < 120000 {
 		p.found(Broken, where, "it is PostgreSQL "+e.Server, "PostgreSQL 12 or newer")
 	}
 	if e.FsyncOff {
-		p.found(Warning, where, "fsync or synchronous_commit is off: records that were acknowledged may be lost with the machine", "both on")
+		p.found(Warning, where, "fsync or synchronous_commit is off: records that were acknowledged may be lost with the machine",
+			"both on")
 	}
 	if e.RoundTrip > slowDatabase {
 		p.found(Warning, where, fmt.Sprintf("a round trip takes %.1f ms", ms(e.RoundTrip)), "a database in the same data centre")

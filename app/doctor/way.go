@@ -38,7 +38,7 @@ func (p *patient) proxy(ctx context.Context) error {
 	base, err := url.Parse(p.opts.URL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		p.found(Broken, "--url", "it is no address", "https://dapur.example.id")
-		return nil
+		return nil //nolint:nilerr // it is a finding
 	}
 	if len(p.cfg.Auth.SessionSecrets) == 0 {
 		return skip("there is no session secret to make a visitor's session with")
@@ -115,11 +115,14 @@ func (p *patient) info(ctx context.Context, base *url.URL, header http.Header) b
 		p.found(Broken, where, "the server takes the page for one of another site: the proxy gives it another Host than the browser's",
 			"let the proxy pass the Host on (nginx: proxy_set_header Host $host), or set KENTONGAN_ALLOWED_ORIGINS="+header.Get("Origin"))
 	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		p.found(Broken, where, fmt.Sprintf("the proxy answers %d: it does not reach the server", status), "the address of the server (KENTONGAN_LISTEN) in the proxy")
+		p.found(Broken, where, fmt.Sprintf("the proxy answers %d: it does not reach the server", status),
+			"the address of the server (KENTONGAN_LISTEN) in the proxy")
 	case status >= 300 && status < 400:
-		p.found(Broken, where, fmt.Sprintf("it is answered with %d and sends elsewhere", status), "the address itself in --url, and no redirect for /api/ws")
+		p.found(Broken, where, fmt.Sprintf("it is answered with %d and sends elsewhere", status),
+			"the address itself in --url, and no redirect for /api/ws")
 	default:
-		p.found(Broken, where, fmt.Sprintf("it is answered with %d, and not by Kentongan", status), "a rule of the proxy that sends /api/ws and /api/sse to the server")
+		p.found(Broken, where, fmt.Sprintf("it is answered with %d, and not by Kentongan", status),
+			"a rule of the proxy that sends /api/ws and /api/sse to the server")
 	}
 	return false
 }
@@ -156,7 +159,8 @@ func (p *patient) upgrade(ctx context.Context, base *url.URL, header http.Header
 	key := base64.StdEncoding.EncodeToString(nonce)
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: kentongan.v1\r\n", "/"+strings.TrimPrefix(base.JoinPath("/api/ws").EscapedPath(), "/"), base.Host, key)
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: "+
+		"kentongan.v1\r\n", "/"+strings.TrimPrefix(base.JoinPath("/api/ws").EscapedPath(), "/"), base.Host, key)
 	_ = header.Write(&head) // a buffer takes everything
 	head.WriteString("\r\n")
 	if _, err := conn.Write(head.Bytes()); err != nil {
@@ -173,13 +177,15 @@ func (p *patient) upgrade(ctx context.Context, base *url.URL, header http.Header
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // as above
 	switch {
 	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusUpgradeRequired: // what the server says to who does not ask for it
-		p.found(Broken, where, fmt.Sprintf("it is answered with %d, like a plain request: the proxy takes the upgrade out", resp.StatusCode), right)
+		p.found(Broken, where, fmt.Sprintf("it is answered with %d, like a plain request: the proxy takes the upgrade out",
+			resp.StatusCode), right)
 		return
 	case resp.StatusCode != http.StatusSwitchingProtocols:
 		p.found(Broken, where, fmt.Sprintf("it is answered with %d", resp.StatusCode), right)
 		return
 	case resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]):
-		p.found(Broken, where, "the answer belongs to another handshake: something on the way keeps answers", "a proxy that does not cache /api/ws")
+		p.found(Broken, where, "the answer belongs to another handshake: something on the way keeps answers",
+			"a proxy that does not cache /api/ws")
 		return
 	case resp.Header.Get("Sec-WebSocket-Protocol") != "kentongan.v1":
 		p.found(Broken, where, "the subprotocol is lost on the way", "let the proxy pass Sec-WebSocket-Protocol on, in both directions")

@@ -13,20 +13,21 @@ import (
 
 type doctorCommand struct {
 	fileFlag
-	URL     string        `name:"url" help:"Address by which browsers reach the server: tries a WebSocket and an event stream through what is in between." placeholder:"URL"`
+	URL     string        `name:"url" help:"Address by which browsers come: tries the way through what is in between." placeholder:"URL"`
 	Cookie  string        `help:"Cookie header of a page that is refused: a file, or - for standard input." placeholder:"FILE"`
-	Admin   []string      `help:"Admin listeners of running servers; without it the one of the settings." env:"KENTONGAN_ADMIN_URL" placeholder:"URL"`
-	Token   string        `name:"admin-token" help:"What they ask for; better in the environment." env:"KENTONGAN_ADMIN_TOKEN" placeholder:"TOKEN"`
+	Admin   []string      `help:"Admin listeners of running servers." env:"KENTONGAN_ADMIN_URL" placeholder:"URL"`
+	Token   string        `name:"admin-token" help:"What they ask for." env:"KENTONGAN_ADMIN_TOKEN" placeholder:"TOKEN"`
 	Timeout time.Duration `help:"How long one question over a network may take." default:"5s"`
 	JSON    bool          `name:"json" help:"Print JSON."`
 }
 
 // Help is what doctor --help adds.
 func (*doctorCommand) Help() string {
-	return `Looks for what is wrong, with the settings that the server would have, and changes nothing. Run it on the machine of the server, as its
-user. Neither a secret nor a token is printed.
+	return `Looks for what is wrong, with the settings that the server would have, and changes nothing. Run it on the machine of
+the server, as its user. Neither a secret nor a token is printed. Without --admin it asks the admin listener of the settings.
 
-The exit code is 0 if nothing is wrong, 3 if there are only warnings, 1 if something is broken, and 2 for a wrong command line. Notes change nothing.
+The exit code is 0 if nothing is wrong, 3 if there are only warnings, 1 if something is broken, and 2 for a wrong command
+line. Notes change nothing.
 
 Examples:
 

@@ -24,8 +24,8 @@ type quarantineCommand struct {
 
 // Help is what quarantine --help adds.
 func (*quarantineCommand) Help() string {
-	return `Messages that came with plain PUBLISH, or over the durable stream, and did not fit the schema of their channel are kept by a running
-server: 200 and 1 MiB a kitchen, for seven days. These commands talk to its admin listener.
+	return `Messages that came with plain PUBLISH, or over the durable stream, and did not fit the schema of their channel are kept
+by a running server: 200 and 1 MiB a kitchen, for seven days. These commands talk to its admin listener.
 
 Examples:
 

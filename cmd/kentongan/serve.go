@@ -39,12 +39,17 @@ func (c *serveCommand) Run(w *world) error {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	return w.run(ctx, cfg, app.Options{Log: w.logger(cfg.Log), Version: readVersion().Version})
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	return w.run(ctx, cfg, app.Options{Log: w.loggerAt(cfg.Log, level), Level: level, Version: readVersion().Version})
 }
 
 // logger writes to standard error.
-func (w *world) logger(c config.Log) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.Level}
+func (w *world) logger(c config.Log) *slog.Logger { return w.loggerAt(c, c.Level) }
+
+// loggerAt is logger with a level that may change.
+func (w *world) loggerAt(c config.Log, level slog.Leveler) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
 	if c.Format == config.LogText || c.Format == config.LogAuto && isTerminal(w.err) {
 		return slog.New(slog.NewTextHandler(w.err, opts))
 	}

@@ -56,9 +56,11 @@ func Examine(ctx context.Context, opts Options) (e Examination, err error) {
 func (e *Examination) look(ctx context.Context, c *pgx.Conn) error {
 	const ask = `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
 		pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
-		has_database_privilege(current_database(), 'CREATE'), current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off',
+		has_database_privilege(current_database(), 'CREATE'),
+		current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off',
 		(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int, current_setting('max_connections')::int`
-	if err := c.QueryRow(ctx, ask).Scan(&e.Server, &e.Number, &e.ReadOnly, &e.MayCreate, &e.FsyncOff, &e.Connections, &e.MaxConnections); err != nil {
+	if err := c.QueryRow(ctx, ask).Scan(&e.Server, &e.Number, &e.ReadOnly, &e.MayCreate, &e.FsyncOff, &e.Connections,
+		&e.MaxConnections); err != nil {
 		return err
 	}
 	const rounds = 11

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"slices"
 	"time"
 
@@ -102,18 +103,57 @@ type Connection struct {
 	Channels  []string      `json:"channels"`
 }
 
-// List describes at most limit sessions, oldest first, of one tenant if that is not empty.
-func (g *Gateway) List(tenantID string, limit int) []Connection {
+// Filter chooses sessions; what is empty chooses all.
+type Filter struct {
+	Session uint64
+	Tenant  string
+	User    string
+	Dialect string
+	Channel string // that it follows by name, as it is spelled in Redis
+	Remote  string // an address; without a port those of all ports
+}
+
+// Empty reports whether f chooses all sessions.
+func (f Filter) Empty() bool { return f == Filter{} }
+
+// has reports whether f chooses c.
+func (f Filter) has(c *Connection) bool {
+	remote := c.Remote
+	if host, _, err := net.SplitHostPort(c.Remote); err == nil && f.Remote == host {
+		remote = host
+	}
+	return (f.Session == 0 || f.Session == c.Session) && (f.Tenant == "" || f.Tenant == c.Tenant) && (f.User == "" || f.User == c.User) &&
+		(f.Dialect == "" || f.Dialect == c.Dialect) && (f.Remote == "" || f.Remote == remote) &&
+		(f.Channel == "" || slices.Contains(c.Channels, f.Channel))
+}
+
+// List describes at most limit of the sessions that f chooses, oldest first.
+func (g *Gateway) List(f Filter, limit int) []Connection {
 	connections := []Connection{}
 	for _, s := range g.list() {
 		if len(connections) == limit {
 			break
 		}
-		if who := s.who.Load(); tenantID == "" || string(who.Tenant) == tenantID {
-			connections = append(connections, s.describe())
+		if f.Tenant != "" && string(s.who.Load().Tenant) != f.Tenant {
+			continue // most of them, and cheaper than to describe them
+		}
+		if c := s.describe(); f.has(&c) {
+			connections = append(connections, c)
 		}
 	}
 	return connections
+}
+
+// Kick closes the sessions that f chooses, and returns how many those were. Their clients come back by themselves: who shall not needs a
+// revocation.
+func (g *Gateway) Kick(f Filter) (n int) {
+	for _, s := range g.list() {
+		if c := s.describe(); f.has(&c) {
+			s.close(protocol.CloseDrain, "")
+			n++
+		}
+	}
+	return n
 }
 
 func (s *session) describe() Connection {

@@ -67,8 +67,8 @@ func (a *Aside) Run(ctx context.Context) error {
 			a.write(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
-			defer cancel()
 			a.write(last)
+			cancel()
 			return nil
 		}
 	}

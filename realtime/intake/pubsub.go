@@ -296,7 +296,8 @@ func (p *PubSub) Stats() PubSubStats {
 	c := &p.counts
 	return PubSubStats{
 		Received: counts.Heard, Stamped: c.stamped.Load(), Unmatched: p.unmatched.Total(), Invalid: c.invalid.Load(),
-		Mismatched: c.mismatched.Load(), TooLarge: c.tooLarge.Load(), Overloaded: counts.Dropped, Failed: c.failed.Load(), Breaks: c.breaks.Load(),
+		Mismatched: c.mismatched.Load(), TooLarge: c.tooLarge.Load(), Overloaded: counts.Dropped, Failed: c.failed.Load(),
+		Breaks: c.breaks.Load(),
 		Broken: c.broken.Load(), Counts: counts, Status: status,
 	}
 }

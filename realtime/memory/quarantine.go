@@ -218,7 +218,8 @@ func (q *Quarantine) Drop(ctx context.Context, t tenant.ID, ids ...string) (n in
 		c.held = slices.Delete(c.held, at, at+1)
 		c.bytes -= size
 		q.total -= size
-		if n++; len(c.held) == 0 {
+		n++
+		if len(c.held) == 0 {
 			delete(q.cells, t)
 		}
 	}

@@ -222,7 +222,7 @@ func (q *Quarantine) Drop(ctx context.Context, t tenant.ID, ids ...string) (int,
 	return int(counts[0]), unavailable(doing, err)
 }
 
-var streamID = regexp.MustCompile(`^[0-9]{1,19}-[0-9]{1,19}$`)
+var streamID = regexp.MustCompile(`^\d{1,19}-\d{1,19}$`)
 
 // streamTime reads the time out of the id of an entry.
 func streamTime(id string) (time.Time, error) {

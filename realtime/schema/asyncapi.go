@@ -71,7 +71,8 @@ func AsyncAPI(names *realtime.Names, rules []Rule, version string) ([]byte, erro
 		AsyncAPI: "3.0.0", ContentType: "application/json", Channels: map[string]asyncChannel{}, Operations: map[string]asyncOperation{},
 		Info: map[string]string{
 			"title": "Kentongan", "version": version,
-			"description": "What is published in the channels of kitchens, and sent over WebSocket and SSE. docs/protocol.md has the envelopes around it.",
+			"description": "What is published in the channels of kitchens, and sent over WebSocket and SSE. docs/protocol.md has the " +
+				"envelopes around it.",
 		},
 	}
 	for i, p := range names.Patterns() {

@@ -71,7 +71,7 @@ func printable(s string, most int) string {
 }
 
 // problemOf says what would be right; "" for what only holds others.
-func problemOf(k jsonschema.ErrorKind) string { //nolint:gocyclo // a flat list
+func problemOf(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:
 		return "must be " + strings.Join(k.Want, " or ") + ", and is " + k.Got
@@ -106,7 +106,7 @@ func problemOf(k jsonschema.ErrorKind) string { //nolint:gocyclo // a flat list
 }
 
 // boundOf is problemOf for what is too large or too small.
-func boundOf(k jsonschema.ErrorKind) string { //nolint:gocyclo // a flat list
+func boundOf(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Minimum:
 		return "must be at least " + k.Want.RatString()
