@@ -68,7 +68,8 @@ func openEngine(cfg config.Config, names *realtime.Names, news engineNews, log *
 
 func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (engine, error) {
 	broker, err := memory.New(memory.Options{
-		Names: names, MaxHistoryBytes: int64(cfg.Limits.HistoryBytes), MaxDataBytes: cfg.Limits.PublishBytes, Log: log,
+		Names: names, MaxHistoryBytes: int64(cfg.Limits.HistoryBytes), MaxTenantBytes: int64(cfg.Edge.TenantHistoryBytes),
+		MaxDataBytes: cfg.Limits.PublishBytes, Log: log,
 	})
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)

@@ -74,7 +74,7 @@ func TestAsyncAPI(t *testing.T) {
 		t.Errorf("it is no AsyncAPI 3.0 document: %#v", err)
 	}
 	broken := document(t, realtime.DefaultPatterns(), defaultRules(t)).(map[string]any) //nolint:forcetypeassert // it is an object
-	for _, operation := range broken["operations"].(map[string]any) {                //nolint:forcetypeassert // as above
+	for _, operation := range broken["operations"].(map[string]any) {                   //nolint:forcetypeassert // as above
 		operation.(map[string]any)["action"] = "shout" //nolint:forcetypeassert // as above
 	}
 	if published.Validate(broken) == nil {
