@@ -190,7 +190,8 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 		PlatformRoles: c.PlatformRoles,
 		JWTSecret:     string(c.JWTSecret), JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		APIKeys: keys, SocketTokenSecret: string(c.SocketTokenSecret),
-		AllowedOrigins: cfg.Server.AllowedOrigins, Tickets: e.tickets, Revocations: revocations, Log: log,
+		AllowedOrigins: cfg.Server.AllowedOrigins, Client: proxies(cfg).Asker, Tickets: e.tickets, Revocations: revocations,
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)

@@ -34,6 +34,24 @@ func Within(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
+// Tells reports whether addr tells somebody apart from all others: not one of this machine or a private network, for a proxy that nobody has
+// named has one, and so has everybody behind it; nor that of a proxy that is trusted.
+func (p *Proxies) Tells(addr netip.Addr) bool {
+	return addr.IsValid() && !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast() && !p.Trusts(addr)
+}
+
+// Asker returns who sent r, over a connection whose peer r.RemoteAddr has; not valid if that tells nobody apart.
+func (p *Proxies) Asker(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	if client := p.Client(peer.Addr(), r.Header); p.Tells(client) {
+		return client
+	}
+	return netip.Addr{}
+}
+
 // maxHops is how many proxies may stand in a row; nobody has as many, and each costs a look at the list of those that are trusted.
 const maxHops = 20
 

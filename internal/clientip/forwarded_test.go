@@ -69,6 +69,28 @@ func TestClient(t *testing.T) {
 	}
 }
 
+func TestAsker(t *testing.T) {
+	p := clientip.Proxies{Trusted: prefixes("10.0.0.0/8", "203.0.113.99/32")}
+	for _, c := range []struct{ peer, line, want string }{
+		{"203.0.113.7:4711", "", "203.0.113.7"},
+		{"203.0.113.7:4711", "198.51.100.1", "203.0.113.7"},
+		{"10.0.0.1:4711", "198.51.100.1", "198.51.100.1"},
+		{"10.0.0.1:4711", "192.168.0.7", "invalid IP"},
+		{"10.0.0.1:4711", "", "invalid IP"},
+		{"10.0.0.1:4711", "203.0.113.99", "invalid IP"},
+		{"127.0.0.1:4711", "198.51.100.1", "invalid IP"},
+		{"pipe", "198.51.100.1", "invalid IP"},
+	} {
+		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{}}
+		if c.line != "" {
+			r.Header.Set("X-Forwarded-For", c.line)
+		}
+		if got := p.Asker(r).String(); got != c.want {
+			t.Errorf("from %s with %q it is %s, want %s", c.peer, c.line, got, c.want)
+		}
+	}
+}
+
 // TestNobodyForges has a client write anything before what the proxies add: it never changes who the client is.
 func TestNobodyForges(t *testing.T) {
 	p := clientip.Proxies{Trusted: prefixes("10.0.0.0/8")}

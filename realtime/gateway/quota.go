@@ -124,7 +124,7 @@ func (g *Gateway) client(w http.ResponseWriter, r *http.Request) netip.Addr {
 
 // counted returns as what an address is counted; not valid: it is not.
 func (g *Gateway) counted(client netip.Addr) netip.Addr {
-	if !client.IsValid() || client.IsLoopback() || client.IsPrivate() || client.IsLinkLocalUnicast() || g.opts.Proxies.Trusts(client) {
+	if !g.opts.Proxies.Tells(client) {
 		return netip.Addr{}
 	}
 	if client.Is6() {

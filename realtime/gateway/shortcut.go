@@ -385,7 +385,7 @@ func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, e
 	w := &handshake{gateway: g, client: client, conn: conn, early: early, inLoop: true}
 	if (len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "") && client.IsValid() {
 		// Wrong keys and tickets are counted by it.
-		r.RemoteAddr = netip.AddrPortFrom(g.opts.Proxies.Client(client, r.Header), 0).String()
+		r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 	}
 	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
 		w.later = func() { g.serveWebSocket(w, r) }
