@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"kentongan/auth"
 	"kentongan/cache"
 	"kentongan/config"
+	"kentongan/internal/certs"
 	"kentongan/realtime"
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
@@ -39,9 +39,10 @@ type Options struct {
 
 // Addresses are where the server listens, and how to get in.
 type Addresses struct {
-	Public string // host:port
-	Admin  string // host:port; empty: off
-	Redis  string // host:port of the Redis door; empty: off
+	Public   string // host:port
+	Admin    string // host:port; empty: off
+	Redis    string // host:port of the Redis door; empty: off
+	Redirect string // host:port of the listener that sends http to https; empty: off
 
 	// SignIn returns the path and query of a link that signs in with these claims; nil unless Options.Demo is set.
 	SignIn func(claims map[string]any) (string, error)
@@ -63,13 +64,15 @@ type App struct {
 	sockets *socket.Engine
 	gateway *gateway.Gateway
 	http    *intake.HTTP
-	rates   *intake.Rates  // of publications by API key; nil: no bounds
+	rates   *intake.Publishing
 	pubsub  *intake.PubSub // nil with the memory engine
 	aside   *intake.Aside  // nil with the memory engine
 	stream  *intake.Stream // nil with the memory engine
 	resp    *intake.RESP   // nil: the Redis door is off
 	cache   *cache.Cache   // nil: it is off
 	records *records       // nil: the production service is off
+	certs   certificates   // nil: no TLS; set before anything runs
+	acme    *certs.ACME    // the same, if they come from an authority
 	metrics *metrics
 	ready   readiness
 }
@@ -120,7 +123,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if cfg.Connections.BareResume {
 		devices = a.engine.devices
 	}
-	a.rates = intake.NewRates(cfg.Limits.PublishRate)
+	a.rates = &intake.Publishing{Keys: intake.NewRates(cfg.Limits.PublishRate), Tenants: intake.NewRates(cfg.Edge.TenantPublishRate)}
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL,
@@ -129,7 +132,8 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
-		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Log: a.log,
+		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg),
+		Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
 	})
 	revocations.OnAdd(func(r auth.Revocation) {
 		if n := a.gateway.Revoke(r.Covers); n > 0 {
@@ -229,7 +233,14 @@ func (a *App) run(ctx context.Context) error {
 		return fmt.Errorf("public listener: %w", err)
 	}
 	defer func() { _ = public.Close() }() // closed by its server; this is for the ways out before that
-	if public, err = a.secure(public); err != nil {
+	var redirect net.Listener
+	if a.cfg.Edge.RedirectListen != "" {
+		if redirect, err = listen(ctx, a.cfg.Edge.RedirectListen); err != nil {
+			return fmt.Errorf("redirect listener: %w", err)
+		}
+		defer func() { _ = redirect.Close() }() // as above
+	}
+	if err = a.openCertificates(public, redirect); err != nil {
 		return err
 	}
 	var admin net.Listener
@@ -253,9 +264,12 @@ func (a *App) run(ctx context.Context) error {
 	g, broken := errgroup.WithContext(parts)
 	a.startParts(broken, g)
 	a.startDoors(broken, g, door)
-	servers := a.startServers(g, public, admin) //nolint:contextcheck // it ends with Close, and at the latest with the gateway
+	servers := a.startServers(g, public, admin, redirect) //nolint:contextcheck // it ends with Close, and at the latest with the gateway
 	if a.records != nil {
 		g.Go(func() error { return a.records.Run(broken) })
+	}
+	if a.certs != nil {
+		g.Go(func() error { return a.certs.Run(broken) })
 	}
 	if a.opts.Demo {
 		g.Go(func() error { return a.runDemo(broken) })
@@ -265,7 +279,7 @@ func (a *App) run(ctx context.Context) error {
 	if !a.opts.Demo { // whose limit of connections nobody has chosen, and nobody reaches
 		readResources().tell(a.log, a.cfg.Limits.Connections)
 	}
-	a.announce(public, admin, door)
+	a.announce(public, admin, door, redirect)
 
 	select {
 	case <-ctx.Done():
@@ -314,18 +328,19 @@ func (a *App) awaitRecords() {
 	}
 }
 
-func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*http.Server {
+func (a *App) startServers(g *errgroup.Group, public, admin, redirect net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}
-	var front net.Listener
-	if a.cfg.Server.TLSCert == "" {
-		front = a.gateway.Listen(public, a.cfg.Server.HeaderTimeout)
-	} else {
-		front = gateway.Listen(public)
-	}
+	front := a.front(public)
 	g.Go(func() error { return ignoreClosed(server.Serve(front)) })
+	if redirect != nil {
+		other := a.redirectServer()
+		other.ErrorLog = server.ErrorLog
+		servers = append(servers, other)
+		g.Go(func() error { return ignoreClosed(other.Serve(redirect)) })
+	}
 	if admin != nil {
 		// Profiles take as long as they are asked to, so only the head of a request has a time limit.
 		adminServer := &http.Server{Handler: a.adminRoutes(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}
@@ -333,21 +348,6 @@ func (a *App) startServers(g *errgroup.Group, public, admin net.Listener) []*htt
 		g.Go(func() error { return ignoreClosed(adminServer.Serve(admin)) })
 	}
 	return servers
-}
-
-// secure puts TLS on l if it is configured. The listener does it and not net/http, so that what reads request heads strictly reads
-// them and not their ciphertext; and it speaks HTTP/1.1 only, for a connection of HTTP/2 cannot be taken over.
-func (a *App) secure(l net.Listener) (net.Listener, error) {
-	if a.cfg.Server.TLSCert == "" {
-		return l, nil
-	}
-	pair, err := tls.LoadX509KeyPair(a.cfg.Server.TLSCert, a.cfg.Server.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("TLS certificate: %w", err)
-	}
-	return tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
-	}), nil
 }
 
 func ignoreClosed(err error) error {
@@ -373,11 +373,11 @@ func (a *App) stop(ctx context.Context, servers []*http.Server) {
 }
 
 // announce tells the command that the server can be reached.
-func (a *App) announce(public, admin, door net.Listener) {
+func (a *App) announce(public, admin, door, redirect net.Listener) {
 	if a.opts.Ready == nil {
 		return
 	}
-	addresses := Addresses{Public: addressOf(public), Admin: addressOf(admin), Redis: addressOf(door)}
+	addresses := Addresses{Public: addressOf(public), Admin: addressOf(admin), Redis: addressOf(door), Redirect: addressOf(redirect)}
 	if a.signIn != nil {
 		addresses.SignIn = a.signIn.Link
 	}

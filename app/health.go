@@ -55,6 +55,9 @@ func (a *App) checks() (checks []check, ok bool) {
 	for _, w := range a.engine.weak() {
 		checks = append(checks, check{Name: "redis setting " + w.Name, OK: true, Weak: true, Detail: w.Text})
 	}
+	if a.certs != nil {
+		checks = append(checks, certificateCheck(a.certs.Status(), time.Now()))
+	}
 	if a.records != nil {
 		// Screens do not need the database: a server that cannot reach it is no reason to send all of them away.
 		c := check{Name: "database", OK: true}

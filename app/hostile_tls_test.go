@@ -119,7 +119,9 @@ func TestOwnTLS(t *testing.T) {
 		}
 	})
 	t.Run("BareLineFeedIsRefused", func(t *testing.T) {
-		conn, err := (&tls.Dialer{Config: settings}).DialContext(ctx, "tcp", s.public)
+		first := settings.Clone()
+		first.NextProtos = []string{"http/1.1"} // the transport has added its own
+		conn, err := (&tls.Dialer{Config: first}).DialContext(ctx, "tcp", s.public)
 		if err != nil {
 			t.Fatal(err)
 		}

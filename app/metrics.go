@@ -9,6 +9,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/realtime"
+	"kentongan/realtime/gateway"
 	"kentongan/realtime/intake"
 	"kentongan/realtime/protocol"
 	"kentongan/realtime/stamping"
@@ -152,6 +153,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectEngine(counter, gauge)
 	m.collectCache(counter, gauge)
 	m.collectRecords(counter, gauge)
+	m.collectEdge(counter, gauge)
 }
 
 type (
@@ -175,6 +177,11 @@ func (m *metrics) collectGateway(counter counterFunc, gauge gaugeFunc) {
 		counter(descClosed, n, code)
 	}
 	for _, reason := range auth.Reasons() {
+		if _, seen := st.Denied[reason]; !seen {
+			counter(descDenied, 0, reason)
+		}
+	}
+	for _, reason := range gateway.Reasons() {
 		if _, seen := st.Denied[reason]; !seen {
 			counter(descDenied, 0, reason)
 		}

@@ -68,7 +68,8 @@ func openEngine(cfg config.Config, names *realtime.Names, news engineNews, log *
 
 func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (engine, error) {
 	broker, err := memory.New(memory.Options{
-		Names: names, MaxHistoryBytes: int64(cfg.Limits.HistoryBytes), MaxDataBytes: cfg.Limits.PublishBytes, Log: log,
+		Names: names, MaxHistoryBytes: int64(cfg.Limits.HistoryBytes), MaxTenantBytes: int64(cfg.Edge.TenantHistoryBytes),
+		MaxDataBytes: cfg.Limits.PublishBytes, Log: log,
 	})
 	if err != nil {
 		return engine{}, fmt.Errorf("memory engine: %w", err)
@@ -190,7 +191,8 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 		PlatformRoles: c.PlatformRoles,
 		JWTSecret:     string(c.JWTSecret), JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		APIKeys: keys, SocketTokenSecret: string(c.SocketTokenSecret),
-		AllowedOrigins: cfg.Server.AllowedOrigins, Tickets: e.tickets, Revocations: revocations, Log: log,
+		AllowedOrigins: cfg.Server.AllowedOrigins, Client: proxies(cfg).Asker, Tickets: e.tickets, Revocations: revocations,
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)

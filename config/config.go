@@ -18,6 +18,7 @@ type Config struct {
 	Auth        Auth
 	Connections Connections
 	Limits      Limits
+	Edge        Edge
 	Channels    Channels
 	Cache       Cache
 	Production  Production

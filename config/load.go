@@ -244,6 +244,7 @@ func (l *loader) join(serve bool) {
 	l.joinMoneyFields()
 	l.joinProduction()
 	l.joinListeners()
+	l.joinEdge()
 	l.joinAuth()
 	where := func(key string) string { return l.sources[key].where(key) }
 	if l.d.Limits.BacklogBytes < l.d.Limits.PublishBytes {
@@ -269,9 +270,6 @@ func (l *loader) joinListeners() {
 		l.problems.add(where("server.tls_cert"), "is set without KENTONGAN_TLS_KEY: TLS needs both")
 	case s.TLSCert == "" && s.TLSKey != "":
 		l.problems.add(where("server.tls_key"), "is set without KENTONGAN_TLS_CERT: TLS needs both")
-	}
-	if s.TLSCert != "" && l.d.Connections.Sockets == SocketsEpoll {
-		l.problems.add(where("connections.sockets"), "contradicts %s: epoll serves plain TCP only; write auto", where("server.tls_cert"))
 	}
 	if s.AdminListen != "" && s.AdminToken == "" && !onThisMachine(s.AdminListen) {
 		l.problems.add(where("server.admin_listen"), "listens on more than this machine and asks nobody who they are: set "+

@@ -73,7 +73,7 @@ type draft struct {
 // table returns all settings. It is a function since the rows hold pointers to nothing and tests may not change them.
 func table() []section {
 	return []section{
-		serverSection(), redisSection(), authSection(), connectionSection(), limitSection(), channelSection(),
+		serverSection(), redisSection(), authSection(), edgeSection(), connectionSection(), limitSection(), channelSection(),
 		cacheSection(), productionSection(), logSection(),
 	}
 }

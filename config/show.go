@@ -89,7 +89,7 @@ func (c Config) SocketsInUse() string {
 	switch {
 	case c.Connections.Sockets == SocketsPortable:
 		return "portable, as set"
-	case c.Server.TLSCert != "":
+	case c.TLS():
 		return "portable, because TLS is served here"
 	case runtime.GOOS != "linux":
 		return "portable, because " + runtime.GOOS + " has no epoll"

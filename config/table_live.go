@@ -55,6 +55,31 @@ func limitSection() section {
 				kind:    count{func(d *draft) *int { return &d.Limits.Connections }, 1, 10_000_000},
 			},
 			{
+				key: "limits.tenant_connections", env: []string{"KENTONGAN_MAX_TENANT_CONNECTIONS"}, def: "5000", example: "500",
+				meaning: "Open connections of one kitchen on this node; one more is answered 429. 0 is no limit. A kitchen has some dozen " +
+					"screens, each with a tab or two.",
+				kind: count{func(d *draft) *int { return &d.Edge.TenantConnections }, 0, 10_000_000},
+			},
+			{
+				key: "limits.user_connections", env: []string{"KENTONGAN_MAX_USER_CONNECTIONS"}, def: "500", example: "20",
+				meaning: "Open connections of one user on this node; 0 is no limit. In many kitchens all screens are signed in as the same " +
+					"user. Servers with an API key are not counted.",
+				kind: count{func(d *draft) *int { return &d.Edge.UserConnections }, 0, 10_000_000},
+			},
+			{
+				key: "limits.address_connections", env: []string{"KENTONGAN_MAX_ADDRESS_CONNECTIONS"}, def: "1000", example: "200",
+				meaning: "Open connections from one public address on this node, or from one /64 of IPv6; 0 is no limit. That is twenty " +
+					"kitchens of 50 screens behind one address of a provider. Private addresses are not counted: behind one that is no " +
+					"trusted proxy, everybody has it.",
+				kind: count{func(d *draft) *int { return &d.Edge.AddressConnections }, 0, 10_000_000},
+			},
+			{
+				key: "limits.upgrade_rate", env: []string{"KENTONGAN_UPGRADE_RATE"}, def: "100", example: "20",
+				meaning: "WebSockets and event streams that one public address may ask for in a second, whether they are let in or not; those " +
+					"of ten seconds may come at once. 0 is no limit. Counted as above.",
+				kind: count{func(d *draft) *int { return &d.Edge.UpgradeRate }, 0, 1_000_000},
+			},
+			{
 				key: "limits.subscriptions", env: []string{"KENTONGAN_MAX_SUBSCRIPTIONS"}, def: "100", example: "200",
 				meaning: "Channels that one connection may follow.",
 				kind:    count{func(d *draft) *int { return &d.Limits.Subscriptions }, 1, 10_000},
@@ -76,6 +101,12 @@ func limitSection() section {
 				kind: count{func(d *draft) *int { return &d.Limits.PublishRate }, 0, 1_000_000},
 			},
 			{
+				key: "limits.tenant_publish_rate", env: []string{"KENTONGAN_TENANT_PUBLISH_RATE"}, def: "0", example: "200",
+				meaning: "Publications a second to one kitchen on this node, whichever key they come with; otherwise as above. What the app " +
+					"sends with plain `PUBLISH` through its own Redis is not counted: it cannot be told to wait.",
+				kind: count{func(d *draft) *int { return &d.Edge.TenantPublishRate }, 0, 1_000_000},
+			},
+			{
 				key: "limits.backlog_bytes", env: []string{"KENTONGAN_BACKLOG_BYTES"}, def: "1MiB", example: "4MiB",
 				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At " +
 					"least as much as the largest publication.",
@@ -90,6 +121,12 @@ func channelSection() section {
 		title: "Channels and history",
 		intro: "Which names belong to which kitchen, and what is kept for those who come back.",
 		settings: append(historySettings(), []setting{
+			{
+				key: "history.tenant_bytes", env: []string{"KENTONGAN_MAX_TENANT_HISTORY_BYTES"}, def: "64MiB", example: "16MiB",
+				meaning: "Memory engine only: bound of the history of one kitchen, which loses its oldest first. With Redis each channel has " +
+					"its own bounds alone.",
+				kind: size{func(d *draft) *int { return &d.Edge.TenantHistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
+			},
 			{
 				key: "channels.extend", def: "on", example: "off",
 				meaning: "`on`: `channels.patterns` come after the default patterns, and one with the spelling of a default " +

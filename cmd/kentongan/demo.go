@@ -154,7 +154,7 @@ func (d *demonstration) greet(a app.Addresses) error {
 	base := d.cfg.Server.PublicURL
 	if base == "" {
 		base = "http://" + reachable(a.Public)
-		if d.cfg.Server.TLSCert != "" {
+		if d.cfg.TLS() {
 			base = "https://" + reachable(a.Public)
 		}
 	}

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package testenv starts the real things that tests need: Redis, PostgreSQL, Node with the npm packages of the existing app, and
-// Chromium. Each test gets its own, on loopback, and nothing outlives the test.
+// Package testenv starts the real things that tests need: Redis, PostgreSQL, Node with the npm packages of the existing app, Chromium,
+// nginx, HAProxy, Caddy and an ACME authority. Each test gets its own, on loopback, and nothing outlives the test.
 //
 // What is missing is installed by `make test`. A test that cannot have what it needs fails and says so: a test that
 // skips proves nothing, and nobody notices it.

@@ -232,7 +232,7 @@ func (s *session) onPublish(ctx context.Context, c protocol.Command) error {
 		return &protocol.CommandError{Code: protocol.ErrInvalidData, Message: "data must be one JSON text"}
 	}
 	if allow := s.gw.opts.MayPublish; allow != nil {
-		if wait, why := allow(s.who.Load().Subject); wait > 0 {
+		if wait, why := allow(s.who.Load().Subject, ch.Tenant); wait > 0 {
 			return &protocol.CommandError{Code: protocol.ErrRateLimited, Message: why}
 		}
 	}

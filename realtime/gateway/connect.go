@@ -86,6 +86,11 @@ func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
 		answer.Error(w, http.StatusNotAcceptable, "NOT_ACCEPTABLE", "this answers with text/event-stream only")
 		return
 	}
+	if r.ProtoMajor >= 2 {
+		over := newStreamWriter(w, r)
+		defer over.await()
+		w = over
+	}
 	g.connect(w, r, protocol.SSE, false, func(http.Header) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
 }
 
@@ -99,6 +104,10 @@ func acceptsEvents(accept []string) bool {
 func (g *Gateway) connect(
 	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte,
 ) {
+	client := g.client(w, r)
+	if !g.mayAsk(w, client) {
+		return
+	}
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
@@ -109,11 +118,10 @@ func (g *Gateway) connect(
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock()}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), client: client}
 	s.who.Store(who)
-	if !g.reserve() {
-		g.stats.deny("full")
-		answer.Later(w, http.StatusServiceUnavailable, "FULL", "this server takes no more connections now", retryAfter)
+	if full := g.reserve(s); full != "" {
+		g.refuseSeat(w, full)
 		return
 	}
 	if short, ok := w.(*handshake); ok && short.inLoop && (s.mustRemember(r) || !s.enterNow(req)) {
@@ -342,7 +350,7 @@ func (s *session) leaveAll() {
 // abandon takes back a session that never got its connection.
 func (s *session) abandon() {
 	s.leaveAll()
-	s.gw.release()
+	s.gw.release(s)
 }
 
 // begin sends the head and starts the session, which conn is the handler of. early is what came behind the request.
@@ -353,7 +361,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	}
 	g.goroutines.Add(1) // until OnEnd
 	s.lastRead.Store(int64(g.awake()))
-	s.budget = newBudget(g.clock())
+	s.budget, s.weight = newBudget(g.clock(), burstTime), newBudget(g.clock(), weightTime)
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 

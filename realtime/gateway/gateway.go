@@ -4,15 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/clientip"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
 	"kentongan/realtime/socket"
+	"kentongan/tenant"
 )
 
 // Authenticator says who a request comes from.
@@ -46,9 +49,9 @@ type Options struct {
 	// Fits, if set, says what does not fit in a publication of a server; nil lets it go on.
 	Fits func(ch realtime.Channel, data []byte) *realtime.Mismatch
 
-	// MayPublish, if set, counts a publication of the API key called name, and returns zero; or after how long it may publish again, and
-	// why in words.
-	MayPublish func(name string) (wait time.Duration, why string)
+	// MayPublish, if set, counts a publication to a kitchen by the API key called name, and returns zero; or after how long there may be one
+	// again, and why in words.
+	MayPublish func(name string, to tenant.ID) (wait time.Duration, why string)
 
 	// PublicURL is the address that clients see, such as "https://app.example.com"; empty: what the request says.
 	PublicURL string
@@ -69,6 +72,15 @@ type Options struct {
 
 	// MaxConnections is how many connections are held at once; zero means no bound but that of the process.
 	MaxConnections int
+
+	// Quotas bound what one kitchen, one person and one address take of this node.
+	Quotas Quotas
+
+	// Proxies are those that are believed when they say in a header whom a request came from; nil: nobody is.
+	Proxies *clientip.Proxies
+
+	// ProxyPeers are those whose connections begin with a header of the PROXY protocol, and must; nil: nobody's do.
+	ProxyPeers []netip.Prefix
 
 	// AnnounceExtension, if set, tells the other nodes that somebody has renewed a credential.
 	AnnounceExtension func(ctx context.Context, e auth.Extension) error
@@ -105,6 +117,7 @@ type Gateway struct {
 	wheel    wheel
 	fresh    freshness
 
+	pace      pace      // of those who ask to connect
 	questions questions // to bare clients: what do you have?
 	stats     stats
 	plain     protocol.ReaderOptions // for connections without compression
@@ -120,9 +133,10 @@ type Gateway struct {
 	// echo replaces the commands in tests that check the wire; nil otherwise.
 	echo func(s *session, op protocol.Opcode, data []byte) error
 
-	mu    sync.Mutex // guards the list
+	mu    sync.Mutex // guards the list, and who has which seats
 	first *session
 	count int
+	seats seats
 	ids   uint64
 
 	// connections + the id of a session is the number of its connection, which no other process gives to one.
@@ -156,6 +170,9 @@ func New(opts Options) *Gateway {
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
 		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
+	}
+	if rate := opts.Quotas.UpgradeRate; rate > 0 {
+		g.pace.every = max(1, time.Second/time.Duration(rate))
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,10 +61,17 @@ type node struct {
 	broker  *memory.Broker
 	gateway *gateway.Gateway
 	door    *door
+	client  *tls.Config // of those who connect; nil: without TLS
 	stop    func()
 }
 
 func start(t testing.TB, opts gateway.Options) *node {
+	t.Helper()
+	return startOver(t, nil, opts)
+}
+
+// startOver is start with TLS, unless secure is nil.
+func startOver(t testing.TB, secure *tls.Config, opts gateway.Options) *node {
 	t.Helper()
 	if opts.Sockets == nil {
 		sockets, err := socket.Open(socket.Options{})
@@ -98,7 +106,12 @@ func start(t testing.TB, opts gateway.Options) *node {
 	parts.Go(func() { _ = broker.Run(ctx, opts.Hub) })
 	parts.Go(func() { _ = opts.Hub.Run(ctx) })
 	parts.Go(func() { _ = n.gateway.Run(ctx) })
-	parts.Go(func() { _ = server.Serve(n.gateway.Listen(l, 0)) })
+	front := func() net.Listener { return n.gateway.Listen(l, 0) }
+	if secure != nil {
+		n.client = clientTLS()
+		front = func() net.Listener { return n.gateway.ListenTLS(l, secure, 0) }
+	}
+	parts.Go(func() { _ = server.Serve(front()) })
 	n.stop = sync.OnceFunc(func() {
 		_ = server.Close()
 		cancel()
@@ -125,8 +138,14 @@ func (n *node) dial(user, path string, protocols ...string) *client {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, "ws://"+n.addr+path, &websocket.DialOptions{
-		HTTPHeader: http.Header{"X-Test-User": {user}}, Subprotocols: protocols,
+	scheme := "ws://"
+	if n.client != nil {
+		scheme = "wss://"
+	}
+	transport := &http.Transport{TLSClientConfig: n.client}
+	defer transport.CloseIdleConnections()
+	conn, resp, err := websocket.Dial(ctx, scheme+n.addr+path, &websocket.DialOptions{
+		HTTPHeader: http.Header{"X-Test-User": {user}}, Subprotocols: protocols, HTTPClient: &http.Client{Transport: transport},
 	})
 	if err != nil {
 		status := 0
@@ -353,7 +372,7 @@ func TestV1(t *testing.T) {
 	t.Run("ServersMayHaveToWait", func(t *testing.T) {
 		var mu sync.Mutex
 		var asked []string
-		limited := start(t, gateway.Options{MayPublish: func(name string) (time.Duration, string) {
+		limited := start(t, gateway.Options{MayPublish: func(name string, _ tenant.ID) (time.Duration, string) {
 			mu.Lock()
 			defer mu.Unlock()
 			if asked = append(asked, name); len(asked) > 1 {

@@ -22,6 +22,10 @@ func (s *session) OnBytes(p []byte) {
 		return // an SSE client has nothing to say
 	}
 	s.gw.stats.bytesIn.Add(uint64(len(p)))
+	if s.gw.echo == nil && !s.weight.take(s.gw.clock(), s.gw.weightOf(len(p)), weightTime) {
+		s.fail(&protocol.CloseError{Code: protocol.CloseTooFast})
+		return
+	}
 	if s.hearing == nil {
 		s.hearing = hearings.Get().(*hearing) //nolint:forcetypeassert,errcheck // the pool makes nothing else
 	}
@@ -149,7 +153,7 @@ func (s *session) OnControl(op protocol.Opcode, payload []byte) error {
 func (s *session) onFrame() error {
 	now := s.gw.clock()
 	s.lastRead.Store(int64(now) - s.gw.wheel.lost.Load())
-	if s.gw.echo == nil && !s.budget.take(now) {
+	if s.gw.echo == nil && !s.budget.take(now, frameTime, burstTime) {
 		return &protocol.CloseError{Code: protocol.CloseTooFast}
 	}
 	return nil
@@ -172,8 +176,8 @@ func (s *session) answerClose(code protocol.Code) {
 	s.signal()
 }
 
-// budget limits the frames of one client: commandRate a second, and a burst when a page opens. It is until when the frames that came have
-// used the rate up, as gateway.clock; it may be as far in the past as a burst takes.
+// budget limits what comes from one client, as a time: until when it has used the rate up, as gateway.clock. It may be as far in the past as
+// a burst takes. Of frames there may be commandRate a second, and a burst when a page opens.
 type budget time.Duration
 
 const (
@@ -186,11 +190,25 @@ const (
 	burstTime = commandBurst * frameTime
 )
 
-// newBudget returns the budget of somebody who comes now.
-func newBudget(now time.Duration) budget { return budget(now - burstTime) }
+// A client may also send four of the largest messages a second, and sixteen at once: with the usual 64 KiB that is 256 KiB a second, a
+// thousand times what commands of a page weigh. Without it frames that are as large as they may be would be 3 MiB a second to check, of
+// each connection.
+const (
+	weightRate = 4
+	weightTime = 16 * time.Second / weightRate
+)
 
-func (b *budget) take(now time.Duration) bool {
-	used := max(time.Duration(*b), now-burstTime) + frameTime
+// weightOf is the time that so many bytes use up.
+func (g *Gateway) weightOf(bytes int) time.Duration {
+	return time.Duration(bytes) * (time.Second / weightRate) / time.Duration(g.opts.MaxMessageBytes)
+}
+
+// newBudget returns the budget of somebody who comes now.
+func newBudget(now, burst time.Duration) budget { return budget(now - burst) }
+
+// take uses cost up, unless more would be used than there is.
+func (b *budget) take(now, cost, burst time.Duration) bool {
+	used := max(time.Duration(*b), now-burst) + cost
 	if used > now {
 		return false
 	}

@@ -17,6 +17,13 @@ func (g *Gateway) takeOver(w http.ResponseWriter, s *session) (*socket.Conn, []b
 		short.conn.SetHandler(s)
 		return short.conn, short.early, nil
 	}
+	if over, ok := w.(*streamWriter); ok {
+		adopted, err := g.sockets.Adopt(over.take(), s)
+		if err != nil {
+			return nil, nil, fmt.Errorf("adopt: %w", err)
+		}
+		return adopted, nil, nil
+	}
 	conn, early, err := hijack(w)
 	if err != nil {
 		return nil, nil, err

@@ -8,22 +8,31 @@ import (
 	"kentongan/realtime/protocol"
 )
 
-// reserve makes room for one more session, unless the gateway is full or goes away. link or release must follow.
-func (g *Gateway) reserve() bool {
+// reserve makes room for s, unless the gateway is full or goes away, or the kitchen, the user or the address has all that it may have: then
+// it says which. link or release must follow.
+func (g *Gateway) reserve(s *session) (full string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections {
-		return false
+		return fullNode
 	}
-	g.count++
-	return true
+	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client)); full == "" {
+		g.count++
+	}
+	return full
 }
 
 // release gives a reserved place back.
-func (g *Gateway) release() {
+func (g *Gateway) release(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.freed(s)
+}
+
+// freed counts s as gone. The lock is held.
+func (g *Gateway) freed(s *session) {
 	g.count--
+	g.seats.giveBack(g.opts.Quotas, s.who.Load(), g.counted(s.client))
 }
 
 // link puts s into the list, at its reserved place. It reports whether that is too late for a drain to see it there.
@@ -53,7 +62,7 @@ func (g *Gateway) remove(s *session) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	g.count--
+	g.freed(s)
 }
 
 // leave lets nobody in any more, and returns the sessions of that moment, oldest first.
@@ -95,7 +104,7 @@ type Connection struct {
 	User      string        `json:"user"`
 	Role      string        `json:"role,omitempty"`
 	Kind      string        `json:"credential"`
-	Remote    string        `json:"remote"`
+	Remote    string        `json:"remote"` // the client's address, also behind proxies that are trusted
 	Connected time.Time     `json:"connected"`
 	Expires   *time.Time    `json:"expires,omitempty"`
 	Idle      time.Duration `json:"idleNs"` // since the last frame came
@@ -158,9 +167,13 @@ func (g *Gateway) Kick(f Filter) (n int) {
 
 func (s *session) describe() Connection {
 	who := s.who.Load()
+	remote := "none" // a Unix socket, or a pipe
+	if s.client.IsValid() {
+		remote = s.client.String()
+	}
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
-		Kind: string(who.Kind), Remote: s.conn.Remote(), Connected: s.gw.start.Add(s.came), Channels: []string{},
+		Kind: string(who.Kind), Remote: remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
 	}
 	if !who.Expires.IsZero() {
 		c.Expires = &who.Expires

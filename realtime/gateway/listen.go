@@ -22,7 +22,7 @@ const (
 )
 
 // NewServer returns an http.Server with the limits that a public listener needs. Serve it on the listener of [Gateway.Listen], or, with
-// TLS, on that of [Listen] over tls.NewListener, with HTTP/1.1 as the only protocol.
+// TLS, on that of [Gateway.ListenTLS].
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           limitLines(refuseCrookedPaths(h)),
@@ -30,6 +30,9 @@ func NewServer(h http.Handler) *http.Server {
 		ReadTimeout:       time.Minute, // of a whole request; a session's connection is taken over long before
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    MaxHeadBytes - 4<<10, // net/http adds 4 KiB to it
+
+		// Event streams over HTTP/2 have no socket whose kernel would find out that their client is gone.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: sseInterval, PingTimeout: unackedTimeout},
 	}
 }
 
@@ -76,11 +79,7 @@ func (l *headListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http compares it
 	}
-	checked := &headConn{Conn: conn}
-	if secure, ok := conn.(*tls.Conn); ok {
-		return &tlsHeadConn{headConn: checked, tls: secure}, nil
-	}
-	return checked, nil
+	return &headConn{Conn: conn}, nil
 }
 
 // headConn looks at the bytes of the first head as they pass.

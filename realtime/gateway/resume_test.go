@@ -328,6 +328,9 @@ func TestDeviceCookie(t *testing.T) {
 				}
 				seen[value] = true
 				want := p.cookie + "; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"
+				if n.client != nil {
+					want = p.cookie + "; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"
+				}
 				if got := p.header.Get("Set-Cookie"); got != want {
 					t.Errorf("cookie %q, want %q", got, want)
 				}

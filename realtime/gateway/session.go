@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type session struct {
 	proof *proof // what a bare client has for certain; nil: nobody wants to know
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
+	client   netip.Addr                    // where it came from, behind proxies that are trusted; not valid: from no address
 	lastRead atomic.Int64                  // when the last whole frame came, as gateway.awake
 
 	nextBeat time.Duration // as gateway.clock; only the wheel uses it
@@ -44,7 +46,8 @@ type session struct {
 
 	// Only the callbacks of conn use these, one at a time.
 	hearing *hearing // nil: all that came was heard
-	budget  budget
+	budget  budget   // of frames
+	weight  budget   // of bytes
 
 	mu      sync.Mutex    // guards everything below, and state
 	code    protocol.Code // why it ends; the peer's code if the peer closed
@@ -69,7 +72,7 @@ const (
 
 // LogValue is what a log line says of a session; it is made only if the line is written.
 func (s *session) LogValue() slog.Value {
-	return slog.GroupValue(slog.Uint64("id", s.id), slog.String("dialect", s.dialect.String()), slog.String("remote", s.conn.Remote()))
+	return slog.GroupValue(slog.Uint64("id", s.id), slog.String("dialect", s.dialect.String()), slog.Any("remote", s.client))
 }
 
 // Offer implements hub.Subscriber.

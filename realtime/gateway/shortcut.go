@@ -7,12 +7,14 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"kentongan/internal/clientip"
 	"kentongan/realtime/socket"
 )
 
@@ -103,7 +105,9 @@ func (s *shortcut) Close() error {
 type head struct {
 	listener   *shortcut
 	conn       *socket.Conn
-	got        []byte // so far; nil before the first bytes, which are all of it nearly always
+	got        []byte         // so far; nil before the first bytes, which are all of it nearly always
+	client     netip.AddrPort // whom the connection is from; its port is known only if a proxy has told it
+	stage      stage
 	until      time.Time
 	prev, next *head
 	listed     bool
@@ -174,11 +178,25 @@ func (s *shortcut) expire() {
 	}
 }
 
+// stage is how far a connection has come.
+type stage uint8
+
+const (
+	unknown  stage = iota // nothing has come
+	announce              // its peer is a proxy, which has to say first for whom it speaks
+	asking                // the request comes
+)
+
 // OnBytes implements socket.Handler: it takes a handshake, or passes the connection on.
 func (h *head) OnBytes(p []byte) {
 	if h.got != nil {
 		h.got = append(h.got, p...)
 		p = h.got
+	}
+	if h.stage != asking {
+		if p = h.hearProxy(p); len(p) == 0 {
+			return
+		}
 	}
 	end := bytes.Index(p, headEnd)
 	if end < 0 && len(p) < maxShortHead && promising(p) {
@@ -190,11 +208,43 @@ func (h *head) OnBytes(p []byte) {
 	h.listener.arrived(h)
 	if end >= 0 {
 		if r := handshakeRequest(p[:end+len(headEnd)]); r != nil {
-			h.listener.gateway.shake(h.conn, r, p[end+len(headEnd):])
+			h.listener.gateway.shake(h.conn, h.client.Addr(), r, p[end+len(headEnd):])
 			return
 		}
 	}
 	h.passOn(bytes.Clone(p))
+}
+
+// hearProxy finds out whose connection it is, and returns what is left of p for the request.
+func (h *head) hearProxy(p []byte) []byte {
+	g := h.listener.gateway
+	if h.stage == unknown {
+		peer := h.conn.Remote()
+		h.client, h.stage = netip.AddrPortFrom(peer, 0), asking
+		if !g.fromProxy(peer) {
+			return p
+		}
+		h.stage = announce
+	}
+	client, n, err := clientip.ParseHeader(p)
+	switch {
+	case err != nil:
+		g.stats.deny(badProxy)
+		g.opts.Log.Debug("connection refused", "peer", h.client.Addr(), "err", err)
+		h.listener.arrived(h)
+		h.conn.Abort()
+		return nil
+	case n == 0:
+		if h.got == nil {
+			h.got = bytes.Clone(p)
+		}
+		return nil
+	}
+	if client.IsValid() {
+		h.client = client
+	}
+	h.got, h.stage = nil, asking
+	return p[n:]
 }
 
 // passOn gives the connection to net/http.
@@ -206,12 +256,15 @@ func (h *head) passOn(prefix []byte) {
 		return
 	}
 	s := h.listener
-	conn = &prefixedConn{Conn: conn, prefix: prefix}
+	passed := &prefixedConn{Conn: conn, prefix: prefix}
+	if h.client.Port() > 0 {
+		passed.client = net.TCPAddrFromAddrPort(h.client)
+	}
 	s.mu.Lock() // orders it with Close, which empties the channel
 	defer s.mu.Unlock()
 	if !s.closed {
 		select {
-		case s.rest <- conn:
+		case s.rest <- passed:
 			return
 		default:
 			s.gateway.opts.Log.Warn("connection refused: net/http takes no more now")
@@ -315,6 +368,7 @@ func handshakePath(head []byte) (path string, ok bool) {
 // handshake is the http.ResponseWriter of a request that took the short way.
 type handshake struct {
 	gateway *Gateway
+	client  netip.Addr // whom the connection is from; not valid: it has no address
 	conn    *socket.Conn
 	early   []byte // what came behind the request; lent while inLoop
 	inLoop  bool   // it may not wait
@@ -327,10 +381,11 @@ type handshake struct {
 
 // shake makes a session of a handshake, or answers why not and hangs up. It is called by the connection, and does not wait: what has
 // to wait is done by a goroutine, and the connection is paused meanwhile.
-func (g *Gateway) shake(conn *socket.Conn, r *http.Request, early []byte) {
-	w := &handshake{gateway: g, conn: conn, early: early, inLoop: true}
-	if len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "" {
-		r.RemoteAddr = net.JoinHostPort(conn.Remote(), "0") // wrong keys and tickets are counted by it; asking the kernel costs a call
+func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, early []byte) {
+	w := &handshake{gateway: g, client: client, conn: conn, early: early, inLoop: true}
+	if (len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "") && client.IsValid() {
+		// Wrong keys and tickets are counted by it.
+		r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 	}
 	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
 		w.later = func() { g.serveWebSocket(w, r) }
@@ -408,7 +463,19 @@ func (w *handshake) refuse() {
 type prefixedConn struct {
 	net.Conn
 	prefix []byte
+	client net.Addr // whom a proxy speaks for; nil: the peer itself
 }
+
+// RemoteAddr is the client's, if a proxy has said it.
+func (c *prefixedConn) RemoteAddr() net.Addr {
+	if c.client != nil {
+		return c.client
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// NetConn lets the socket engine find the socket below.
+func (c *prefixedConn) NetConn() net.Conn { return c.Conn }
 
 // Read implements net.Conn.
 func (c *prefixedConn) Read(p []byte) (int, error) {

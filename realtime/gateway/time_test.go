@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/memory"
+	"kentongan/realtime/socket"
 )
 
 // pipes is a listener in memory: in a bubble of synctest, time passes only while all wait, which a real socket never does.
@@ -56,10 +58,26 @@ type clocked struct {
 	listener *pipes
 	begin    time.Time
 	user     string // who connects: "user@tenant"
+	ends     []net.Conn
 }
 
-// inBubble runs test with a node that was made in a bubble and ends there.
+// hangUp ends all connections. Over TLS a server says farewell, and would wait for those who do not read it.
+func (n *clocked) hangUp() {
+	for _, conn := range n.ends {
+		_ = conn.Close()
+	}
+}
+
+// inBubble runs test with a node that was made in a bubble and ends there: once over plain connections and once over TLS, which has to
+// make no difference.
 func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clocked)) {
+	t.Helper()
+	t.Run("Plain", func(t *testing.T) { inBubbleOver(t, false, opts, test) })
+	t.Run("TLS", func(t *testing.T) { inBubbleOver(t, true, opts, test) })
+}
+
+func inBubbleOver(t *testing.T, secure bool, opts gateway.Options, test func(t *testing.T, n *clocked)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		names := opts.Names
 		if names == nil {
@@ -77,6 +95,11 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 		}
 		opts.Names, opts.Presence, opts.Auth = names, &memory.Presence{}, n.door
 		opts.Hub = hub.New(broker, hub.Options{Names: names, Hidden: opts.Hidden})
+		if opts.Devices != nil {
+			opts.Devices = &memory.Devices{} // which remembers nothing of the other bubble
+		}
+		opts.Sockets = socket.NewPortable(nil)
+		defer opts.Sockets.Close() // a farewell over TLS waits for its reader, but not for ever
 		n.gateway = gateway.New(opts)
 		mux := http.NewServeMux()
 		n.gateway.Routes(mux, http.NotFoundHandler())
@@ -86,10 +109,16 @@ func inBubble(t *testing.T, opts gateway.Options, test func(t *testing.T, n *clo
 		parts.Go(func() { _ = broker.Run(ctx, opts.Hub) })
 		parts.Go(func() { _ = opts.Hub.Run(ctx) })
 		parts.Go(func() { _ = n.gateway.Run(ctx) })
-		parts.Go(func() { _ = server.Serve(gateway.Listen(n.listener)) })
+		front := gateway.Listen(n.listener)
+		if secure {
+			n.client = clientTLS()
+			front = n.gateway.ListenTLS(n.listener, serverTLS("http/1.1"), 0)
+		}
+		parts.Go(func() { _ = server.Serve(front) })
 		defer parts.Wait()
 		defer cancel()
 		defer func() { _ = server.Close() }()
+		defer n.hangUp()
 		test(t, n)
 	})
 }
@@ -116,8 +145,13 @@ type peer struct {
 // request sends one by hand.
 func (n *clocked) request(path, lines string) *peer {
 	n.t.Helper()
+	var ours net.Conn
 	ours, theirs := net.Pipe()
 	n.listener.conns <- theirs
+	n.ends = append(n.ends, ours)
+	if n.client != nil {
+		ours = tls.Client(ours, n.client)
+	}
 	if _, err := io.WriteString(ours, "GET "+path+" HTTP/1.1\r\nHost: test\r\nX-Test-User: "+n.user+"\r\n"+lines+"\r\n"); err != nil {
 		n.t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ type HTTPOptions struct {
 	Auth      Authenticator
 	Names     *realtime.Names
 	Publisher Publisher
-	Rates     *Rates        // of publications; nil: as many as come
+	Rates     *Publishing   // of publications; nil: as many as come
 	MaxBytes  int           // of the data of one publication; zero means 1 MiB
 	Count     func(Outcome) // if set, is told of every publication
 	Log       *slog.Logger  // nil discards
@@ -283,7 +283,7 @@ func (d *HTTP) publishOne(ctx context.Context, who *auth.Identity, it item) resu
 		return *refuse(http.StatusRequestEntityTooLarge, codeTooLarge,
 			"data has %d bytes, at most %d are taken", len(it.Data), d.opts.MaxBytes)
 	}
-	if wait, why := d.opts.Rates.Allow(who.Subject); wait > 0 {
+	if wait, why := d.opts.Rates.Allow(who.Subject, ch.Tenant); wait > 0 {
 		return *later(http.StatusTooManyRequests, wait, codeTooFast, why)
 	}
 	published, err := d.opts.Publisher.Publish(ctx, ch, it.Data, realtime.PublishOptions{Key: it.ID, Arrived: time.Now()})

@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"kentongan/tenant"
 )
 
-// Rates bounds how fast each API key publishes, at all doors together: a bucket for each, which holds the publications of one second.
+// Rates bounds how often each name comes, at all doors together: a bucket for each, which holds the publications of one second.
 // It may be used by many at once. The nil Rates has no bounds.
 type Rates struct {
 	perSecond int
 	every     time.Duration // one more publication
 
-	mu   sync.Mutex
-	full map[string]time.Time // when the bucket of a key is full again
+	mu     sync.Mutex
+	full   map[string]time.Time // when the bucket of a name is full again
+	forgot time.Time
 }
 
 // NewRates returns Rates of so many publications a second, at most a million; nil for none or less, which is no bound.
@@ -30,8 +33,7 @@ func NewRates(perSecond int) *Rates {
 // maxRate is far above what one node can store.
 const maxRate = 1_000_000
 
-// Take takes one publication out of the bucket of the key called name, and returns zero; or nothing, and after how long there is
-// one again. There are as many buckets as API keys, so none is ever forgotten.
+// Take takes one publication out of the bucket of name, and returns zero; or nothing, and after how long there is one again.
 func (r *Rates) Take(name string) (wait time.Duration) {
 	if r == nil {
 		return 0
@@ -40,6 +42,7 @@ func (r *Rates) Take(name string) (wait time.Duration) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	full := r.full[name]
+	r.forget(now)
 	if full.Before(now) {
 		full = now
 	}
@@ -51,11 +54,46 @@ func (r *Rates) Take(name string) (wait time.Duration) {
 	return 0
 }
 
-// Allow is Take with words for whoever has to wait.
-func (r *Rates) Allow(name string) (wait time.Duration, why string) {
-	if wait = r.Take(name); wait > 0 {
+// forgetFull is the number of buckets from which on those that are full are forgotten, when one more is needed: names of kitchens come from
+// publications, and with a key for all kitchens there is no end to them.
+const forgetFull = 64 << 10
+
+// forget makes room for one more bucket. Those that are not full stay, for a second at most. The lock is held.
+func (r *Rates) forget(now time.Time) {
+	if len(r.full) < forgetFull || now.Sub(r.forgot) < time.Second {
+		return
+	}
+	r.forgot = now
+	for name, full := range r.full {
+		if !full.After(now) {
+			delete(r.full, name)
+		}
+	}
+}
+
+// Publishing bounds publications by key and by kitchen, with words for whoever has to wait. The nil Publishing has no bounds.
+type Publishing struct {
+	Keys    *Rates // by name of the API key; nil: no bound
+	Tenants *Rates // by kitchen, whoever publishes; nil: no bound
+}
+
+// Allow takes one publication to t by the key called name, and returns zero; or after how long there may be one again, and why. A kitchen
+// that has to wait costs the key nothing: it serves others, too.
+func (p *Publishing) Allow(name string, t tenant.ID) (wait time.Duration, why string) {
+	if p == nil {
+		return 0, ""
+	}
+	who, rates := "kitchen gets", p.Tenants
+	if t != tenant.Global {
+		wait = p.Tenants.Take(string(t))
+	}
+	if wait == 0 {
+		who, rates = "key publishes", p.Keys
+		wait = p.Keys.Take(name)
+	}
+	if wait > 0 {
 		ms := (wait + time.Millisecond - 1) / time.Millisecond
-		why = fmt.Sprintf("this key publishes more than %d a second; it was not stored, try again in %d ms", r.perSecond, ms)
+		why = fmt.Sprintf("this %s more than %d a second; it was not stored, try again in %d ms", who, rates.perSecond, ms)
 	}
 	return wait, why
 }

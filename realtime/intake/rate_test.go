@@ -102,7 +102,7 @@ func TestRatesOff(t *testing.T) {
 func TestPublishTooFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newHTTPDoor(t)
-		d.opts.Rates = NewRates(2)
+		d.opts.Rates = &Publishing{Keys: NewRates(2)}
 		const one = `{"channel":"updates:a","data":1}`
 		d.post(t, `{"channel":"nothing","data":1}`) // what is refused anyway costs nothing
 		d.post(t, one)

@@ -50,8 +50,8 @@ type RESPOptions struct {
 	Names     *realtime.Names
 	Publisher realtime.AsyncPublisher
 	Listeners Listeners
-	Pass      RESPPass // what is passed on to a Redis; the zero value passes nothing on
-	Rates     *Rates   // of publications; nil: as many as come
+	Pass      RESPPass    // what is passed on to a Redis; the zero value passes nothing on
+	Rates     *Publishing // of publications; nil: as many as come
 
 	MaxBytes       int           // of the data of one publication; zero means 1 MiB
 	MaxBacklog     int           // bytes that wait for a subscriber which does not read; zero means 1 MiB. Past it, it is closed

@@ -23,7 +23,7 @@ func (c *respConn) publish(args [][]byte) {
 		c.fail(refusal)
 		return
 	}
-	if wait, why := c.door.opts.Rates.Allow(c.who.Subject); wait > 0 {
+	if wait, why := c.door.opts.Rates.Allow(c.who.Subject, ch.Tenant); wait > 0 {
 		c.door.counts.limited.Add(1)
 		c.fail("ERR rate: " + why)
 		return

@@ -448,7 +448,7 @@ func TestRESPAnswersAfterItIsStored(t *testing.T) {
 func TestRESPTooFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
-		h := openDoorAt(t, l, func(o *intake.RESPOptions) { o.Rates = intake.NewRates(2) })
+		h := openDoorAt(t, l, func(o *intake.RESPOptions) { o.Rates = &intake.Publishing{Keys: intake.NewRates(2)} })
 		c, again := l.dial(t), l.dial(t)
 		c.want("-ERR bad channel…", "PUBLISH", "nothing", "1") // what is refused anyway costs nothing
 		c.want(":0", "PUBLISH", "updates:k1", "1")

@@ -22,6 +22,9 @@ type Options struct {
 	// holds the most loses its oldest publications first, so that a noisy kitchen pays for itself.
 	MaxHistoryBytes int64
 
+	// MaxTenantBytes bounds the history of each tenant; zero means no bound but the other one. Past it, its oldest publications go.
+	MaxTenantBytes int64
+
 	// MaxChannels bounds the channels that are remembered; zero means 500,000, which is 35,000 kitchens with all default
 	// channels. Past it, the channels that were silent the longest are forgotten, and start in a new epoch.
 	MaxChannels int

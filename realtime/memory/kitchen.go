@@ -118,6 +118,9 @@ func (k *kitchen) publish(b *Broker, ch realtime.Channel, data []byte, opts real
 			grown += s.newest.put(key, s.head.Offset, e)
 		}
 		k.account(b, grown+s.expire(age))
+		if most := b.opts.MaxTenantBytes; most > 0 && k.bytes.Load() > most {
+			k.shrink(b, most-most/8) // an eighth below it, so that it is needed rarely
+		}
 	}
 	if opts.Key != "" {
 		k.keys.add(ref, record{sum: sum, position: s.head, until: age + realtime.IdempotencyWindow}, b.opts.MaxKeys)

@@ -24,11 +24,12 @@ const (
 
 // The error codes that only HTTP answers with, beside those of the commands.
 const (
-	ErrFull           ErrorCode = "FULL"
-	ErrNotAcceptable  ErrorCode = "NOT_ACCEPTABLE"
-	ErrMediaType      ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
-	ErrTooManyHeaders ErrorCode = "TOO_MANY_HEADERS"
-	ErrNotFound       ErrorCode = "NOT_FOUND"
+	ErrFull               ErrorCode = "FULL"
+	ErrTooManyConnections ErrorCode = "TOO_MANY_CONNECTIONS"
+	ErrNotAcceptable      ErrorCode = "NOT_ACCEPTABLE"
+	ErrMediaType          ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
+	ErrTooManyHeaders     ErrorCode = "TOO_MANY_HEADERS"
+	ErrNotFound           ErrorCode = "NOT_FOUND"
 )
 
 // The error codes of a refused upgrade.
@@ -62,11 +63,14 @@ var errorTable = []ErrorInfo{
 		"The data does not fit the schema of its channel. The message says where, and what would be right."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
 	{ErrRateLimited, http.StatusTooManyRequests, true,
-		"This API key publishes faster than it may. Nothing was stored; the message says after how many milliseconds to send it again."},
+		"This API key, or this kitchen, publishes faster than it may: nothing was stored, and the message says after how many milliseconds to send " +
+			"it again. Or this address opens connections faster than it may."},
 	{ErrUnavailable, http.StatusServiceUnavailable, true,
 		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
 	{ErrFull, http.StatusServiceUnavailable, true, "The server holds as many connections as it may. Retry-After says when to come back."},
+	{ErrTooManyConnections, http.StatusTooManyRequests, true,
+		"This kitchen, this user or this address has as many connections as it may. Retry-After says when to try again."},
 	{ErrNotAcceptable, http.StatusNotAcceptable, false, "An event stream was asked for in another format."},
 	{ErrMediaType, http.StatusUnsupportedMediaType, false, "A publish that is not JSON."},
 	{ErrTooManyHeaders, http.StatusRequestHeaderFieldsTooLarge, false, "More header lines than any client needs."},

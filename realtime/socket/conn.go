@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -68,7 +69,7 @@ type driver interface {
 
 	detach(c *Conn) (net.Conn, error)
 	socket(c *Conn, do func(fd int)) // calls do with the descriptor, if there is one
-	remote(c *Conn) string
+	remote(c *Conn) netip.Addr
 }
 
 // backlog is what the kernel did not take.
@@ -328,12 +329,12 @@ func (c *Conn) Detach() (net.Conn, error) {
 	return conn, err
 }
 
-// Remote returns the peer's host, without its port; empty once the connection has ended.
-func (c *Conn) Remote() string {
+// Remote returns the peer's address; it is not valid if the peer has none (a Unix socket, a pipe), or once the connection has ended.
+func (c *Conn) Remote() netip.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.is(over) {
-		return ""
+		return netip.Addr{}
 	}
 	return c.driver.remote(c)
 }

@@ -3,6 +3,7 @@ package socket
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -264,4 +265,4 @@ func (l *loop) detach(c *Conn) (net.Conn, error) {
 
 func (l *loop) socket(c *Conn, do func(fd int)) { do(int(c.fd)) }
 
-func (l *loop) remote(c *Conn) string { return peer(c.fd) }
+func (l *loop) remote(c *Conn) netip.Addr { return peer(c.fd) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -229,19 +230,19 @@ func (a *acceptor) take(fd uintptr) bool {
 	return true
 }
 
-// peer returns the peer's address of a socket.
-func peer(fd int32) string {
+// peer returns the peer's address of a socket, if it has one.
+func peer(fd int32) netip.Addr {
 	sa, err := unix.Getpeername(int(fd))
 	if err != nil {
-		return ""
+		return netip.Addr{}
 	}
 	switch a := sa.(type) {
 	case *unix.SockaddrInet4:
-		return net.IP(a.Addr[:]).String()
+		return netip.AddrFrom4(a.Addr)
 	case *unix.SockaddrInet6:
-		return net.IP(a.Addr[:]).String()
+		return netip.AddrFrom16(a.Addr).Unmap()
 	}
-	return "unix"
+	return netip.Addr{}
 }
 
 // netConn makes a net.Conn of fd, which it closes.

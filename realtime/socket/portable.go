@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -108,14 +109,23 @@ func (s *stream) close(c *Conn) {
 	s.engine.ended(h, unsent)
 	below := s.conn
 	if c.resets() {
-		if t, ok := below.(interface{ NetConn() net.Conn }); ok {
-			below = t.NetConn() // TLS would wait for room to say farewell
-		}
+		below = innermost(below) // TLS would wait for room to say farewell
 		if tcp, ok := below.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
 		}
 	}
 	_ = below.Close() // its end is all that we want of it
+}
+
+// innermost is what conn runs on in the end, below TLS and the like.
+func innermost(conn net.Conn) net.Conn {
+	for {
+		outer, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = outer.NetConn()
+	}
 }
 
 func (s *stream) awaitResume(c *Conn) {
@@ -238,25 +248,18 @@ func (s *stream) shut(*Conn) {
 func (s *stream) detach(*Conn) (net.Conn, error) { return s.conn, nil }
 
 func (s *stream) socket(_ *Conn, do func(fd int)) {
-	conn := s.conn
-	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = t.NetConn()
-	}
-	if sc, ok := conn.(syscall.Conn); ok {
+	if sc, ok := innermost(s.conn).(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) { do(int(fd)) }) // closed already: the first read says so
 		}
 	}
 }
 
-func (s *stream) remote(*Conn) string { return host(s.conn.RemoteAddr().String()) }
-
-func host(address string) string {
-	h, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
+func (s *stream) remote(*Conn) netip.Addr {
+	if tcp, ok := s.conn.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
 	}
-	return h
+	return netip.Addr{}
 }
 
 // reading waits for bytes. A plain socket waits without any buffer: step is called by the network poller's loop, first at

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -39,6 +40,9 @@ func send(o *Options, raw string) (*conn, *answer, error) {
 	}
 	if err := tcp.SetDeadline(time.Now().Add(o.Patience)); err != nil {
 		return nil, nil, fmt.Errorf("set deadline: %w", err)
+	}
+	if o.TLS != nil {
+		tcp = tls.Client(tcp, o.TLS)
 	}
 	c := &conn{c: tcp, r: bufio.NewReader(tcp)}
 	if _, err := io.WriteString(tcp, raw); err != nil {

@@ -1,6 +1,7 @@
 package wstest
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 	"testing"
@@ -9,9 +10,10 @@ import (
 
 // Options say what is tested.
 type Options struct {
-	Addr   string // "127.0.0.1:3001"
-	Path   string // of the echo endpoint, such as "/api/ws"
-	Header string // further lines of the request, each with "\r\n" at its end
+	Addr   string      // "127.0.0.1:3001"
+	Path   string      // of the echo endpoint, such as "/api/ws"
+	TLS    *tls.Config // nil: without
+	Header string      // further lines of the request, each with "\r\n" at its end
 
 	MaxMessage int    // the server's limit of a message, a multiple of 1 MiB
 	MaxFrames  int    // the server's limit of frames of one message
