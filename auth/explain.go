@@ -293,7 +293,7 @@ func (x explainer) read(r *CookieReport, text []byte) {
 			strings.Join(r.Claims, ", ")
 	default:
 		r.Right = "let the app's jwt callback write sub, sppgId and userRole as docs/protocol.md says; it has " +
-			"" + strings.Join(r.Claims, ", ")
+			strings.Join(r.Claims, ", ")
 	}
 }
 

@@ -139,20 +139,17 @@ func channelSection() section {
 					"one free segment. " +
 					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the member by " +
 					"which clients that were away for long get the newest of each, such as `productionId` (which " +
-					"`production:updates:{tenant}` has), or `data.id`. `validation` and `schema` (a file with a JSON Schema, beside " +
-					"this one) " +
-					"" +
-					"say how its publications are checked. A default pattern with neither history nor snapshot here keeps its own.",
+					"`production:updates:{tenant}` has), or `data.id`. `validation` and `schema` (a file with a JSON Schema, " +
+					"beside this one) say how its publications are checked. A default pattern with neither history nor snapshot here " +
+					"keeps its own.",
 				kind: patternList{},
 			},
 			{
 				key: "channels.validation", env: []string{"KENTONGAN_VALIDATION"}, def: "off", example: "report",
-				meaning: "What happens to publications that do not fit the JSON Schema of their pattern. `off`: nobody looks. `report`: " +
-					"they " +
-					"are counted and logged, and go on. `refuse`: they reach nobody; who publishes with plain `PUBLISH` finds them in " +
-					"the " +
-					"" +
-					"quarantine. The default patterns have schemas, which `/asyncapi.json` shows; a pattern may have its own `validation`.",
+				meaning: "What happens to publications that do not fit the JSON Schema of their pattern. `off`: nobody looks. " +
+					"`report`: they are counted and logged, and go on. `refuse`: they reach nobody; who publishes with plain `PUBLISH` " +
+					"finds them in the quarantine. The default patterns have schemas, which `/asyncapi.json` shows; a pattern may have " +
+					"its own `validation`.",
 				kind: text{
 					func(d *draft) *string { return (*string)(&d.Channels.Validation) }, "`off`, `report` or `refuse`", checkMode,
 				},
