@@ -44,7 +44,7 @@ func connectionSection() section {
 	}
 }
 
-func limitSection() section {
+func limitSection() section { //nolint:funlen // a table
 	return section{
 		title: "Limits",
 		intro: "What one client, one publisher and all together may take.",
@@ -116,7 +116,7 @@ func limitSection() section {
 	}
 }
 
-func channelSection() section {
+func channelSection() section { //nolint:funlen // a table
 	return section{
 		title: "Channels and history",
 		intro: "Which names belong to which kitchen, and what is kept for those who come back.",
