@@ -123,7 +123,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if cfg.Connections.BareResume {
 		devices = a.engine.devices
 	}
-	a.rates = &intake.Publishing{Keys: intake.NewRates(cfg.Limits.PublishRate), Tenants: intake.NewRates(cfg.Edge.TenantPublishRate)}
+	a.rates = publishRates(cfg)
 	a.gateway = gateway.New(gateway.Options{
 		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL,
@@ -240,7 +240,7 @@ func (a *App) run(ctx context.Context) error {
 		}
 		defer func() { _ = redirect.Close() }() // as above
 	}
-	if err = a.openCertificates(public, redirect); err != nil {
+	if err := a.openCertificates(public, redirect); err != nil {
 		return err
 	}
 	var admin net.Listener

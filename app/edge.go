@@ -15,6 +15,7 @@ import (
 	"kentongan/internal/certs"
 	"kentongan/internal/clientip"
 	"kentongan/realtime/gateway"
+	"kentongan/realtime/intake"
 )
 
 // certificates are those of the public listener.
@@ -30,6 +31,11 @@ func quotas(cfg config.Config) gateway.Quotas {
 		PerTenant: cfg.Edge.TenantConnections, PerUser: cfg.Edge.UserConnections, PerAddress: cfg.Edge.AddressConnections,
 		UpgradeRate: cfg.Edge.UpgradeRate,
 	}
+}
+
+// publishRates are the bounds of publications.
+func publishRates(cfg config.Config) *intake.Publishing {
+	return &intake.Publishing{Keys: intake.NewRates(cfg.Limits.PublishRate), Tenants: intake.NewRates(cfg.Edge.TenantPublishRate)}
 }
 
 // proxies are those that are believed about where a request came from.

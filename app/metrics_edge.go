@@ -1,8 +1,10 @@
 package app
 
 var (
-	descTLSExpiry  = desc("tls_expiry_timestamp_seconds", "When the first certificate of the public listener expires; 0 while there is none.")
-	descTLSReloads = desc("tls_certificates_total", "Certificates that were taken into use while the server ran, or could not be.", "outcome")
+	descTLSExpiry = desc("tls_expiry_timestamp_seconds",
+		"When the first certificate of the public listener expires; 0 while there is none.")
+	descTLSReloads = desc("tls_certificates_total",
+		"Certificates that were taken into use while the server ran, or could not be.", "outcome")
 )
 
 func (m *metrics) collectEdge(counter counterFunc, gauge gaugeFunc) {

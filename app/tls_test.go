@@ -59,7 +59,7 @@ func TestCertificateIsTold(t *testing.T) {
 	if state := conn.ConnectionState(); state.NegotiatedProtocol != "h2" || state.Version != tls.VersionTLS13 {
 		t.Errorf("speaks %q over TLS %x, want h2 over 1.3", state.NegotiatedProtocol, state.Version)
 	}
-	if old, err := tls.Dial("tcp", s.public, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil { //nolint:gosec // that it fails is the test
+	if old, err := tls.Dial("tcp", s.public, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil {
 		_ = old.Close()
 		t.Error("speaks TLS 1.1")
 	}

@@ -125,7 +125,8 @@ func (l *loader) joinEdge() {
 	e, s := &l.d.Edge, &l.d.Server
 	where := func(key string) string { return l.sources[key].where(key) }
 	if s.TLSCert != "" && len(e.ACME.Domains) > 0 {
-		l.problems.add(where("edge.acme.domains"), "contradicts %s: certificates come from files or from an authority", where("server.tls_cert"))
+		l.problems.add(where("edge.acme.domains"), "contradicts %s: certificates come from files or from an authority",
+			where("server.tls_cert"))
 	}
 	if l.d.TLS() && l.d.Connections.Sockets == SocketsEpoll {
 		l.problems.add(where("connections.sockets"), "contradicts TLS: epoll serves plain TCP only; write auto")

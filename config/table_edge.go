@@ -12,19 +12,22 @@ func proxySettings() []setting {
 	return []setting{
 		{
 			key: "edge.trusted_proxies", env: []string{"KENTONGAN_TRUSTED_PROXIES"}, unset: "nobody is believed", example: "private,203.0.113.7",
-			meaning: "Proxies that say in a header whom a request came from; from all others that header means nothing. `private` stands " +
+			meaning: "Proxies that say in a header whom a request came from; from all others that header means nothing. " +
+				"`private` stands " +
 				"for this machine and the private networks.",
 			kind: texts{func(d *draft) *[]string { return &d.Edge.TrustedProxies }, "networks, addresses or `private`", checkNetwork},
 		},
 		{
 			key: "edge.forwarded_header", env: []string{"KENTONGAN_FORWARDED_HEADER"}, def: "X-Forwarded-For", example: "Forwarded",
-			meaning: "The header in which they say it, and the only one that counts. It has to be one that they write or add to: another one " +
+			meaning: "The header in which they say it, and the only one that counts. It has to be one that they write or " +
+				"add to: another one " +
 				"they hand on as the client has made it up.",
 			kind: text{func(d *draft) *string { return &d.Edge.ForwardedHeader }, "`X-Forwarded-For` or `Forwarded`", checkForwarded},
 		},
 		{
 			key: "edge.proxy_protocol", env: []string{"KENTONGAN_PROXY_PROTOCOL"}, unset: "off", example: "10.0.0.5",
-			meaning: "Load balancers whose connections begin with a header of the PROXY protocol, version 1 or 2. Theirs must, those of all " +
+			meaning: "Load balancers whose connections begin with a header of the PROXY protocol, version 1 or 2. Theirs " +
+				"must, those of all " +
 				"others must not.",
 			kind: texts{func(d *draft) *[]string { return &d.Edge.ProxyPeers }, "networks, addresses or `private`", checkNetwork},
 		},
@@ -40,7 +43,8 @@ func tlsSettings() []setting {
 		},
 		{
 			key: "edge.acme.domains", env: []string{"KENTONGAN_ACME_DOMAINS"}, unset: "no certificates are got", example: "dapur.example.id",
-			meaning: "Names for which certificates are got from an ACME authority, and renewed. It has to reach the server at port 443, or at " +
+			meaning: "Names for which certificates are got from an ACME authority, and renewed. It has to reach the " +
+				"server at port 443, or at " +
 				"port 80 with `KENTONGAN_REDIRECT_LISTEN`.",
 			kind: texts{func(d *draft) *[]string { return &d.Edge.ACME.Domains }, "domain names", checkDomain},
 		},

@@ -31,7 +31,8 @@ func connectionSection() section {
 			},
 			{
 				key: "connections.bare_resume", env: []string{"KENTONGAN_BARE_RESUME"}, def: "on", example: "off",
-				meaning: "Pages with nothing but `new WebSocket` are sent what they missed while their line was down. The browser gets a " +
+				meaning: "Pages with nothing but `new WebSocket` are sent what they missed while their line was down. The " +
+					"browser gets a " +
 					"cookie for it, `kentongan_device`, a random number. `off`: neither.",
 				kind: toggle{func(d *draft) *bool { return &d.Connections.BareResume }},
 			},
@@ -44,38 +45,43 @@ func connectionSection() section {
 	}
 }
 
-func limitSection() section {
+func limitSection() section { //nolint:funlen // a table
 	return section{
 		title: "Limits",
 		intro: "What one client, one publisher and all together may take.",
 		settings: []setting{
 			{
 				key: "limits.connections", env: []string{"KENTONGAN_MAX_CONNECTIONS"}, def: "50000", example: "20000",
-				meaning: "Open connections at once on this node; one more is answered 503. Each needs a file descriptor: see `ulimit -n`.",
-				kind:    count{func(d *draft) *int { return &d.Limits.Connections }, 1, 10_000_000},
+				meaning: "Open connections at once on this node; one more is answered 503. Each needs a file descriptor: " +
+					"see `ulimit -n`.",
+				kind: count{func(d *draft) *int { return &d.Limits.Connections }, 1, 10_000_000},
 			},
 			{
 				key: "limits.tenant_connections", env: []string{"KENTONGAN_MAX_TENANT_CONNECTIONS"}, def: "5000", example: "500",
-				meaning: "Open connections of one kitchen on this node; one more is answered 429. 0 is no limit. A kitchen has some dozen " +
+				meaning: "Open connections of one kitchen on this node; one more is answered 429. 0 is no limit. A kitchen " +
+					"has some dozen " +
 					"screens, each with a tab or two.",
 				kind: count{func(d *draft) *int { return &d.Edge.TenantConnections }, 0, 10_000_000},
 			},
 			{
 				key: "limits.user_connections", env: []string{"KENTONGAN_MAX_USER_CONNECTIONS"}, def: "500", example: "20",
-				meaning: "Open connections of one user on this node; 0 is no limit. In many kitchens all screens are signed in as the same " +
+				meaning: "Open connections of one user on this node; 0 is no limit. In many kitchens all screens are signed " +
+					"in as the same " +
 					"user. Servers with an API key are not counted.",
 				kind: count{func(d *draft) *int { return &d.Edge.UserConnections }, 0, 10_000_000},
 			},
 			{
 				key: "limits.address_connections", env: []string{"KENTONGAN_MAX_ADDRESS_CONNECTIONS"}, def: "1000", example: "200",
-				meaning: "Open connections from one public address on this node, or from one /64 of IPv6; 0 is no limit. That is twenty " +
+				meaning: "Open connections from one public address on this node, or from one /64 of IPv6; 0 is no limit. " +
+					"That is twenty " +
 					"kitchens of 50 screens behind one address of a provider. Private addresses are not counted: behind one that is no " +
 					"trusted proxy, everybody has it.",
 				kind: count{func(d *draft) *int { return &d.Edge.AddressConnections }, 0, 10_000_000},
 			},
 			{
 				key: "limits.upgrade_rate", env: []string{"KENTONGAN_UPGRADE_RATE"}, def: "100", example: "20",
-				meaning: "WebSockets and event streams that one public address may ask for in a second, whether they are let in or not; those " +
+				meaning: "WebSockets and event streams that one public address may ask for in a second, whether they are " +
+					"let in or not; those " +
 					"of ten seconds may come at once. 0 is no limit. Counted as above.",
 				kind: count{func(d *draft) *int { return &d.Edge.UpgradeRate }, 0, 1_000_000},
 			},
@@ -102,7 +108,8 @@ func limitSection() section {
 			},
 			{
 				key: "limits.tenant_publish_rate", env: []string{"KENTONGAN_TENANT_PUBLISH_RATE"}, def: "0", example: "200",
-				meaning: "Publications a second to one kitchen on this node, whichever key they come with; otherwise as above. What the app " +
+				meaning: "Publications a second to one kitchen on this node, whichever key they come with; otherwise as " +
+					"above. What the app " +
 					"sends with plain `PUBLISH` through its own Redis is not counted: it cannot be told to wait.",
 				kind: count{func(d *draft) *int { return &d.Edge.TenantPublishRate }, 0, 1_000_000},
 			},
@@ -116,14 +123,15 @@ func limitSection() section {
 	}
 }
 
-func channelSection() section {
+func channelSection() section { //nolint:funlen // a table
 	return section{
 		title: "Channels and history",
 		intro: "Which names belong to which kitchen, and what is kept for those who come back.",
 		settings: append(historySettings(), []setting{
 			{
 				key: "history.tenant_bytes", env: []string{"KENTONGAN_MAX_TENANT_HISTORY_BYTES"}, def: "64MiB", example: "16MiB",
-				meaning: "Memory engine only: bound of the history of one kitchen, which loses its oldest first. With Redis each channel has " +
+				meaning: "Memory engine only: bound of the history of one kitchen, which loses its oldest first. With Redis " +
+					"each channel has " +
 					"its own bounds alone.",
 				kind: size{func(d *draft) *int { return &d.Edge.TenantHistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
 			},
@@ -137,7 +145,8 @@ func channelSection() section {
 				key: "channels.patterns", unset: "the default patterns alone", example: "orders:{tenant}:*",
 				meaning: "Names in Redis: literal text, `{tenant}` for the kitchen (without it the channel is everybody's), `*` for " +
 					"one free segment. " +
-					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the member by " +
+					"Each is a spelling, or a map of `spelling`, `history.size`, `history.age` and `snapshot`: the name of the " +
+					"member by " +
 					"which clients that were away for long get the newest of each, such as `productionId` (which " +
 					"`production:updates:{tenant}` has), or `data.id`. `validation` and `schema` (a file with a JSON Schema, " +
 					"beside this one) say how its publications are checked. A default pattern with neither history nor snapshot here " +

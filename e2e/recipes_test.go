@@ -32,8 +32,8 @@ func TestRecipesSendTheSamePaths(t *testing.T) {
 			}
 		}
 		if strings.HasSuffix(recipe, "ml") {
-			var any map[string]any
-			if err := yaml.Unmarshal(text, &any); err != nil || len(any) == 0 {
+			var document map[string]any
+			if err := yaml.Unmarshal(text, &document); err != nil || len(document) == 0 {
 				t.Errorf("deploy/%s is no YAML: %v", recipe, err)
 			}
 		}

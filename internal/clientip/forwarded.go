@@ -34,7 +34,8 @@ func Within(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
-// Tells reports whether addr tells somebody apart from all others: not one of this machine or a private network, for a proxy that nobody has
+// Tells reports whether addr tells somebody apart from all others: not one of this machine or a private network, for a proxy that
+// nobody has
 // named has one, and so has everybody behind it; nor that of a proxy that is trusted.
 func (p *Proxies) Tells(addr netip.Addr) bool {
 	return addr.IsValid() && !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast() && !p.Trusts(addr)

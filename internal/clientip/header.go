@@ -74,7 +74,7 @@ func parseLine(p []byte) (client netip.AddrPort, n int, err error) {
 			return broken("the line has a bad address or port")
 		}
 	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(ports[0])), end + 1, nil
+	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(ports[0])), end + 1, nil //nolint:gosec // it was read as 16 bits
 }
 
 // What stands in a header of version 2.

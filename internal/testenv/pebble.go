@@ -70,7 +70,8 @@ func nameserver(t testing.TB) string {
 			conns.Go(func() {
 				defer func() { _ = conn.Close() }()
 				_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-				for answer(conn) == nil {
+				for err := error(nil); err == nil; {
+					err = answer(conn)
 				}
 			})
 		}
@@ -93,8 +94,8 @@ func answer(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	_, err = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...)) //nolint:gosec // some dozen bytes
-	return err                                                                                    //nolint:wrapcheck // as above
+	_, err = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
+	return err //nolint:wrapcheck // as above
 }
 
 // here is the answer to a question for a name.

@@ -361,7 +361,7 @@ func (g *Gateway) begin(s *session, conn *socket.Conn, early, head []byte, req r
 	}
 	g.goroutines.Add(1) // until OnEnd
 	s.lastRead.Store(int64(g.awake()))
-	s.budget, s.weight = newBudget(g.clock(), burstTime), newBudget(g.clock(), weightTime)
+	s.budget, s.weight = newBudget(g.clock()), newBudget(g.clock())
 	g.stats.open[s.dialect].Add(1)
 	g.stats.opened[s.dialect].Add(1)
 

@@ -89,7 +89,7 @@ func (c *raw) ask(user, path, lines string) *http.Response {
 // try asks for a WebSocket on a connection of its own.
 func (n *node) try(user, lines string) (status int, header http.Header) {
 	n.t.Helper()
-	resp := n.connect("").ask(user, "/api/ws", handshake+lines)
+	resp := n.connect("").ask(user, "/api/ws", handshake+lines) //nolint:bodyclose // it ends with the connection
 	return resp.StatusCode, resp.Header
 }
 
@@ -141,7 +141,7 @@ func TestQuotas(t *testing.T) {
 // tryStream asks for an event stream on a connection of its own.
 func (n *node) tryStream(user, lines string) (status int, header http.Header) {
 	n.t.Helper()
-	resp := n.connect("").ask(user, "/api/sse", lines)
+	resp := n.connect("").ask(user, "/api/sse", lines) //nolint:bodyclose // it ends with the connection
 	return resp.StatusCode, resp.Header
 }
 
@@ -230,12 +230,12 @@ func TestWhoConnects(t *testing.T) {
 					conn := n.connect(c.before)
 					if c.want == "" {
 						_, _ = io.WriteString(conn.conn, "GET "+path+" HTTP/1.1\r\nHost: test\r\nX-Test-User: u1@a\r\n"+lines+"\r\n")
-						if resp, err := http.ReadResponse(conn.r, nil); err == nil && resp.StatusCode < 400 {
+						if resp, err := http.ReadResponse(conn.r, nil); err == nil && resp.StatusCode < 400 { //nolint:bodyclose // it ends with the connection
 							t.Errorf("%s is answered %s", path, resp.Status)
 						}
 						continue
 					}
-					if resp := conn.ask("u1@a", path, lines); resp.StatusCode >= 300 {
+					if resp := conn.ask("u1@a", path, lines); resp.StatusCode >= 300 { //nolint:bodyclose // it ends with the connection
 						t.Fatalf("%s is answered %s", path, resp.Status)
 					}
 				}
@@ -267,7 +267,7 @@ func TestHeaderInPieces(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if resp := conn.ask("u1@a", "/api/ws", handshake); resp.StatusCode != http.StatusSwitchingProtocols {
+		if resp := conn.ask("u1@a", "/api/ws", handshake); resp.StatusCode != http.StatusSwitchingProtocols { //nolint:bodyclose // it ends with the connection
 			t.Fatalf("answered %s", resp.Status)
 		}
 		if got := n.gateway.List("", 1)[0].Remote; got != "203.0.113.9" {

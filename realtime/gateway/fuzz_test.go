@@ -84,14 +84,14 @@ func FuzzQuery(f *testing.F) {
 // TestBudget spends at any times: never more than the burst and the rate allow, and never less.
 func TestBudget(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := newBudget(0, burstTime)
+		b := newBudget(0)
 		pauses := rapid.SliceOfN(rapid.Int64Range(0, int64(100*time.Millisecond)), 1, 2000).Draw(t, "pauses")
 		taken := 0
 		now := time.Duration(0)
 		for i, p := range pauses {
 			now += time.Duration(p)
 			allowed := commandBurst + commandRate*now.Seconds()
-			switch got := b.take(now, frameTime, burstTime); {
+			switch got := b.take(now, frameTime); {
 			case got:
 				if taken++; float64(taken) > allowed+1 {
 					t.Fatalf("%d frames in %v are let through, %v are allowed", taken, now, allowed)
@@ -102,9 +102,9 @@ func TestBudget(t *testing.T) {
 		}
 	})
 	t.Run("TheRateIsSustained", func(t *testing.T) {
-		b := newBudget(0, burstTime)
+		b := newBudget(0)
 		for i := range 100_000 {
-			if !b.take(time.Duration(i+1)*time.Second/commandRate*101/100, frameTime, burstTime) {
+			if !b.take(time.Duration(i+1)*time.Second/commandRate*101/100, frameTime) {
 				t.Fatalf("frame %d is refused, slightly below the rate", i+1)
 			}
 		}

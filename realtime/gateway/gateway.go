@@ -49,7 +49,8 @@ type Options struct {
 	// Fits, if set, says what does not fit in a publication of a server; nil lets it go on.
 	Fits func(ch realtime.Channel, data []byte) *realtime.Mismatch
 
-	// MayPublish, if set, counts a publication to a kitchen by the API key called name, and returns zero; or after how long there may be one
+	// MayPublish, if set, counts a publication to a kitchen by the API key called name, and returns zero; or after how long there
+	// may be one
 	// again, and why in words.
 	MayPublish func(name string, to tenant.ID) (wait time.Duration, why string)
 
@@ -261,7 +262,8 @@ func (g *Gateway) Revoke(revoked func(*auth.Identity) bool) int {
 	return n
 }
 
-// Drop breaks the connections of the sessions that which picks, as a line does that is cut: without a close code. It returns how many those
+// Drop breaks the connections of the sessions that which picks, as a line does that is cut: without a close code. It returns
+// how many those
 // were.
 func (g *Gateway) Drop(which func(*auth.Identity) bool) int {
 	n := 0

@@ -22,7 +22,7 @@ func (s *session) OnBytes(p []byte) {
 		return // an SSE client has nothing to say
 	}
 	s.gw.stats.bytesIn.Add(uint64(len(p)))
-	if s.gw.echo == nil && !s.weight.take(s.gw.clock(), s.gw.weightOf(len(p)), weightTime) {
+	if s.gw.echo == nil && !s.weight.take(s.gw.clock(), s.gw.weightOf(len(p))) {
 		s.fail(&protocol.CloseError{Code: protocol.CloseTooFast})
 		return
 	}
@@ -153,7 +153,7 @@ func (s *session) OnControl(op protocol.Opcode, payload []byte) error {
 func (s *session) onFrame() error {
 	now := s.gw.clock()
 	s.lastRead.Store(int64(now) - s.gw.wheel.lost.Load())
-	if s.gw.echo == nil && !s.budget.take(now, frameTime, burstTime) {
+	if s.gw.echo == nil && !s.budget.take(now, frameTime) {
 		return &protocol.CloseError{Code: protocol.CloseTooFast}
 	}
 	return nil
@@ -176,7 +176,8 @@ func (s *session) answerClose(code protocol.Code) {
 	s.signal()
 }
 
-// budget limits what comes from one client, as a time: until when it has used the rate up, as gateway.clock. It may be as far in the past as
+// budget limits what comes from one client, as a time: until when it has used the rate up, as gateway.clock. It may be as far in
+// the past as
 // a burst takes. Of frames there may be commandRate a second, and a burst when a page opens.
 type budget time.Duration
 
@@ -193,10 +194,7 @@ const (
 // A client may also send four of the largest messages a second, and sixteen at once: with the usual 64 KiB that is 256 KiB a second, a
 // thousand times what commands of a page weigh. Without it frames that are as large as they may be would be 3 MiB a second to check, of
 // each connection.
-const (
-	weightRate = 4
-	weightTime = 16 * time.Second / weightRate
-)
+const weightRate = 4 // a second; so sixteen are a burstTime
 
 // weightOf is the time that so many bytes use up.
 func (g *Gateway) weightOf(bytes int) time.Duration {
@@ -204,11 +202,11 @@ func (g *Gateway) weightOf(bytes int) time.Duration {
 }
 
 // newBudget returns the budget of somebody who comes now.
-func newBudget(now, burst time.Duration) budget { return budget(now - burst) }
+func newBudget(now time.Duration) budget { return budget(now - burstTime) }
 
 // take uses cost up, unless more would be used than there is.
-func (b *budget) take(now, cost, burst time.Duration) bool {
-	used := max(time.Duration(*b), now-burst) + cost
+func (b *budget) take(now, cost time.Duration) bool {
+	used := max(time.Duration(*b), now-burstTime) + cost
 	if used > now {
 		return false
 	}

@@ -64,7 +64,8 @@ type seats struct {
 // take counts one more session, or says whose seats are all taken.
 func (q *seats) take(limits Quotas, who *auth.Identity, address netip.Addr) (full string) {
 	at := person{who.Tenant, who.Subject}
-	kitchen, user, from := limits.PerTenant > 0 && who.Tenant != tenant.Global, limits.PerUser > 0 && !who.Server, limits.PerAddress > 0 && address.IsValid()
+	kitchen, user := limits.PerTenant > 0 && who.Tenant != tenant.Global, limits.PerUser > 0 && !who.Server
+	from := limits.PerAddress > 0 && address.IsValid()
 	switch {
 	case kitchen && q.tenants[who.Tenant] >= limits.PerTenant:
 		return fullTenant
@@ -99,7 +100,7 @@ func (q *seats) giveBack(limits Quotas, who *auth.Identity, address netip.Addr) 
 }
 
 // count adds n to what m has of key; what has come to nothing is forgotten.
-func count[K comparable](m *map[K]int, key K, n int) {
+func count[K comparable](m *map[K]int, key K, n int) { //nolint:gocritic // the first one makes the map
 	if *m == nil {
 		*m = map[K]int{}
 	}
@@ -155,7 +156,8 @@ func (g *Gateway) mayAsk(w http.ResponseWriter, client netip.Addr) bool {
 func (g *Gateway) refuseSeat(w http.ResponseWriter, full string) {
 	g.stats.deny(full)
 	limits := g.opts.Quotas
-	most, whose := 0, ""
+	var most int
+	var whose string
 	switch full {
 	case fullTenant:
 		most, whose = limits.PerTenant, "kitchen"

@@ -130,7 +130,7 @@ func (s *stream) unframe(p []byte) error {
 		if err != nil {
 			return errStreamFraming
 		}
-		s.left = int(size) + len(lineEnd) //nolint:gosec // it has 31 bits
+		s.left = int(size) + len(lineEnd)
 	}
 	return nil
 }

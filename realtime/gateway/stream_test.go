@@ -65,7 +65,7 @@ func TestStreamOverHTTP2(t *testing.T) {
 	t.Run("EventsComeAsOverHTTP1", func(t *testing.T) {
 		var readers []*bufio.Reader
 		for range 20 {
-			resp := n.openStream(ctx, client, "")
+			resp := n.openStream(ctx, client, "") //nolint:bodyclose // it ends with the connection
 			if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream; charset=utf-8" {
 				t.Fatalf("answered %s, %s", resp.Status, got)
 			}
@@ -95,10 +95,10 @@ func TestStreamOverHTTP2(t *testing.T) {
 			t.Errorf("listed as %+v", list)
 		}
 	})
-	t.Run("WhoLeavesIsGone", func(t *testing.T) {
+	t.Run("WhoLeavesIsGone", func(*testing.T) {
 		before := n.gateway.Connections()
 		one, leave := context.WithCancel(ctx)
-		n.openStream(one, client, "")
+		n.openStream(one, client, "") //nolint:bodyclose // it ends with the connection
 		open(before + 1)
 		leave()
 		open(before)
@@ -120,7 +120,7 @@ func TestStreamOverHTTP2(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		n.publish("a", "production:updates", `"missed"`)
-		r = bufio.NewReader(n.openStream(ctx, client, "?cursor="+url.QueryEscape(id)).Body)
+		r = bufio.NewReader(n.openStream(ctx, client, "?cursor="+url.QueryEscape(id)).Body) //nolint:bodyclose // it ends with the connection
 		if line := lineWith(t, r, `"offset":`); !strings.Contains(line, `"missed"`) {
 			t.Errorf("after the cursor of what it has seen comes %q", line)
 		}
@@ -155,7 +155,7 @@ func TestStreamOverHTTP2(t *testing.T) {
 		}
 	})
 	t.Run("ADrainEndsIt", func(t *testing.T) {
-		resp := n.openStream(ctx, client, "")
+		resp := n.openStream(ctx, client, "") //nolint:bodyclose // it ends with the connection
 		r := bufio.NewReader(resp.Body)
 		lineWith(t, r, "event: ")
 		n.gateway.Drain(ctx, 10*time.Millisecond)
