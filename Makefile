@@ -50,6 +50,14 @@ bench: ## measure against a floor in the same run; BENCH=--quick takes about fiv
 bench-cache: packages ## measure the cache beside other caches; they are in a module of their own, bench/cache
 	go run -C bench/cache .
 
+.PHONY: bench-production
+bench-production: programs ## measure the stores against bare inserts in the same run, an alert pass and a kitchen's day: about ten minutes
+	go test -run '^$$' -bench 'BenchmarkPass' -benchtime 1x ./production/watch
+	go test -run '^$$' -bench 'Benchmark(Changes)' -benchtime 1x -timeout 20m ./production/sqlite ./production/postgres
+	go test -run '^$$' -bench 'Benchmark(Commit|Day|Due)' -benchtime 3000x -timeout 20m ./production/postgres
+	go test -run '^$$' -bench 'BenchmarkCommit' -benchtime 1x -timeout 20m ./production/sqlite
+	go test -run '^$$' -bench 'Benchmark(Day|Due)' -benchtime 300x -timeout 20m ./production/sqlite
+
 .PHONY: peers
 peers: bench/peers/node_modules/.package-lock.json ## install what make bench BENCH=--peers measures beside the server; nothing else needs it
 
@@ -196,4 +204,4 @@ $(HELM):
 help: ## print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

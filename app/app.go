@@ -274,12 +274,12 @@ func (a *App) run(ctx context.Context) error {
 	if a.opts.Demo {
 		g.Go(func() error { return a.runDemo(broken) })
 	}
-	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
-		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
-	if !a.opts.Demo { // whose limit of connections nobody has chosen, and nobody reaches
-		readResources().tell(a.log, a.cfg.Limits.Connections)
+	if a.records != nil {
+		a.records.awaitFirstTry(broken)
 	}
-	a.announce(public, admin, door, redirect)
+	if broken.Err() == nil { // else there is an error to tell instead
+		a.started(public, admin, door, redirect)
+	}
 
 	select {
 	case <-ctx.Done():
@@ -370,6 +370,16 @@ func (a *App) stop(ctx context.Context, servers []*http.Server) {
 			a.log.Warn("requests broken off at the stop", "err", err)
 		}
 	}
+}
+
+// started says that the server has started.
+func (a *App) started(public, admin, door, redirect net.Listener) {
+	a.log.Info("server started", "listen", public.Addr().String(), "redis_door", addressOf(door), "engine", a.engine.name,
+		"sockets", a.cfg.SocketsInUse(), "version", a.opts.Version)
+	if !a.opts.Demo { // whose limit of connections nobody has chosen, and nobody reaches
+		readResources().tell(a.log, a.cfg.Limits.Connections)
+	}
+	a.announce(public, admin, door, redirect)
 }
 
 // announce tells the command that the server can be reached.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,18 @@ func Migrate(ctx context.Context, db config.Database, log *slog.Logger) (from, t
 		return sqlite.Migrate(ctx, sqlite.Options{Path: db.Path}) //nolint:wrapcheck // it says all
 	}
 	return postgres.Migrate(ctx, postgres.Options{URL: db.URL.Reveal(), Log: log}) //nolint:wrapcheck // it says all
+}
+
+// ErrNotBackedUp says that a database has means of its own to be copied.
+var ErrNotBackedUp = errors.New("PostgreSQL is copied with its own programs: " +
+	`pg_dump --schema=kentongan --format=custom --file=kentongan.dump "$DATABASE_URL"`)
+
+// Backup copies the database into a new file, also while servers work on it, and returns its size in bytes.
+func Backup(ctx context.Context, db config.Database, path string) (size int64, err error) {
+	if db.Path == "" {
+		return 0, ErrNotBackedUp
+	}
+	return sqlite.Backup(ctx, sqlite.Options{Path: db.Path}, path) //nolint:wrapcheck // it says all
 }
 
 // Trail is what VerifyAudit found of one kitchen.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type records struct {
 	hook     []byte            // key of the webhook's signatures
 	parts    atomic.Pointer[recordParts]
 	fault    atomic.Pointer[string] // why the database is not open; nil: it is, or was not tried yet
+	tried    chan struct{}          // closed when the database is open, or was found to be out
 	opened   chan struct{}          // closed when parts are there
 	ended    chan struct{}          // closed when Run has returned
 }
@@ -49,7 +51,7 @@ type recordParts struct {
 
 // newRecords checks what can be checked before anything is opened.
 func newRecords(a *App) (*records, error) {
-	r := &records{app: a, cfg: a.cfg.Production, opened: make(chan struct{}), ended: make(chan struct{})}
+	r := &records{app: a, cfg: a.cfg.Production, tried: make(chan struct{}), opened: make(chan struct{}), ended: make(chan struct{})}
 	for _, name := range []string{production.UpdatesChannel, production.AlertsChannel} {
 		if a.names.Spell(realtime.Channel{Tenant: "any", Name: name}) == "" {
 			return nil, fmt.Errorf("production service: no channel pattern is called %s; add %s:{tenant} to channels.patterns", name, name)
@@ -103,11 +105,13 @@ func (r *records) Run(ctx context.Context) error {
 
 // open returns nil if ctx ended before the database was there.
 func (r *records) open(ctx context.Context) (store, error) {
+	tried := sync.OnceFunc(func() { close(r.tried) })
 	for wait := firstOpenWait; ; wait = min(2*wait, lastOpenWait) {
 		s, err := openStore(ctx, r.cfg.Database, r.app.log)
 		switch {
 		case err == nil:
 			r.fault.Store(nil)
+			tried()
 			return s, nil
 		case ctx.Err() != nil:
 			return nil, nil //nolint:nilnil,nilerr // this server stops
@@ -118,6 +122,7 @@ func (r *records) open(ctx context.Context) (store, error) {
 		if r.fault.Swap(&text) == nil {
 			r.app.log.Warn("the database is out; everything else works, and it is tried again",
 				"database", r.cfg.Database.String(), "err", err)
+			tried()
 		}
 		timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // spread, not secrecy
 		select {
@@ -126,6 +131,21 @@ func (r *records) open(ctx context.Context) (store, error) {
 			timer.Stop()
 			return nil, nil //nolint:nilnil // as above
 		}
+	}
+}
+
+// startWait is how long the word that the server has started waits for what becomes of the database. One that does not even refuse
+// is waited for no longer: screens do not need it.
+const startWait = 2 * time.Second
+
+// awaitFirstTry returns when the database was tried once, or ctx has ended because it will never do.
+func (r *records) awaitFirstTry(ctx context.Context) {
+	timer := time.NewTimer(startWait)
+	defer timer.Stop()
+	select {
+	case <-r.tried:
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

@@ -392,7 +392,11 @@ func TestADatabaseThatIsOut(t *testing.T) {
 func TestWhatCannotStart(t *testing.T) {
 	patterns := testFile(t, "channels:\n  extend: off\n  patterns: [\"updates:{tenant}\"]\n")
 	for name, row := range map[string]struct{ environ, want string }{
-		"NoFolder":  {"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "no", "k.db"), "there is no folder"},
+		"NoFolder": {"DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "no", "k.db"), "there is no folder"},
+		"NoFile":   {"DATABASE_URL=sqlite:" + t.TempDir(), "it is not a file"},
+		"NoDatabase": {
+			"DATABASE_URL=sqlite:" + testFile(t, strings.Repeat("# This is no database.\n", 50)), "the file is no SQLite database",
+		},
 		"NoChannel": {"KENTONGAN_CONFIG=" + patterns, "no channel pattern is called production:updates"},
 		"BadSecret": {
 			"KENTONGAN_WEBHOOK_URL=https://h.example.id/ KENTONGAN_WEBHOOK_SECRET=whsec_this-is-no-base64-at-all", "must be base64",
@@ -407,8 +411,14 @@ func TestWhatCannotStart(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			if err := app.Run(ctx, cfg, app.Options{}); err == nil || !strings.Contains(err.Error(), row.want) {
+			ready := func(app.Addresses) { t.Error("it was announced as ready") }
+			var log strings.Builder
+			opts := app.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Ready: ready}
+			if err := app.Run(ctx, cfg, opts); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("the server ended with %v, want something about %q", err, row.want)
+			}
+			if strings.Contains(log.String(), "server started") {
+				t.Errorf("it says that it has started:\n%s", log.String())
 			}
 		})
 	}

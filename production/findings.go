@@ -48,6 +48,9 @@ type threshold struct {
 
 // overdue finds code by the time that has passed since an instant: more than a threshold's is a finding.
 func (q *inquiry) overdue(code AlertCode, since Instant, steps ...threshold) {
+	if !since.Known() {
+		return // an app's plan without times
+	}
 	passed := q.now.Sub(since)
 	worst := -1
 	for i, s := range steps {
@@ -128,8 +131,8 @@ func (q *inquiry) schedule() {
 func (q *inquiry) behind() {
 	p := q.p
 	span, passed := int64(p.PlannedEnd-p.PlannedStart), int64(q.now-p.PlannedStart)
-	if span <= 0 {
-		return // an app's plan without times
+	if !p.PlannedStart.Known() || span <= 0 {
+		return // as above
 	}
 	passed = min(max(passed, 0), span)
 	severity, limit := Severity(""), 0

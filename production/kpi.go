@@ -70,14 +70,14 @@ func KPIsOf(p Production, f Facts) KPIs {
 		k.YieldPercentage = figure(percent(float64(*p.ActualPortions), float64(p.PlannedPortions)))
 	}
 	planned, actual := p.PlannedEnd.Sub(p.PlannedStart), p.ActualEnd.Sub(p.ActualStart)
-	if p.ActualStart.Known() && p.ActualEnd.Known() && planned > 0 {
+	if p.ActualStart.Known() && p.ActualEnd.Known() && p.PlannedStart.Known() && planned > 0 {
 		k.TimeVariance = figure(percent(float64(actual-planned), float64(planned)))
 	}
 	if p.ActualCost != nil && p.EstimatedCost != nil && *p.EstimatedCost > 0 {
 		k.CostVariance = figure(percent(float64(*p.ActualCost-*p.EstimatedCost), float64(*p.EstimatedCost)))
 	}
 	k.QualityScore = quality(&p, &f)
-	if p.Status == Completed {
+	if p.Status == Completed && p.PlannedEnd.Known() && p.ActualEnd.Known() {
 		onTime := p.ActualEnd <= p.PlannedEnd
 		k.OnTime = &onTime
 	}

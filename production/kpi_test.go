@@ -62,6 +62,7 @@ func TestUnknownIsNotZero(t *testing.T) {
 	}
 	unrated := Production{
 		Status: Completed, PlannedPortions: 10, ActualPortions: new(8), ActualCost: new(Rupiah(1)), EstimatedCost: new(Rupiah(1)),
+		PlannedEnd: 1_795_680_000_000, ActualEnd: 1_795_676_400_000,
 	}
 	if got := KPIsOf(unrated, Facts{}); got.OverallRating != nil || got.QualityScore != nil || got.CostVariance == nil || got.OnTime == nil {
 		t.Errorf("a batch that nobody rated has %+v", got)
@@ -113,5 +114,17 @@ func TestSummarise(t *testing.T) {
 	}
 	if odd := answerTime([]Alert{{RaisedAt: 1, AcknowledgedAt: 60_001}, {RaisedAt: 1, AcknowledgedAt: 600_001}, {RaisedAt: 1, AcknowledgedAt: 120_001}}); *odd.Value != 2 {
 		t.Errorf("median of 1, 2, 10 is %v", *odd.Value)
+	}
+}
+
+// TestWithoutAPlanNobodyIsLate has a batch of an app that tells no planned times.
+func TestWithoutAPlanNobodyIsLate(t *testing.T) {
+	p := Production{Status: Completed, ActualStart: 1_795_669_200_000, ActualEnd: 1_795_676_400_000, PlannedEnd: 1_795_680_000_000}
+	if k := KPIsOf(p, Facts{}); k.TimeVariance != nil || k.OnTime == nil || !*k.OnTime {
+		t.Errorf("without a planned start: %+v", k)
+	}
+	p.PlannedEnd = 0
+	if k := KPIsOf(p, Facts{}); k.TimeVariance != nil || k.OnTime != nil {
+		t.Errorf("without a planned end: %+v", k)
 	}
 }

@@ -172,3 +172,23 @@ func FuzzObserve(f *testing.F) {
 		}
 	})
 }
+
+// TestObserveWithoutAPlan follows a batch of which the app tells no planned times: what is measured against them is unknown, and not late
+// since 1970.
+func TestObserveWithoutAPlan(t *testing.T) {
+	for name, times := range map[string]string{
+		"None":      ``,
+		"StartOnly": `"plannedStartTime":"2026-11-26T02:00:00+07:00",`,
+		"EndOnly":   `"plannedEndTime":"2026-11-26T09:00:00+07:00",`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.now = midnight.Add(2 * time.Hour)
+			s.observe("1", `{"type":"production_created","productionId":"a","data":{"productionDate":"2026-11-26",`+times+`"plannedPortions":10,"status":"PLANNED"}}`)
+			s.wait(time.Minute)
+			s.observe("2", `{"type":"production_update","productionId":"a","data":{"status":"PREPARING"}}`)
+			s.wait(2 * time.Minute)
+			s.want("a", "")
+		})
+	}
+}

@@ -38,6 +38,7 @@ type commands struct {
 	Doctor     doctorCommand     `cmd:"" help:"Look for what is wrong with an installation."`
 	Token      tokenCommand      `cmd:"" help:"Make a session cookie for trying things out."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the schema of the database up to date."`
+	Backup     backupCommand     `cmd:"" help:"Copy the database of the production service, also while a server runs."`
 	Audit      auditCommand      `cmd:"" help:"Look at the audit trails in the database."`
 	Config     configCommand     `cmd:"" help:"Print, check and document the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -5,8 +5,14 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -37,6 +43,7 @@ type PostgresServer struct {
 
 	t         testing.TB
 	dir       string
+	ca        string // file of the certificate that clients have to trust; empty: no TLS
 	password  string // of the superuser: others on this machine cannot come in
 	settings  []string
 	databases int
@@ -51,12 +58,27 @@ const superuser = "tester"
 // takes most of a second: tests that only need to be apart share one, and take a Database each.
 func StartPostgres(t testing.TB, settings ...string) *PostgresServer {
 	t.Helper()
+	return startPostgres(t, false, settings)
+}
+
+// StartPostgresTLS is StartPostgres of a server that takes connections with TLS only. URLs of its databases name the certificate, and
+// have it checked.
+func StartPostgresTLS(t testing.TB, settings ...string) *PostgresServer {
+	t.Helper()
+	return startPostgres(t, true, settings)
+}
+
+func startPostgres(t testing.TB, tls bool, settings []string) *PostgresServer {
+	t.Helper()
 	s := &PostgresServer{t: t, password: rand.Text(), settings: settings}
 	t.Cleanup(func() {
 		s.Kill()
 		_ = os.RemoveAll(s.dir)
 	})
 	s.initialize()
+	if tls {
+		s.certify()
+	}
 	const attempts = 20 // another process may take the port between our look and the server's bind
 	for range attempts {
 		s.Addr = process.FreeAddresses(1)[0]
@@ -100,7 +122,11 @@ func (s *PostgresServer) Exec(statement string) {
 
 func (s *PostgresServer) url(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, s.password), Host: s.Addr, Path: database}
-	return u.String() + "?sslmode=disable"
+	if s.ca == "" {
+		return u.String() + "?sslmode=disable"
+	}
+	u.RawQuery = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {s.ca}}.Encode()
+	return u.String()
 }
 
 // initialize makes the cluster's files. The server refuses to run as root, so root gives them to the user of the package.
@@ -123,12 +149,51 @@ func (s *PostgresServer) initialize() {
 			}
 		}
 	}
-	cmd := exec.Command(postgresProgram(s.t, "initdb"), "--pgdata", s.data(), "--username", superuser, "--pwfile", secret,
+	cmd := exec.Command(PostgresProgram(s.t, "initdb"), "--pgdata", s.data(), "--username", superuser, "--pwfile", secret,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir, cmd.SysProcAttr = s.dir, attr
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("initdb: %v\n%s", err, out)
 	}
+}
+
+// certify gives the server a certificate of its own, and takes away all ways in but those with TLS.
+func (s *PostgresServer) certify() {
+	s.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.ca = filepath.Join(s.dir, "cert.pem")
+	files := map[string][]byte{
+		s.ca:                                   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		filepath.Join(s.dir, "key.pem"):        pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
+		filepath.Join(s.data(), "pg_hba.conf"): []byte("hostssl all " + superuser + " 127.0.0.1/32 scram-sha-256\n"),
+	}
+	attr := s.attributes()
+	for path, text := range files {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		if attr != nil && attr.Credential != nil {
+			if err := os.Chown(path, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	s.settings = append(s.settings, "ssl=on", "ssl_cert_file="+s.ca, "ssl_key_file="+filepath.Join(s.dir, "key.pem"))
 }
 
 func (s *PostgresServer) data() string { return filepath.Join(s.dir, "data") }
@@ -171,7 +236,7 @@ func (s *PostgresServer) start() bool {
 	for _, setting := range s.settings {
 		args = append(args, "-c", setting)
 	}
-	cmd := exec.Command(postgresProgram(s.t, "postgres"), args...)
+	cmd := exec.Command(PostgresProgram(s.t, "postgres"), args...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, s.attributes()
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -275,9 +340,9 @@ func childrenOf(pid int) []int {
 	return children
 }
 
-// postgresProgram returns the path of a program of the newest PostgreSQL that is installed: Debian keeps those of servers out
+// PostgresProgram returns the path of a program of the newest PostgreSQL that is installed: Debian keeps those of servers out
 // of PATH.
-func postgresProgram(t testing.TB, name string) string {
+func PostgresProgram(t testing.TB, name string) string {
 	t.Helper()
 	newest, found := 0, ""
 	for _, path := range must(filepath.Glob("/usr/lib/postgresql/*/bin/" + name)) {

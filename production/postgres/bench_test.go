@@ -15,12 +15,18 @@ import (
 	"kentongan/production"
 	"kentongan/production/internal/rows"
 	"kentongan/production/postgres"
+	"kentongan/production/relay"
+	"kentongan/production/storetest"
+	"kentongan/realtime"
+	"kentongan/realtime/intake"
+	"kentongan/realtime/memory"
 	"kentongan/tenant"
 )
 
 // BenchmarkCommit compares a commit of a changed batch with an event, an audit entry and a key with the least that could be
-// durable: a row and a row of the outbox, inserted by one transaction in one round trip. Both run in turns, on the same server
-// with the same number of clients. What it reports is the store's share of the bare commits a second, and both p99.
+// durable: a row and a row of the outbox, inserted by one transaction in one round trip, which is more than anybody takes the trouble to
+// write (BenchmarkChanges has what they write). Both run in turns, on the same server with the same number of clients. What it reports is
+// the store's share of the bare commits a second, and both p99.
 func BenchmarkCommit(b *testing.B) {
 	server := testenv.StartPostgres(b)
 	for _, clients := range []int{1, 8, 50} {
@@ -68,6 +74,48 @@ func compareCommits(b *testing.B, db string, clients, kitchens int) {
 	b.ReportMetric(our.p99(), "p99-ms")
 	b.ReportMetric(their.p99(), "bare-p99-ms")
 	b.ReportMetric(0, "ns/op") // it would be of both
+}
+
+// BenchmarkChanges is storetest.BenchmarkChanges: what is around a commit, too, with events out. Bare is once what anybody would write
+// with the driver, a transaction of two inserts (tx), and once the least there can be, all of it in one round trip (pipelined).
+func BenchmarkChanges(b *testing.B) {
+	server := testenv.StartPostgres(b)
+	for _, clients := range []int{1, 8, 50} {
+		for name, insert := range map[string]func(*bare, context.Context) error{"tx": (*bare).insertAsUsual, "pipelined": (*bare).insert} {
+			b.Run(fmt.Sprintf("clients=%d/bare=%s", clients, name), func(b *testing.B) {
+				db := server.Database(b)
+				s, err := postgres.Open(b.Context(), postgres.Options{URL: db})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				defer relayed(b, s)()
+				bare := newBare(b, db)
+				storetest.BenchmarkChanges(b, s, clients, func(int) error { return insert(bare, b.Context()) })
+			})
+		}
+	}
+}
+
+// relayed has what store commits published in memory, until stop.
+func relayed(b *testing.B, store production.Outbox) (stop func()) {
+	names, err := realtime.NewNames(realtime.DefaultPatterns())
+	if err != nil {
+		b.Fatal(err)
+	}
+	broker, err := memory.New(memory.Options{Names: names})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- relay.New(store, intake.NewRelay(names, broker, 0), broker, relay.Options{}).Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	}
 }
 
 // timing is how long operations took.
@@ -139,6 +187,17 @@ func (s *bare) insert(ctx context.Context) error {
 	batch.Queue("INSERT INTO bare_outbox (payload) VALUES ($1)", s.payload)
 	batch.Queue("COMMIT")
 	return s.pool.SendBatch(ctx, batch).Close()
+}
+
+// insertAsUsual is insert as one writes it: four round trips.
+func (s *bare) insertAsUsual(ctx context.Context) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "INSERT INTO bare (doc) VALUES ($1)", s.doc); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO bare_outbox (payload) VALUES ($1)", s.payload)
+		return err
+	})
 }
 
 // BenchmarkDueBatches reads the batches that are due among 10,000 open ones.

@@ -46,7 +46,7 @@ func (e unknownError) Unwrap() error { return e.error }
 // them back, they may be there.
 func written(err error) error {
 	var said *pgconn.PgError
-	if err == nil || errors.As(err, &said) && said.SeverityUnlocalized == "ERROR" {
+	if err == nil || errors.As(err, &said) && said.SeverityUnlocalized == "ERROR" || pgconn.SafeToRetry(err) {
 		return err
 	}
 	return unknownError{err}
@@ -114,6 +114,7 @@ const (
 	lockNotAvailable     = "55P03"
 	uniqueViolation      = "23505"
 	exclusionViolation   = "23P01"
+	divisionByZero       = "22012" // a guarded statement did not find what it was based on
 	readOnly             = "25006" // the server has become a standby
 	untranslatable       = "22P05" // \u0000 in JSON
 	notInRepertoire      = "22021" // a NUL character, or bytes that are not UTF-8
@@ -213,21 +214,6 @@ func into[T any](q *pgx.QueuedQuery, list *[]T, scan func(pgx.CollectableRow) (T
 	q.Query(func(r pgx.Rows) error {
 		got, err := pgx.AppendRows((*list)[:0], r, scan)
 		*list = got
-		return err
-	})
-}
-
-// first queues what scans the first row, if there is one, into what v is then set to.
-func first[T any](q *pgx.QueuedQuery, v **T, scan func(pgx.CollectableRow) (T, error)) {
-	q.Query(func(r pgx.Rows) error {
-		got, err := pgx.CollectOneRow(r, scan)
-		if errors.Is(err, pgx.ErrNoRows) {
-			*v = nil
-			return nil
-		}
-		if err == nil {
-			*v = &got
-		}
 		return err
 	})
 }

@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"kentongan/production"
 	"kentongan/production/internal/rows"
@@ -53,7 +56,8 @@ type based struct {
 // transaction is some commits that are made in one transaction, in their order.
 type transaction struct {
 	writes  []*writing
-	patient bool // waits for who has locked a tenant, as long as the call may take; else only for a moment
+	patient bool   // waits for who has locked a tenant, as long as the call may take; else only for a moment
+	known   *known // nil: nothing is known
 
 	heads    map[tenant.ID]*head
 	batches  map[place]int64 // revisions, as the writes before leave them
@@ -62,18 +66,49 @@ type transaction struct {
 
 // head is what the commits of a tenant follow each other by.
 type head struct {
-	event   int64
-	audit   production.AuditEntry // number and hash of the newest
-	waiting *int64                // instant of the first new event
+	event, audit int64
+	hash         production.Hash // of the newest audit entry
+	waiting      *int64          // instant of the first new event
+	base         struct {        // what is stored
+		event, audit int64
+		hash         []byte
+	}
 }
 
 // deleted stands for the revision of a batch that is deleted: nothing is based on it.
 const deleted = -1
 
-// run is one attempt: two round trips. Nothing is written before the tenants are locked and the revisions are those that the
-// commits are based on; a commit that is not leaves with its err. What unique keys and the constraint of alerts find out ends the
-// second round trip before its COMMIT, and is the error of all.
+// run is one attempt: one round trip if the tenants stand where they stood after their last commits of this node, else two.
+// Nothing is written before the tenants are locked and the revisions are those that the commits are based on; a commit that is not
+// leaves with its err. What unique keys and the constraint of alerts find out ends the round trip before its COMMIT, and is the
+// error of all.
 func (x *transaction) run(ctx context.Context, c *conn) error {
+	if x.recall() {
+		b, begun := &pgx.Batch{}, false
+		b.Queue("BEGIN").Exec(func(pgconn.CommandTag) error { begun = true; return nil })
+		x.queue(b)
+		b.Queue("COMMIT")
+		err := c.send(ctx, b)
+		if begun || !errors.As(err, new(*pgconn.PgError)) { // else the server had ended the connection before it read the first word
+			err = written(err)
+		}
+		if err == nil {
+			x.known.fails = 0
+			x.known.keep(x)
+			return nil
+		}
+		x.known.drop(x)
+		rollback(ctx, c)
+		if !outdated(err) {
+			return err
+		}
+		x.known.missed()
+	}
+	return x.lookFirst(ctx, c)
+}
+
+// lookFirst locks the tenants and reads where they stand, and writes then.
+func (x *transaction) lookFirst(ctx context.Context, c *conn) error {
 	err := x.lock(ctx, c)
 	if err == nil {
 		b := &pgx.Batch{}
@@ -85,9 +120,12 @@ func (x *transaction) run(ctx context.Context, c *conn) error {
 		err = written(c.send(ctx, b))
 	}
 	if err != nil {
+		x.known.drop(x)
 		rollback(ctx, c)
+		return err
 	}
-	return err
+	x.known.keep(x)
+	return nil
 }
 
 // rollback ends the transaction, so that the connection can be used again; one that is dead is not worth a word.
@@ -130,14 +168,14 @@ func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
 	b.Queue(lock, tenants).Query(func(r pgx.Rows) error {
 		for r.Next() {
 			var (
-				t    tenant.ID
-				h    head
-				hash []byte
+				t tenant.ID
+				h head
 			)
-			if err := r.Scan((*string)(&t), &h.event, &h.audit.Seq, &hash); err != nil {
+			if err := r.Scan((*string)(&t), &h.event, &h.audit, &h.base.hash); err != nil {
 				return err
 			}
-			copy(h.audit.Hash[:], hash)
+			copy(h.hash[:], h.base.hash)
+			h.base.event, h.base.audit = h.event, h.audit
 			x.heads[t] = &h
 		}
 		return r.Err()
@@ -208,9 +246,12 @@ func (x *transaction) queue(b *pgx.Batch) int {
 		x.heads[w.tenant] = &h
 		changed[w.tenant] = changed[w.tenant] || len(numbered) > 0
 	}
-	for t, yes := range changed {
-		if h := x.heads[t]; yes {
-			list = append(list, row{headSheet, []any{string(t), h.event, h.audit.Seq, h.audit.Hash[:], h.waiting}})
+	tenants := slices.Sorted(maps.Keys(changed)) // in which they are locked: no two transactions wait for each other
+	for _, t := range tenants {
+		if h := x.heads[t]; changed[t] {
+			list = append(list, row{headSheet, []any{
+				string(t), h.event, h.audit, h.hash[:], h.waiting, h.base.event, h.base.audit, h.base.hash,
+			}})
 		}
 	}
 	queueRows(b, list)
@@ -254,14 +295,15 @@ func (w *writing) number(h *head) (list []row, err error) {
 		}})
 	}
 	for _, e := range w.audit {
-		h.audit = e.Sealed(h.audit)
-		record := h.audit
+		record := e.Sealed(production.AuditEntry{Seq: h.audit, Hash: h.hash})
+		h.audit, h.hash = record.Seq, record.Hash
+		detail := record.Detail
 		record.Detail = nil // beside it, for JSON that is stored in JSON may lose a blank, and is hashed
 		doc, err := rows.Encode(record)
 		if err != nil {
 			return nil, fmt.Errorf("audit entry %q: %w: %w", e.Action, production.ErrInvalid, err)
 		}
-		list = append(list, row{auditSheet, []any{string(w.tenant), h.audit.Seq, []byte(h.audit.Detail), doc}})
+		list = append(list, row{auditSheet, []any{string(w.tenant), h.audit, []byte(detail), doc}})
 	}
 	return list, nil
 }

@@ -63,13 +63,16 @@ func (w *writing) addBatch(c *production.Commit) error {
 	if err != nil {
 		return fmt.Errorf("facts of batch %s: %w", p.ID, err)
 	}
-	s := batchUpdates
-	if c.Base == 0 {
-		s = batchInserts
-	}
-	w.put(s, c.Tenant, p.ID, c.Batch.Revision, word(string(p.Day)), int64(p.PlannedStart), word(string(p.Status)), word(p.MenuID),
+	values := []any{
+		p.ID, c.Batch.Revision, word(string(p.Day)), int64(p.PlannedStart), word(string(p.Status)), word(p.MenuID),
 		word(p.BatchNumber), rows.Number(p), p.PlannedPortions, word(rows.Search(p)), int64(c.Batch.NextLook), int64(p.DeletedAt),
-		doc, facts)
+		doc, facts,
+	}
+	if c.Base == 0 {
+		w.put(batchInserts, c.Tenant, values...)
+	} else {
+		w.put(batchUpdates, c.Tenant, append(values, c.Base)...)
+	}
 	return nil
 }
 

@@ -4,23 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"kentongan/production"
+	"kentongan/tenant"
 )
 
-// Commits that come while others are on their way wait in a lane and then go together, in one transaction: that is two round trips and
-// one flush for all of them, where each would need as much. Nobody waits for others to come. A tenant has one lane, so that no two
-// transactions of this node want the same rows.
+// Commits that come while others are on their way wait in the lane and then go together, in one transaction: that is one round trip or
+// two and one flush for all of them, where each would need as much. Nobody waits for others to come. There is one lane: with two or four,
+// groups are smaller, and what is short is the processor of the database and not its disk.
 //
-// A lane is not kept waiting: if a tenant is locked by somebody else for more than a moment, or the database refuses the transaction,
-// each of its commits is made alone by its caller, who then waits for nobody but his own tenant.
+// The lane is not kept waiting: if a tenant is locked by somebody else for more than a moment, or the database refuses the transaction,
+// each of its commits is made alone by its caller, who then waits for nobody but his own tenant; and so are those that come for that
+// tenant meanwhile.
 const (
-	laneCount = 4  // transactions on their way at once. More share less, fewer leave the server idle while one is planned
-	maxGroup  = 64 // commits in one transaction, some 500 statements
+	maxGroup = 64 // commits in one transaction, some 500 statements if each went alone
+	maxAlone = 7  // transactions of commits that go alone
 )
 
 // job is a commit that waits in a lane.
@@ -33,8 +35,6 @@ type job struct {
 // errAlone tells the caller to make the commit by himself.
 var errAlone = errors.New("not in a group")
 
-var laneSeed = maphash.MakeSeed()
-
 // together makes the commit w with others that are there. It returns the error of w.
 func (s *Store) together(ctx context.Context, w *writing) error {
 	if err := ctx.Err(); err != nil {
@@ -42,12 +42,13 @@ func (s *Store) together(ctx context.Context, w *writing) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if w.lookAgain.Known() { // it changes batches of other commits, which must not be in one group with it
+	// One with lookAgain changes batches of other commits, which must not be in one group with it.
+	if w.lookAgain.Known() || s.apart.has(w.tenant) {
 		return s.alone(ctx, w)
 	}
 	j := &job{writing: w, done: make(chan error, 1)}
 	select {
-	case s.lanes[maphash.String(laneSeed, string(w.tenant))%laneCount] <- j:
+	case s.jobs <- j:
 	case <-ctx.Done():
 		return classed(ctx.Err())
 	case <-s.stopping:
@@ -73,6 +74,14 @@ func (s *Store) together(ctx context.Context, w *writing) error {
 
 // alone makes the commit w in a transaction of its own, and waits for who has its tenant locked.
 func (s *Store) alone(ctx context.Context, w *writing) error {
+	s.apart.add(w.tenant, 1)
+	defer s.apart.add(w.tenant, -1)
+	select {
+	case s.solo <- struct{}{}: // the lane always has a connection
+		defer func() { <-s.solo }()
+	case <-ctx.Done():
+		return classed(ctx.Err())
+	}
 	if err := s.transact(ctx, &transaction{writes: []*writing{w}, patient: true}); err != nil {
 		return err
 	}
@@ -85,16 +94,36 @@ func (s *Store) transact(ctx context.Context, x *transaction) error {
 	return s.callFor(ctx, s.writers, s.timeout, "transaction", x.run)
 }
 
+// apart counts the commits of tenants that go alone.
+type apart struct {
+	mu    sync.Mutex
+	count map[tenant.ID]int
+}
+
+func (a *apart) add(t tenant.ID, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.count[t] += n; a.count[t] == 0 {
+		delete(a.count, t)
+	}
+}
+
+func (a *apart) has(t tenant.ID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count[t] > 0
+}
+
 // lane makes the commits that come from jobs until the store is closed. What is on its way then comes to its end.
 func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
-	group := make([]*job, 0, maxGroup)
+	group, known := make([]*job, 0, maxGroup), &known{heads: map[tenant.ID]head{}}
 	for {
 		select {
 		case <-s.stopping:
 			return
 		case j := <-jobs:
 			if group = gather(append(group[:0], j), jobs); len(group) > 0 {
-				s.carry(ctx, group)
+				s.carry(ctx, group, known)
 			}
 		}
 	}
@@ -119,8 +148,8 @@ func gather(group []*job, jobs <-chan *job) []*job {
 }
 
 // carry makes the commits of group and tells each how it went.
-func (s *Store) carry(ctx context.Context, group []*job) {
-	x := &transaction{}
+func (s *Store) carry(ctx context.Context, group []*job, known *known) {
+	x := &transaction{known: known}
 	for _, j := range group {
 		x.writes = append(x.writes, j.writing)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,11 +23,12 @@ type sheet struct {
 // The sheets, in the order in which they are written.
 var (
 	batchInserts = insertion("batches", 0, batchSheet, "")
-	batchUpdates = &sheet{
-		sql: "UPDATE kentongan.batches AS old SET (" + names(batchSheet[2:]) + ") = ROW (" + prefixed("new.", batchSheet[2:]) +
-			") FROM " + unnested(batchSheet) + " WHERE old.tenant = new.tenant AND old.id = new.id",
-		types: types(batchSheet), key: 2,
-	}
+	batchUpdates = (&sheet{
+		sql: guarded("UPDATE kentongan.batches AS old SET (" + names(batchSheet[2:]) + ") = ROW (" + prefixed("new.", batchSheet[2:]) +
+			") FROM " + unnested(basedBatch) + ` WHERE old.tenant = new.tenant AND old.id = new.id
+				AND old.revision = new.base AND old.deleted_at = 0`),
+		types: types(basedBatch), key: 2,
+	}).keeping(keepBase)
 	kitchenSheet = insertion("kitchens", 1, []column{
 		{"tenant", "text"}, {"revision", "bigint"}, {"next_look", "bigint"}, {"doc", "json"}, {"settled", "json"},
 	}, ` ON CONFLICT (tenant) DO UPDATE SET (revision, next_look, doc, settled) =
@@ -62,12 +64,16 @@ var (
 
 	// waiting is null of heads to which no event was added.
 	headSheet = &sheet{
-		sql: `UPDATE kentongan.heads AS old SET event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
+		sql: guarded(`UPDATE kentongan.heads AS old SET event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
 			waiting = CASE WHEN new.event_seq > old.event_seq THEN coalesce(old.waiting, new.waiting) ELSE old.waiting END
-			FROM ` + unnested(heads) + " WHERE old.tenant = new.tenant",
+			FROM ` + unnested(heads) + ` WHERE old.tenant = new.tenant
+				AND old.event_seq = new.event_base AND old.audit_seq = new.audit_base AND old.audit_hash = new.hash_base`),
 		types: types(heads), key: 1,
 	}
-	heads = []column{{"tenant", "text"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"}, {"waiting", "bigint"}}
+	heads = []column{
+		{"tenant", "text"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"}, {"waiting", "bigint"},
+		{"event_base", "bigint"}, {"audit_base", "bigint"}, {"hash_base", "bytea"},
+	}
 
 	batchSheet = []column{
 		{"tenant", "text"}, {"id", "text"}, {"revision", "bigint"}, {"day", "text"}, {"planned_start", "bigint"}, {"status", "text"},
@@ -75,9 +81,13 @@ var (
 		{"next_look", "bigint"}, {"deleted_at", "bigint"}, {"doc", "json"}, {"facts", "json"},
 	}
 
+	// basedBatch has the revision besides that the change is based on.
+	basedBatch = append(slices.Clone(batchSheet), column{"base", "bigint"})
+
 	sheets = []*sheet{
+		headSheet, // and with it the locks
 		batchInserts, batchUpdates, kitchenSheet, alertSheet, entrySheet, listedSheet, observationSheet, noticeSheet, keySheet, eventSheet,
-		auditSheet, headSheet,
+		auditSheet,
 	}
 )
 
@@ -117,6 +127,15 @@ func insertion(table string, key int, columns []column, conflict string) *sheet 
 		types: types(columns), key: key,
 	}
 }
+
+// guarded makes an error of an update that does not find all rows of its sheet: there is no other way to end a transaction in the
+// middle of a round trip. SQL has no word for that; dividing by zero is the shortest sentence.
+func guarded(update string) string {
+	return "WITH changed AS (" + update + " RETURNING 1) SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM changed"
+}
+
+// keepBase: of several changes of a batch the last is written, on what the first is based on.
+func keepBase(values, before []any) { values[len(values)-1] = before[len(before)-1] }
 
 // keepPIN does what listedSheet says of PINs when one transaction has two rows of a person.
 func keepPIN(values, before []any) {

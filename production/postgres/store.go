@@ -6,10 +6,11 @@
 //
 // # How a commit goes
 //
-// The first round trip begins a transaction, locks the tenant's row in heads, and reads the revisions; the second one writes
-// everything and commits. Commits of one tenant come one after the other, which is what gives events and audit entries their
-// numbers without a hole. Commits that wait for those before them go together in one transaction, so that the more there are the
-// less each of them costs; see lanes.go.
+// Commits of one tenant come one after the other, in the order in which they lock its row in heads: that is what gives events and
+// audit entries their numbers without a hole. A node that made the tenant's last commit knows where it stands and writes everything
+// in one round trip, which fails as a whole if that has changed (known.go). Else the first round trip begins a transaction, locks the
+// row, and reads the revisions; the second one writes and commits. Commits that wait for those before them go together in one
+// transaction, so that the more there are the less each of them costs (lanes.go).
 //
 // Leases and marks of the outbox commit without waiting for the disk: if the server fails in that moment, events come again,
 // as they do after a relay that fails, and each has its key against duplicates.
@@ -32,6 +33,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kentongan/production"
+	"kentongan/tenant"
 )
 
 // Options say which database, and how much of it.
@@ -61,7 +63,9 @@ type Store struct {
 	wake chan struct{} // Wake
 	told chan struct{} // a commit has something for other nodes
 
-	lanes    [laneCount]chan *job
+	jobs     chan *job     // the lane
+	solo     chan struct{} // has a value for each commit that goes alone and has its turn
+	apart    apart
 	stopping chan struct{}      // closed by Close
 	stop     context.CancelFunc // of the goroutines that tell and hear
 	close    func()             // does its work once
@@ -85,9 +89,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.stop = stop
 	s.running.Go(func() { s.listen(running) })
 	s.running.Go(func() { s.notify(running) })
-	for _, jobs := range s.lanes {
-		s.running.Go(func() { s.lane(context.WithoutCancel(ctx), jobs) })
-	}
+	s.running.Go(func() { s.lane(context.WithoutCancel(ctx), s.jobs) })
 	return s, nil
 }
 
@@ -118,9 +120,8 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
 		pool: pool, writers: writers, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
-	}
-	for i := range s.lanes {
-		s.lanes[i] = make(chan *job, maxGroup) // one that is full makes callers wait where they can still give up
+		jobs: make(chan *job, maxGroup), // one that is full makes callers wait where they can still give up
+		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}},
 	}
 	s.close = sync.OnceFunc(func() {
 		close(s.stopping)

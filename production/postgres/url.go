@@ -17,7 +17,7 @@ var prismaOnly = []string{
 	"sslaccept", "max_idle_connection_lifetime", "max_connection_lifetime", "single_use_connections",
 }
 
-const writerConns = 2 * laneCount // the lanes, and commits that go alone
+const writerConns = 1 + maxAlone // the lane, and commits that go alone
 
 // forWriters returns the settings of connections that commits are made with. Their statements find rows by primary keys only, so
 // one plan is good for ever; PostgreSQL would plan anew for each length of the arrays, which costs more than to write.

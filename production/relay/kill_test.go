@@ -5,29 +5,35 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // reads what a store has written
+
 	"kentongan/internal/testenv"
 	"kentongan/production"
+	"kentongan/production/postgres"
 	"kentongan/production/relay"
 	"kentongan/production/sqlite"
+	"kentongan/production/storetest"
 	"kentongan/realtime"
 	"kentongan/realtime/intake"
 	"kentongan/realtime/redis"
 	"kentongan/tenant"
 )
 
-// The steps between a commit and its mark at which the process is killed.
+// The steps between a request and its mark at which the process is killed.
 var steps = []string{
-	"before claim", "after claim", "before publish", "after publish", "before mark", "after mark",
+	"before commit", "in commit", "after commit", "before claim", "after claim", "before publish", "after publish", "before mark", "after mark",
 }
 
 // dying is an outbox and a publisher that kill their process at the n-th time that it comes to a step. Nothing is cleaned up: that is
@@ -36,6 +42,8 @@ type dying struct {
 	production.Outbox
 	relay.Publisher
 	step string
+
+	mu   sync.Mutex
 	left int
 }
 
@@ -43,6 +51,8 @@ func (d *dying) at(step string) {
 	if d.step != step {
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.left--; d.left == 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {} // until the signal comes
@@ -79,13 +89,22 @@ func TestKilledAtEveryStep(t *testing.T) {
 		victim(t)
 		return
 	}
+	for name, database := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "k.db") },
+		"postgres": func(t *testing.T) string { return testenv.Postgres(t) },
+	} {
+		t.Run(name, func(t *testing.T) { killedAtEveryStep(t, database(t)) })
+	}
+}
+
+func killedAtEveryStep(t *testing.T, db string) {
 	const rounds = 2 // the first and a later time that a process comes to the step
 	addr := testenv.Redis(t)
-	path := filepath.Join(t.TempDir(), "k.db")
+	log := filepath.Join(t.TempDir(), "acknowledged")
 	for round := range rounds {
 		for _, step := range steps {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledAtEveryStep$", "-test.v")
-			cmd.Env = append(os.Environ(), "RELAY_TEST_DATABASE="+path, "RELAY_TEST_REDIS="+addr, "RELAY_TEST_STEP="+step,
+			cmd.Env = append(os.Environ(), "RELAY_TEST_DATABASE="+db, "RELAY_TEST_REDIS="+addr, "RELAY_TEST_LOG="+log, "RELAY_TEST_STEP="+step,
 				fmt.Sprint("RELAY_TEST_TIMES=", 1+3*round))
 			out, err := cmd.CombinedOutput()
 			if state := cmd.ProcessState.Sys().(syscall.WaitStatus); err == nil || !state.Signaled() || state.Signal() != syscall.SIGKILL {
@@ -93,18 +112,18 @@ func TestKilledAtEveryStep(t *testing.T) {
 			}
 		}
 	}
-	store, broker := openReal(t, path, addr)
+	store, broker := openReal(t, db, addr)
 	stop := run(t, relay.New(store, intake.NewRelay(names(t), broker, 0), broker, relay.Options{}))
 	drained(t, store)
 	stop()
 	for _, id := range []tenant.ID{"k1", "k2"} {
 		got, _ := held(t, broker, realtime.Channel{Tenant: id, Name: production.UpdatesChannel})
-		want := stored(t, path, id)
+		want := stored(t, db, id)
 		if len(want) < len(steps) || !slices.Equal(got, want) {
 			t.Errorf("the channel of %s has %d events, want the %d that were committed:\n%s\n%s", id, len(got), len(want),
 				strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		for _, payload := range committed(t, path, id) {
+		for _, payload := range committed(t, log, id) {
 			if !slices.Contains(want, payload) {
 				t.Errorf("an acknowledged event of %s is not in the database: %s", id, payload)
 			}
@@ -112,9 +131,18 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-func openReal(t *testing.T, path, addr string) (*sqlite.Store, *redis.Broker) {
+// isPostgres tells URLs of PostgreSQL from paths of SQLite.
+func isPostgres(db string) bool { return strings.HasPrefix(db, "postgres://") }
+
+func openReal(t *testing.T, db, addr string) (storetest.Store, *redis.Broker) {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	var store storetest.Store
+	var err error
+	if isPostgres(db) {
+		store, err = postgres.Open(t.Context(), postgres.Options{URL: db})
+	} else {
+		store, err = sqlite.Open(t.Context(), sqlite.Options{Path: db})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,25 +167,31 @@ func victim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.OpenFile(os.Getenv("RELAY_TEST_DATABASE")+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(os.Getenv("RELAY_TEST_LOG"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
+	door := intake.NewRelay(names(t), broker, 0)
+	d := &dying{Outbox: store, Publisher: door, step: os.Getenv("RELAY_TEST_STEP"), left: times}
 	go func() { // it dies with the process
 		for n := 0; ; n++ {
 			for _, id := range []tenant.ID{"k1", "k2"} {
 				e := event(id, n+1, production.UpdatesChannel)
 				e.ID = fmt.Sprintf("%d.%d", os.Getpid(), n)
 				e.Payload = fmt.Appendf(nil, `{"pid":%d,"n":%d,"t":%d}`, os.Getpid(), n, time.Now().UnixNano())
-				if _, err := store.Commit(context.Background(), production.Commit{Tenant: id, Events: []production.Event{e}}); err == nil {
+				d.at("before commit")
+				if d.step == "in commit" { // at any moment of it
+					time.AfterFunc(time.Duration(rand.Int64N(int64(2*time.Millisecond))), func() { d.at("in commit") })
+				}
+				_, err := store.Commit(context.Background(), production.Commit{Tenant: id, Events: []production.Event{e}})
+				d.at("after commit")
+				if err == nil {
 					_, _ = fmt.Fprintf(log, "%s %s\n", id, e.Payload) // a line that is missing is one check less
 				}
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}()
-	door := intake.NewRelay(names(t), broker, 0)
-	d := &dying{store, door, os.Getenv("RELAY_TEST_STEP"), times}
 	// A short lease, so that what the dead have leased is free again soon. A second relay takes what it can get meanwhile.
 	opts := relay.Options{Workers: 1, Batch: 2, Lease: 300 * time.Millisecond, PollEvery: 20 * time.Millisecond}
 	go func() { _ = relay.New(store, slowly{door}, broker, opts).Run(t.Context()) }() // it dies with the process
@@ -173,14 +207,18 @@ func (s slowly) Publish(ctx context.Context, ch realtime.Channel, data []byte, k
 }
 
 // stored is what the database has, in the order of one kitchen.
-func stored(t *testing.T, path string, id tenant.ID) (payloads []string) {
+func stored(t *testing.T, at string, id tenant.ID) (payloads []string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	driver, query := "sqlite", "SELECT payload FROM events WHERE tenant = $1 ORDER BY seq"
+	if isPostgres(at) {
+		driver, query = "pgx", "SELECT payload FROM kentongan.events WHERE tenant = $1 ORDER BY seq"
+	}
+	db, err := sql.Open(driver, at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), "SELECT payload FROM events WHERE tenant = ? ORDER BY seq", string(id))
+	rows, err := db.QueryContext(t.Context(), query, string(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,9 +237,9 @@ func stored(t *testing.T, path string, id tenant.ID) (payloads []string) {
 }
 
 // committed is what the victims have written down of one kitchen.
-func committed(t *testing.T, path string, id tenant.ID) (payloads []string) {
+func committed(t *testing.T, log string, id tenant.ID) (payloads []string) {
 	t.Helper()
-	f, err := os.Open(path + ".log")
+	f, err := os.Open(log)
 	if err != nil {
 		t.Fatal(err)
 	}

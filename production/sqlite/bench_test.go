@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -12,7 +13,12 @@ import (
 
 	"kentongan/production"
 	"kentongan/production/internal/rows"
+	"kentongan/production/relay"
 	"kentongan/production/sqlite"
+	"kentongan/production/storetest"
+	"kentongan/realtime"
+	"kentongan/realtime/intake"
+	"kentongan/realtime/memory"
 	"kentongan/tenant"
 )
 
@@ -59,6 +65,44 @@ func BenchmarkCommit(b *testing.B) {
 			b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds())/1000, "p99-ms")
 			b.ReportMetric(0, "ns/op")
 		})
+	}
+}
+
+// BenchmarkChanges is storetest.BenchmarkChanges: what is around a commit, too, with events out.
+func BenchmarkChanges(b *testing.B) {
+	for _, clients := range []int{1, 8, 50} {
+		b.Run(fmt.Sprint("clients=", clients), func(b *testing.B) {
+			store, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "store.db")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer store.Close()
+			defer relayed(b, store)()
+			bare := newBare(b)
+			var n atomic.Int64
+			storetest.BenchmarkChanges(b, store, clients, func(int) error { return bare.insert(int(n.Add(1))) })
+		})
+	}
+}
+
+// relayed has what store commits published in memory, until stop.
+func relayed(b *testing.B, store production.Outbox) (stop func()) {
+	names, err := realtime.NewNames(realtime.DefaultPatterns())
+	if err != nil {
+		b.Fatal(err)
+	}
+	broker, err := memory.New(memory.Options{Names: names})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- relay.New(store, intake.NewRelay(names, broker, 0), broker, relay.Options{}).Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *Store) Batches(
 
 // collect answers a query of JSON.
 func collect[T any](ctx context.Context, s *Store, t tenant.ID, text string, args ...any) (list []T, err error) {
-	err = s.read(ctx, func(c *conn) error {
+	err = s.ask(ctx, func(c *conn) error {
 		list, err = documents[T](ctx, c, text, args...)
 		return err
 	})
@@ -93,7 +93,7 @@ func (s *Store) Facts(
 	ctx context.Context, t tenant.ID, f production.BatchFilter, after *production.BatchPlace, limit int,
 ) (list []production.Batch, err error) {
 	text, args := batchesQuery(batchColumns, t, &f, after, limit)
-	err = s.read(ctx, func(c *conn) error {
+	err = s.ask(ctx, func(c *conn) error {
 		list, err = batches(ctx, c, text, args...)
 		return err
 	})

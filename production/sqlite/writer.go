@@ -183,6 +183,21 @@ func dataVersion(ctx context.Context, c *conn) (version int64, err error) {
 
 // read runs f on a reading connection, all of it on the state of one moment.
 func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	return s.ask(ctx, func(c *conn) error {
+		if _, err := c.exec(ctx, "BEGIN"); err != nil {
+			return err
+		}
+		err := f(c)
+		if _, end := c.exec(context.WithoutCancel(ctx), "COMMIT"); err == nil {
+			err = end
+		}
+		return err
+	})
+}
+
+// ask runs f, of one statement, on a reading connection: a statement by itself is of one moment, and two that begin and end a transaction
+// would take longer than it.
+func (s *Store) ask(ctx context.Context, f func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return trouble(err)
 	}
@@ -207,12 +222,5 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 		}
 		c = fresh
 	}
-	if _, err := c.exec(ctx, "BEGIN"); err != nil {
-		return trouble(err)
-	}
-	err := f(c)
-	if _, end := c.exec(context.WithoutCancel(ctx), "COMMIT"); err == nil {
-		err = end
-	}
-	return trouble(err)
+	return trouble(f(c))
 }

@@ -28,7 +28,8 @@ type Options struct {
 	// Page is how many are read at a time; zero means 200.
 	Page int
 
-	// Workers is how many commits are on their way at a time; zero means 8: a store flushes them to the disk together.
+	// Workers is how many commits are on their way at a time; zero means 64: a store makes what comes together one transaction with one
+	// flush, and a pass has as many of these as it has times 64 commits.
 	Workers int
 
 	Now func() time.Time // nil is time.Now
@@ -54,7 +55,7 @@ func New(store Store, opts Options) *Engine {
 		opts.Page = 200
 	}
 	if opts.Workers <= 0 {
-		opts.Workers = 8
+		opts.Workers = 64
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
