@@ -175,7 +175,7 @@ func noise(n int) string {
 // TestStopWithAThousandConnected stops a server that is full of screens. Each is told to come back, at its own time.
 func TestStopWithAThousandConnected(t *testing.T) {
 	const screens = 1000
-	s := start(t, "KENTONGAN_DRAIN_TIME=3s")
+	s := start(t, "KENTONGAN_DRAIN_TIME=3s", "KENTONGAN_MAX_USER_CONNECTIONS=0")
 	a := &arena{server: s}
 	conns := make([]*raw, screens)
 	for i := range conns {

@@ -112,7 +112,8 @@ func (n node) start(ctx context.Context) (*running, error) {
 	// Nothing of our own environment: a REDIS_URL there would turn the memory engine into the other one.
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.dir,
 		"KENTONGAN_LISTEN=" + n.address, "KENTONGAN_ADMIN_LISTEN=" + n.admin, "KENTONGAN_LOG_LEVEL=warn",
-		"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey}, n.settings...)
+		"AUTH_SECRET=" + secret, "KENTONGAN_API_KEYS=bench:" + apiKey,
+		"KENTONGAN_MAX_TENANT_CONNECTIONS=0", "KENTONGAN_MAX_USER_CONNECTIONS=0"}, n.settings...)
 	if n.engine == redis {
 		cmd.Env = append(cmd.Env, "REDIS_URL=redis://"+n.redis)
 	} else {

@@ -11,7 +11,8 @@ func edgeSection() section {
 func proxySettings() []setting {
 	return []setting{
 		{
-			key: "edge.trusted_proxies", env: []string{"KENTONGAN_TRUSTED_PROXIES"}, unset: "nobody is believed", example: "private,203.0.113.7",
+			key: "edge.trusted_proxies", env: []string{"KENTONGAN_TRUSTED_PROXIES"}, unset: "nobody is believed",
+			example: "private,203.0.113.7",
 			meaning: "Proxies that say in a header whom a request came from; from all others that header means nothing. " +
 				"`private` stands " +
 				"for this machine and the private networks.",
@@ -42,7 +43,8 @@ func tlsSettings() []setting {
 			kind:    text{func(d *draft) *string { return &d.Edge.RedirectListen }, "`host:port` or `off`", checkAdminListen},
 		},
 		{
-			key: "edge.acme.domains", env: []string{"KENTONGAN_ACME_DOMAINS"}, unset: "no certificates are got", example: "dapur.example.id",
+			key: "edge.acme.domains", env: []string{"KENTONGAN_ACME_DOMAINS"}, unset: "no certificates are got",
+			example: "dapur.example.id",
 			meaning: "Names for which certificates are got from an ACME authority, and renewed. It has to reach the " +
 				"server at port 443, or at " +
 				"port 80 with `KENTONGAN_REDIRECT_LISTEN`.",

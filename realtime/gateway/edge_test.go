@@ -239,7 +239,7 @@ func TestWhoConnects(t *testing.T) {
 						t.Fatalf("%s is answered %s", path, resp.Status)
 					}
 				}
-				list := n.gateway.List("", 10)
+				list := n.gateway.List(gateway.Filter{}, 10)
 				if c.want == "" && len(list) > 0 || c.want != "" && len(list) != 2 {
 					t.Fatalf("connected are %+v", list)
 				}
@@ -270,7 +270,7 @@ func TestHeaderInPieces(t *testing.T) {
 		if resp := conn.ask("u1@a", "/api/ws", handshake); resp.StatusCode != http.StatusSwitchingProtocols { //nolint:bodyclose // it ends with the connection
 			t.Fatalf("answered %s", resp.Status)
 		}
-		if got := n.gateway.List("", 1)[0].Remote; got != "203.0.113.9" {
+		if got := n.gateway.List(gateway.Filter{}, 1)[0].Remote; got != "203.0.113.9" {
 			t.Errorf("it is from %s", got)
 		}
 	})

@@ -91,7 +91,7 @@ func TestStreamOverHTTP2(t *testing.T) {
 			}
 			lineWith(t, r, `{"n":3}`)
 		}
-		if list := n.gateway.List("a", 1); len(list) != 1 || list[0].Remote != "127.0.0.1" || list[0].Dialect != "sse" {
+		if list := n.gateway.List(gateway.Filter{Tenant: "a"}, 1); len(list) != 1 || list[0].Remote != "127.0.0.1" || list[0].Dialect != "sse" {
 			t.Errorf("listed as %+v", list)
 		}
 	})

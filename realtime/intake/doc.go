@@ -8,6 +8,6 @@
 //   - [Relay] is a function: for what runs in this process and publishes the committed events of an outbox.
 //
 // Each door turns the name that it was given into a channel of one tenant, checks that the data is JSON and not too large, and hands both
-// on to be stamped. Names that no pattern matches are counted and listed by [Unmatched]. [Publishing] bounds how fast an API key publishes, and how
-// fast a kitchen is published to.
+// on to be stamped. Names that no pattern matches are counted and listed by [Unmatched]. [Publishing] bounds how fast an
+// API key publishes, and how fast a kitchen is published to.
 package intake

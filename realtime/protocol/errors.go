@@ -63,8 +63,8 @@ var errorTable = []ErrorInfo{
 		"The data does not fit the schema of its channel. The message says where, and what would be right."},
 	{ErrKeyReused, http.StatusUnprocessableEntity, false, "The idempotency key came before with other data."},
 	{ErrRateLimited, http.StatusTooManyRequests, true,
-		"This API key, or this kitchen, publishes faster than it may: nothing was stored, and the message says after how many milliseconds to send " +
-			"it again. Or this address opens connections faster than it may."},
+		"This API key, or this kitchen, publishes faster than it may: nothing was stored, and the message says after how many " +
+			"milliseconds to send it again. Or this address opens connections faster than it may."},
 	{ErrUnavailable, http.StatusServiceUnavailable, true,
 		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
