@@ -14,7 +14,7 @@ import (
 
 // allowed are the licences, by their SPDX names, of what may be in the program: those that ask for no more than that their text is handed
 // on, so that whoever builds a product with this one has nothing to publish.
-var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
+var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT"}
 
 // phrases tell a licence by words that stand in no other one of the list; the first that fit decide. All spaces count as one.
 var phrases = []struct {
@@ -22,6 +22,7 @@ var phrases = []struct {
 	words []string
 }{
 	{"Apache-2.0", []string{"Apache License", "Version 2.0, January 2004"}},
+	{"CC0-1.0", []string{"CC0 1.0 Universal", "CREATIVE COMMONS CORPORATION"}},
 	{"MPL-2.0", []string{"Mozilla Public License Version 2.0"}},
 	{"AGPL-3.0", []string{"GNU AFFERO GENERAL PUBLIC LICENSE"}},
 	{"LGPL", []string{"GNU LESSER GENERAL PUBLIC LICENSE"}},

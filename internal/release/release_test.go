@@ -38,7 +38,8 @@ func TestClassify(t *testing.T) {
 		"Permission is hereby granted, free of charge, to any\nperson obtaining a copy": "MIT",
 		bsd: "BSD-2-Clause", bsd + " … may be used to endorse or promote products": "BSD-3-Clause",
 		"GNU AFFERO GENERAL PUBLIC LICENSE\nVersion 3": "AGPL-3.0", "GNU LESSER GENERAL PUBLIC LICENSE": "LGPL", "GNU GENERAL PUBLIC LICENSE": "GPL",
-		"Mozilla Public License Version 2.0": "MPL-2.0", "All rights reserved.": "", "": "",
+		"CC0 1.0 Universal\n\nCREATIVE COMMONS CORPORATION IS NOT A LAW FIRM": "CC0-1.0",
+		"Mozilla Public License Version 2.0":                                  "MPL-2.0", "All rights reserved.": "", "": "",
 	} {
 		if got := classify(text); got != want {
 			t.Errorf("%.40q is %q, want %q", text, got, want)

@@ -57,7 +57,8 @@ type clocked struct {
 	*node
 	listener *pipes
 	begin    time.Time
-	user     string // who connects: "user@tenant"
+	user     string     // who connects: "user@tenant"
+	endsMu   sync.Mutex // guards ends
 	ends     []net.Conn
 }
 
@@ -148,7 +149,9 @@ func (n *clocked) request(path, lines string) *peer {
 	var ours net.Conn
 	ours, theirs := net.Pipe()
 	n.listener.conns <- theirs
+	n.endsMu.Lock()
 	n.ends = append(n.ends, ours)
+	n.endsMu.Unlock()
 	if n.client != nil {
 		ours = tls.Client(ours, n.client)
 	}
