@@ -66,7 +66,7 @@ peers: bench/peers/node_modules/.package-lock.json ## install what make bench BE
 .PHONY: test
 test: programs packages formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
 	@printf '== %s\n' 'go test -race'
-	@go test -race -vet=off -timeout 12m -json ./... | go run ./internal/testreport
+	@go test -race -vet=off -p 3 -timeout 12m -json ./... | go run ./internal/testreport
 
 .PHONY: e2e
 e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN=regexp
