@@ -75,6 +75,8 @@ type App struct {
 	acme    *certs.ACME    // the same, if they come from an authority
 	metrics *metrics
 	ready   readiness
+
+	doorsClosed chan struct{} // closed when the doors other than HTTP have ended
 }
 
 // Run builds the server, serves until ctx ends, and stops in order. It returns nil after a clean stop, and an error if
@@ -97,7 +99,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
+	a := &App{doorsClosed: make(chan struct{}), cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
 	err := a.buildChannels()
 	if err != nil {
 		return nil, err
@@ -305,7 +307,8 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.engine.broker.Run(engineCtx, a.hub) })
 	g.Go(func() error {
 		defer stopEngine()
-		defer a.awaitRecords() // what they have published is to be marked, with an engine that answers
+		defer func() { <-a.doorsClosed }() // what they have taken in is stored, and stamping handed over, with an engine that answers
+		defer a.awaitRecords()             // what they have published is to be marked, with an engine that answers
 		return a.hub.Run(hubCtx)
 	})
 	g.Go(func() error {

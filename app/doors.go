@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,26 +52,39 @@ func listenDoor(ctx context.Context, address string) (net.Listener, error) {
 
 // startDoors runs the doors other than HTTP; redisDoor is nil if that one is off.
 func (a *App) startDoors(ctx context.Context, g *errgroup.Group, redisDoor net.Listener) {
+	var open sync.WaitGroup
+	run := func(door func() error) {
+		open.Add(1)
+		g.Go(func() error {
+			defer open.Done()
+			return door()
+		})
+	}
 	if a.pubsub != nil {
 		asideCtx, stopAside := context.WithCancel(context.WithoutCancel(ctx)) // it ends after what it is given last
-		g.Go(func() error { return a.aside.Run(asideCtx) })
-		g.Go(func() error {
+		run(func() error { return a.aside.Run(asideCtx) })
+		run(func() error {
 			defer stopAside()
 			return a.pubsub.Run(ctx)
 		})
-		g.Go(func() error {
+		run(func() error {
 			defer a.engine.stream.Close()
 			return a.stream.Run(ctx)
 		})
 	}
 	if redisDoor != nil {
-		g.Go(func() error {
+		run(func() error {
 			if a.engine.passage != nil {
 				defer a.engine.passage.Close()
 			}
 			return a.resp.Serve(ctx, redisDoor)
 		})
 	}
+	g.Go(func() error {
+		defer close(a.doorsClosed)
+		open.Wait()
+		return nil
+	})
 }
 
 // collectDoors tells of the Redis door and the durable stream.

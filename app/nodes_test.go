@@ -11,7 +11,22 @@ import (
 	"kentongan/internal/testenv"
 )
 
-// TestTwoNodes has two servers on one Redis: what one takes in reaches the screens of the other, and so does a revocation.
+// TestStopHandsOver stops the server that stamps PUBLISH: the other one does so at once, and not when the lease has run out.
+func TestStopHandsOver(t *testing.T) {
+	addr := testenv.Redis(t)
+	first := startRedis(t, addr)
+	second := startRedis(t, addr)
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if log := first.logs.String(); !strings.Contains(log, "this node has handed over") {
+		t.Errorf("the first did not hand over; its log ends:\n%s", log[max(0, len(log)-600):])
+	}
+	eventually(t, "the second stamps, because the first let go", func() bool {
+		return strings.Contains(second.logs.String(), "cause=released")
+	})
+}
+
 // TestExtensionOnEveryNode renews a session at one server: the connections at the other live as long as the new one, and those of other
 // people, or with other rights, do not.
 func TestExtensionOnEveryNode(t *testing.T) {
@@ -57,6 +72,7 @@ func TestExtensionOnEveryNode(t *testing.T) {
 	}
 }
 
+// TestTwoNodes has two servers on one Redis: what one takes in reaches the screens of the other, and so does a revocation.
 func TestTwoNodes(t *testing.T) {
 	redis := "REDIS_URL=redis://" + testenv.Redis(t)
 	a, b := start(t, redis), start(t, redis)
