@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -295,7 +296,7 @@ func TestANightOnEveryScreen(t *testing.T) {
 				if err := s.stop(); err != nil {
 					t.Errorf("stop: %v", err)
 				}
-				if log := s.logs.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "988") {
+				if log := s.logs.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, strconv.Itoa(secretCost)) {
 					t.Errorf("the log has an error, or data:\n%s", log)
 				}
 			}
