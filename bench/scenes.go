@@ -45,14 +45,14 @@ type aim struct {
 // pace is how long everything takes.
 type pace struct {
 	rounds  int
-	warm    time.Duration // of messages before the measured ones: the first ones fill caches and grow buffers
+	warm    time.Duration // of messages before the measured ones: the first ones fill caches, and the server tidies up after the connects
 	window  time.Duration // of measured messages
 	settle  time.Duration // between the last connect and the look at the memory: the runtime gives back what it does not use
 	silence time.Duration // without a delivery, after which what is missing is lost
 }
 
 var (
-	fullPace  = pace{rounds: 3, warm: 2 * time.Second, window: 10 * time.Second, settle: 8 * time.Second, silence: 3 * time.Second}
+	fullPace  = pace{rounds: 3, warm: 10 * time.Second, window: 10 * time.Second, settle: 8 * time.Second, silence: 3 * time.Second}
 	quickPace = pace{rounds: 2, warm: 500 * time.Millisecond, window: 2 * time.Second, settle: 3 * time.Second, silence: 3 * time.Second}
 )
 
