@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience = 15 * time.Second
+	patience = 30 * time.Second
 	secret   = "a-session-secret-of-32-bytes-here"
 	apiKey   = "an-api-key-that-nobody-can-guess"
 )

@@ -395,10 +395,11 @@ func (s *session) goLive(req request, head []byte) {
 		req.resume, req.cursor = true, s.gw.withoutSnapshots(subs)
 	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.positions = protocol.NewCursorEncoder(s.home, req.cursor)
+		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home, req.cursor)}
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		s.gw.hub.GoLive(subs[0], func(h hub.Heads) bool {
+			defer s.inOrder()()
 			for _, sub := range subs {
 				s.mark(sub.Channel(), h.At(sub.Channel()))
 			}
@@ -408,7 +409,7 @@ func (s *session) goLive(req request, head []byte) {
 		return
 	}
 	s.greet(head, subs, nil)
-	if s.dialect == protocol.SSE && s.positions != nil && !begins {
+	if s.marks != nil && !begins {
 		// There is no answer here that says when all that was missed has come; this says how far that is.
 		s.push(protocol.Heartbeat{Time: time.Now(), Offsets: s.offsets()})
 	}
@@ -445,17 +446,6 @@ func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() str
 	s.conn.Send(head)
 }
 
-// mark notes how far a channel was sent, for the event streams that need a cursor of their own.
-func (s *session) mark(ch realtime.Channel, p realtime.Position) (cursor string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.positions == nil {
-		return ""
-	}
-	s.positions.Set(ch, p)
-	return string(s.positions.Append(nil))
-}
-
 // welcome is the first push.
 func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
@@ -471,8 +461,8 @@ func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protoc
 	}
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
-		if cursor != nil && s.positions != nil {
-			w.Cursor = string(s.positions.Append(nil))
+		if cursor != nil && s.marks != nil {
+			w.Cursor = string(s.marks.positions.Append(nil))
 		} else if cursor != nil {
 			w.Cursor = cursor()
 		}

@@ -183,7 +183,9 @@ func (r *replay) goLive() bool {
 		if r.first != nil {
 			r.resumed(true, "", h.At(r.one))
 		}
+		unlock := r.s.inOrder()
 		r.s.mark(r.one, h.At(r.one))
+		unlock()
 		r.s.caughtUp(r.gapped)
 		return true
 	})
@@ -255,6 +257,7 @@ func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
 // sendPage sends what is not after the head, for that comes live, and returns how many publications the reader had room for.
 func (r *replay) sendPage(b *behind, publications []realtime.Publication) (sent int) {
 	wire := r.s.gw.opts.Names.Spell(b.channel)
+	defer r.s.inOrder()()
 	r.need = 0
 	for i := range publications {
 		p := &publications[i]
@@ -292,7 +295,7 @@ func (r *replay) encode(wire string, p *realtime.Publication) {
 	r.s.gw.stats.replayed.Add(1)
 }
 
-// cursor is the id of an event: where the client stands once it has it.
+// cursor is the id of an event: where the client stands once it has it. It is called within inOrder.
 func (r *replay) cursor(ch realtime.Channel, p realtime.Position) []byte {
 	if own := r.s.mark(ch, p); own != "" {
 		return []byte(own)
@@ -344,6 +347,7 @@ func (r *replay) gap(ctx context.Context, b behind, cause realtime.GapCause) err
 	r.s.gw.stats.unrecovered.Add(1)
 	gap := protocol.Gap{Channel: r.s.gw.opts.Names.Spell(b.channel), Cause: cause, Position: r.at[b.channel]}
 	if r.s.dialect == protocol.SSE {
+		defer r.s.inOrder()()
 		gap.Cursor = string(r.cursor(b.channel, b.head))
 	}
 	r.s.push(gap)

@@ -54,9 +54,9 @@ type session struct {
 	subs    []*hub.Subscription
 	waiting chan struct{} // closed when there is room again, or at the end
 
-	// positions is how far each channel was sent to an event stream that follows some by name; nil for all others, who
-	// share the cursor of their kitchen.
-	positions *protocol.CursorEncoder
+	// marks are of an event stream that follows some channels by name; nil for all others, who share the cursor of their kitchen. Set
+	// before anything is sent.
+	marks *marks
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
 }
@@ -85,6 +85,7 @@ func (s *session) Offer(m *hub.Message) {
 	case protocol.V1:
 		frame = m.V1(s.deflate)
 	case protocol.SSE:
+		defer s.inOrder()()
 		if cursor := s.mark(m.Publication.Channel, m.Publication.Position); cursor != "" {
 			frame = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))
 		} else {
@@ -108,6 +109,7 @@ func (s *session) Near() uint64 { return uint64(s.dialect) + s.conn.Near() }
 // OfferGap implements hub.Subscriber.
 func (s *session) OfferGap(wire string, g realtime.Gap) {
 	s.gw.stats.gaps.Add(1)
+	defer s.inOrder()()
 	s.push(protocol.Gap{Channel: wire, Cause: g.Cause, Position: g.Position, Cursor: s.mark(g.Channel, g.Position)})
 	s.owe()
 }

@@ -124,16 +124,21 @@ func (r *replay) sendParts(ctx context.Context, wire string, ch realtime.Channel
 			n++
 		}
 		more = n < len(rest)
-		part := protocol.Snapshot{Channel: wire, Position: s.Head, Publications: rest[:n], More: more}
-		if !more && r.s.dialect == protocol.SSE {
-			part.Cursor = string(r.cursor(ch, s.Head))
-		}
 		if err := r.s.awaitRoom(ctx, bytes); err != nil {
 			return err
 		}
-		r.s.push(part)
+		r.pushPart(ch, protocol.Snapshot{Channel: wire, Position: s.Head, Publications: rest[:n], More: more})
 		r.s.gw.stats.replayed.Add(uint64(n))
 		rest = rest[n:]
 	}
 	return nil
+}
+
+// pushPart sends one part. Only with the last does the client stand at the position of the snapshot.
+func (r *replay) pushPart(ch realtime.Channel, part protocol.Snapshot) {
+	if !part.More && r.s.dialect == protocol.SSE {
+		defer r.s.inOrder()()
+		part.Cursor = string(r.cursor(ch, part.Position))
+	}
+	r.s.push(part)
 }
