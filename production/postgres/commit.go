@@ -27,7 +27,7 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 	if err := s.together(ctx, w); err != nil {
 		return nil, fmt.Errorf("commit of %s: %w", c.Tenant, err)
 	}
-	if len(c.Events) > 0 || len(c.Notices) > 0 {
+	if w.waits || len(c.Notices) > 0 {
 		s.committed()
 	}
 	return w.numbered, nil
@@ -44,6 +44,7 @@ type writing struct {
 	lookAgain      production.Instant
 
 	numbered []production.Event // once it has run
+	waits    bool               // its events wait for Claim
 	err      error              // of this one alone; the others of its group are not concerned
 }
 
@@ -58,6 +59,7 @@ type transaction struct {
 	writes  []*writing
 	patient bool   // waits for who has locked a tenant, as long as the call may take; else only for a moment
 	known   *known // nil: nothing is known
+	handing *handing
 
 	heads    map[tenant.ID]*head
 	batches  map[place]int64 // revisions, as the writes before leave them
@@ -246,14 +248,13 @@ func (x *transaction) queue(b *pgx.Batch) int {
 		x.heads[w.tenant] = &h
 		changed[w.tenant] = changed[w.tenant] || len(numbered) > 0
 	}
-	tenants := slices.Sorted(maps.Keys(changed)) // in which they are locked: no two transactions wait for each other
-	for _, t := range tenants {
-		if h := x.heads[t]; changed[t] {
-			list = append(list, row{headSheet, []any{
-				string(t), h.event, h.audit, h.hash[:], h.waiting, h.base.event, h.base.audit, h.base.hash,
-			}})
+	var tenants []tenant.ID
+	for _, t := range slices.Sorted(maps.Keys(changed)) { // in which they are locked: no two transactions wait for each other
+		if changed[t] {
+			tenants = append(tenants, t)
 		}
 	}
+	x.queueHeads(b, tenants)
 	queueRows(b, list)
 	for _, w := range x.writes {
 		if w.err == nil && w.lookAgain.Known() { // it is alone: see Store.together

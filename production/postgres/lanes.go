@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -85,6 +86,7 @@ func (s *Store) alone(ctx context.Context, w *writing) error {
 	if err := s.transact(ctx, &transaction{writes: []*writing{w}, patient: true}); err != nil {
 		return err
 	}
+	w.waits = len(w.numbered) > 0
 	return w.err
 }
 
@@ -117,10 +119,21 @@ func (a *apart) has(t tenant.ID) bool {
 // lane makes the commits that come from jobs until the store is closed. What is on its way then comes to its end.
 func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
 	group, known := make([]*job, 0, maxGroup), &known{heads: map[tenant.ID]head{}}
+	var settle <-chan time.Time
 	for {
 		select {
 		case <-s.stopping:
 			return
+		case <-s.hands.ripe:
+			if settle == nil {
+				settle = time.After(settleAfter)
+			}
+		case <-settle:
+			settle = nil
+			s.settle(ctx)
+		case done := <-s.hands.flush:
+			s.settle(ctx)
+			close(done)
 		case j := <-jobs:
 			if group = gather(append(group[:0], j), jobs); len(group) > 0 {
 				s.carry(ctx, group, known)
@@ -149,11 +162,16 @@ func gather(group []*job, jobs <-chan *job) []*job {
 
 // carry makes the commits of group and tells each how it went.
 func (s *Store) carry(ctx context.Context, group []*job, known *known) {
-	x := &transaction{known: known}
+	x := &transaction{known: known, handing: s.hands.begin()}
 	for _, j := range group {
 		x.writes = append(x.writes, j.writing)
 	}
 	err := s.transact(ctx, x)
+	if err == nil {
+		x.handing.committed(x)
+	} else {
+		x.handing.failed(x)
+	}
 	var said *pgconn.PgError
 	if errors.As(err, &said) && said.SeverityUnlocalized == "ERROR" && (len(group) > 1 || said.Code == lockNotAvailable) {
 		err = errAlone // it was taken back; who is to blame shows when each goes alone

@@ -20,7 +20,7 @@ type sheet struct {
 	succeed func(values, before []any)
 }
 
-// The sheets, in the order in which they are written.
+// The sheets, in the order in which they are written, after headSheet, and with it the locks.
 var (
 	batchInserts = insertion("batches", 0, batchSheet, "")
 	batchUpdates = (&sheet{
@@ -62,19 +62,6 @@ var (
 	}, "")
 	auditSheet = insertion("audit", 0, []column{{"tenant", "text"}, {"seq", "bigint"}, {"detail", "bytea"}, {"doc", "json"}}, "")
 
-	// waiting is null of heads to which no event was added.
-	headSheet = &sheet{
-		sql: guarded(`UPDATE kentongan.heads AS old SET event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
-			waiting = CASE WHEN new.event_seq > old.event_seq THEN coalesce(old.waiting, new.waiting) ELSE old.waiting END
-			FROM ` + unnested(heads) + ` WHERE old.tenant = new.tenant
-				AND old.event_seq = new.event_base AND old.audit_seq = new.audit_base AND old.audit_hash = new.hash_base`),
-		types: types(heads), key: 1,
-	}
-	heads = []column{
-		{"tenant", "text"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"}, {"waiting", "bigint"},
-		{"event_base", "bigint"}, {"audit_base", "bigint"}, {"hash_base", "bytea"},
-	}
-
 	batchSheet = []column{
 		{"tenant", "text"}, {"id", "text"}, {"revision", "bigint"}, {"day", "text"}, {"planned_start", "bigint"}, {"status", "text"},
 		{"menu", "text"}, {"number", "text"}, {"number_of_day", "bigint"}, {"portions", "bigint"}, {"search", "text"},
@@ -85,7 +72,6 @@ var (
 	basedBatch = append(slices.Clone(batchSheet), column{"base", "bigint"})
 
 	sheets = []*sheet{
-		headSheet, // and with it the locks
 		batchInserts, batchUpdates, kitchenSheet, alertSheet, entrySheet, listedSheet, observationSheet, noticeSheet, keySheet, eventSheet,
 		auditSheet,
 	}

@@ -12,6 +12,9 @@
 // row, and reads the revisions; the second one writes and commits. Commits that wait for those before them go together in one
 // transaction, so that the more there are the less each of them costs (lanes.go).
 //
+// Events go from there to the relay of the same process without a claim, and are marked by the next commit (hands.go); what that cannot
+// take is claimed.
+//
 // Leases and marks of the outbox commit without waiting for the disk: if the server fails in that moment, events come again,
 // as they do after a relay that fails, and each has its key against duplicates.
 //
@@ -66,6 +69,7 @@ type Store struct {
 	jobs     chan *job     // the lane
 	solo     chan struct{} // has a value for each commit that goes alone and has its turn
 	apart    apart
+	hands    hands
 	stopping chan struct{}      // closed by Close
 	stop     context.CancelFunc // of the goroutines that tell and hear
 	close    func()             // does its work once
@@ -121,7 +125,7 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 		pool: pool, writers: writers, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
 		jobs: make(chan *job, maxGroup), // one that is full makes callers wait where they can still give up
-		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}},
+		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}}, hands: newHands(),
 	}
 	s.close = sync.OnceFunc(func() {
 		close(s.stopping)

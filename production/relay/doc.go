@@ -7,6 +7,9 @@
 // An engine remembers ids for [realtime.IdempotencyWindow]; for events that are older than that the relay looks into the channel's
 // history first.
 //
+// A store that is a [production.Direct] hands on events as they are committed, so that nobody has to ask for them. The promise is the
+// same: its commit has taken the lease.
+//
 // An event that can never be published is set aside, and never silently: it is logged, counted and listed, and the readers of its
 // channel are told a gap, so that they fetch the state anew.
 package relay

@@ -36,6 +36,11 @@ var steps = []string{
 	"before commit", "in commit", "after commit", "before claim", "after claim", "before publish", "after publish", "before mark", "after mark",
 }
 
+// Those of the direct way, which PostgreSQL has.
+var directSteps = []string{
+	"before commit", "in commit", "after commit", "after hand", "before publish", "after publish", "before done", "after done",
+}
+
 // dying is an outbox and a publisher that kill their process at the n-th time that it comes to a step. Nothing is cleaned up: that is
 // what kill -9 is.
 type dying struct {
@@ -82,6 +87,36 @@ func (d *dying) Publish(ctx context.Context, ch realtime.Channel, data []byte, k
 	return p, err //nolint:wrapcheck // it stands for the engine
 }
 
+// directly is a dying outbox with the direct way.
+type directly struct {
+	*dying
+	store production.Direct
+}
+
+func (d directly) Direct(owner string, lease time.Duration) production.Way { //nolint:ireturn // as the interface has it
+	return dyingWay{d.store.Direct(owner, lease), d.dying}
+}
+
+type dyingWay struct {
+	production.Way
+	*dying
+}
+
+func (w dyingWay) Next(ctx context.Context) (production.Handed, error) {
+	h, err := w.Way.Next(ctx)
+	if err != nil {
+		return h, err //nolint:wrapcheck // it stands for the store
+	}
+	w.at("after hand")
+	done := h.Done
+	h.Done = func(seq int64, at []production.Sent) {
+		w.at("before done")
+		done(seq, at)
+		w.at("after done")
+	}
+	return h, nil
+}
+
 // TestKilledAtEveryStep commits and relays in a process that is killed at every step, and started again at once: each event is in its
 // channel once and in order, also while a second relay works on the same database.
 func TestKilledAtEveryStep(t *testing.T) {
@@ -89,15 +124,12 @@ func TestKilledAtEveryStep(t *testing.T) {
 		victim(t)
 		return
 	}
-	for name, database := range map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "k.db") },
-		"postgres": func(t *testing.T) string { return testenv.Postgres(t) },
-	} {
-		t.Run(name, func(t *testing.T) { killedAtEveryStep(t, database(t)) })
-	}
+	t.Run("sqlite", func(t *testing.T) { killedAtEveryStep(t, filepath.Join(t.TempDir(), "k.db"), steps, "") })
+	t.Run("postgres", func(t *testing.T) { killedAtEveryStep(t, testenv.Postgres(t), steps, "") })
+	t.Run("postgres, direct", func(t *testing.T) { killedAtEveryStep(t, testenv.Postgres(t), directSteps, "yes") })
 }
 
-func killedAtEveryStep(t *testing.T, db string) {
+func killedAtEveryStep(t *testing.T, db string, steps []string, direct string) {
 	const rounds = 2 // the first and a later time that a process comes to the step
 	addr := testenv.Redis(t)
 	log := filepath.Join(t.TempDir(), "acknowledged")
@@ -105,6 +137,7 @@ func killedAtEveryStep(t *testing.T, db string) {
 		for _, step := range steps {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledAtEveryStep$", "-test.v")
 			cmd.Env = append(os.Environ(), "RELAY_TEST_DATABASE="+db, "RELAY_TEST_REDIS="+addr, "RELAY_TEST_LOG="+log, "RELAY_TEST_STEP="+step,
+				"RELAY_TEST_DIRECT="+direct,
 				fmt.Sprint("RELAY_TEST_TIMES=", 1+3*round))
 			out, err := cmd.CombinedOutput()
 			if state := cmd.ProcessState.Sys().(syscall.WaitStatus); err == nil || !state.Signaled() || state.Signal() != syscall.SIGKILL {
@@ -194,8 +227,13 @@ func victim(t *testing.T) {
 	}()
 	// A short lease, so that what the dead have leased is free again soon. A second relay takes what it can get meanwhile.
 	opts := relay.Options{Workers: 1, Batch: 2, Lease: 300 * time.Millisecond, PollEvery: 20 * time.Millisecond}
-	go func() { _ = relay.New(store, slowly{door}, broker, opts).Run(t.Context()) }() // it dies with the process
-	_ = relay.New(d, d, broker, opts).Run(t.Context())
+	usual := struct{ production.Outbox }{store}                                       // without the direct way
+	go func() { _ = relay.New(usual, slowly{door}, broker, opts).Run(t.Context()) }() // it dies with the process
+	var outbox production.Outbox = d
+	if way, ok := store.(production.Direct); ok && os.Getenv("RELAY_TEST_DIRECT") != "" {
+		outbox = directly{d, way}
+	}
+	_ = relay.New(outbox, d, broker, opts).Run(t.Context())
 }
 
 // slowly leaves something to the other one.

@@ -137,6 +137,9 @@ func (r *Relay) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	if d, ok := r.outbox.(production.Direct); ok {
+		g.Go(func() error { r.direct(ctx, d); return nil })
+	}
 	g.Go(func() error { r.wake(ctx); return nil })
 	g.Go(func() error { r.watch(ctx); return nil })
 	g.Go(func() error { r.tidy(ctx); return nil })
@@ -230,11 +233,16 @@ func (w *worker) pause(ctx context.Context) {
 	}
 }
 
-// relay publishes the events of a claim in their order, until the time of the lease grows short, and marks those that went out. The
-// error is that of the event at which it stopped, or of the mark.
+// relay publishes the events of a claim, until the time of the lease grows short, and marks those that went out. The error is that of
+// the event at which it stopped, or of the mark.
 func (w *worker) relay(ctx context.Context, c production.Claim, until time.Time) error {
-	var done int64
-	var stopped error
+	done, sent, stopped := w.bring(ctx, &c, until)
+	return errors.Join(stopped, w.leave(ctx, c.Tenant, done, sent))
+}
+
+// bring publishes the events of a claim in their order, until a moment at the latest. It returns the number of the last one that went out,
+// where they stand, and the error of the event at which it stopped.
+func (w *worker) bring(ctx context.Context, c *production.Claim, until time.Time) (done int64, sent []production.Sent, err error) {
 	heads := map[string]production.Sent{}
 	doubts := doubts{relay: w.Relay, tenant: c.Tenant}
 	for i := range c.Events {
@@ -242,9 +250,9 @@ func (w *worker) relay(ctx context.Context, c production.Claim, until time.Time)
 			break
 		}
 		e := &c.Events[i]
-		at, err := w.publish(ctx, e, &doubts)
-		if err != nil {
-			stopped = fmt.Errorf("publish event %s: %w", e.ID, err)
+		at, failed := w.publish(ctx, e, &doubts)
+		if failed != nil {
+			err = fmt.Errorf("publish event %s: %w", e.ID, failed)
 			break
 		}
 		done = e.Seq
@@ -252,12 +260,15 @@ func (w *worker) relay(ctx context.Context, c production.Claim, until time.Time)
 			heads[e.Channel] = production.Sent{Channel: e.Channel, Epoch: at.Epoch, Offset: at.Offset}
 		}
 	}
-	return errors.Join(stopped, w.leave(ctx, c.Tenant, done, heads))
+	for _, h := range heads {
+		sent = append(sent, h)
+	}
+	return done, sent, err
 }
 
 // leave marks what went out and ends the lease. It goes on for a moment after ctx has ended, so that a stop leaves nothing to be
 // done again.
-func (w *worker) leave(ctx context.Context, t tenant.ID, done int64, heads map[string]production.Sent) error {
+func (w *worker) leave(ctx context.Context, t tenant.ID, done int64, sent []production.Sent) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	if done == 0 {
@@ -265,10 +276,6 @@ func (w *worker) leave(ctx context.Context, t tenant.ID, done int64, heads map[s
 			return fmt.Errorf("release tenant %s: %w", t, err)
 		}
 		return nil
-	}
-	sent := make([]production.Sent, 0, len(heads))
-	for _, h := range heads {
-		sent = append(sent, h)
 	}
 	err := w.outbox.MarkSent(ctx, w.owner, t, done, sent)
 	switch {

@@ -1,0 +1,170 @@
+package postgres
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kentongan/tenant"
+)
+
+// headSheet moves the heads of tenants. It is a sheet with a second table, of the positions that come with marks, and what it does for
+// hands is this: If the newest event was published by who has the lease, that is marked. If nothing waits then, and nobody else has the
+// lease, it goes to the owner of the row; if something waits that is on its way already, he may keep it. It answers whose lease is his.
+//
+// waiting is null of heads to which no event was added.
+var headSheet = &sheet{
+	sql: `WITH changed AS (UPDATE kentongan.heads AS old SET
+			event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
+			sent_seq = CASE WHEN ` + isMarked + ` THEN old.event_seq ELSE old.sent_seq END,
+			waiting = CASE WHEN NOT ` + isClean + ` THEN old.waiting WHEN new.event_seq > old.event_seq THEN new.waiting END,
+			lease_owner = CASE WHEN ` + isTaken + ` THEN new.owner WHEN ` + isMarked + ` THEN NULL ELSE old.lease_owner END,
+			lease_until = CASE WHEN ` + isTaken + ` OR ` + isKept + ` THEN statement_timestamp() + make_interval(secs => new.lease / 1000.0)
+				WHEN ` + isMarked + ` THEN NULL ELSE old.lease_until END
+		FROM ` + unnested(heads) + ` WHERE old.tenant = new.tenant
+			AND old.event_seq = new.event_base AND old.audit_seq = new.audit_base AND old.audit_hash = new.hash_base
+		RETURNING old.tenant, old.sent_seq, new.event_seq > new.event_base AND old.lease_owner = new.owner
+			AND old.lease_until > statement_timestamp() AND (new.keep OR old.sent_seq = new.event_base) AS ours), placed AS (
+		INSERT INTO kentongan.positions (tenant, channel, epoch, "offset")
+			SELECT c.tenant, p.channel, p.epoch, p.o
+			FROM unnest($13::text[], $14::text[], $15::text[], $16::bigint[], $17::bigint[]) AS p (tenant, channel, epoch, o, seq)
+			JOIN changed AS c ON c.tenant = p.tenant AND c.sent_seq >= p.seq ` + placing + `)
+		SELECT 1 / (count(*) = cardinality($1::text[]))::int, array_agg(tenant) FILTER (WHERE ours),
+			array_agg(sent_seq) FILTER (WHERE ours) FROM changed`,
+	types: types(heads), key: 1,
+}
+
+const (
+	isHeld   = "(old.lease_owner = new.owner AND old.lease_until > statement_timestamp())"
+	isMarked = "(new.mark AND " + isHeld + ")"
+	isClean  = "(old.waiting IS NULL OR " + isMarked + ")"
+	isFree   = "(old.lease_owner IS NULL OR old.lease_owner = new.owner OR old.lease_until <= statement_timestamp())"
+	isTaken  = "(new.owner <> '' AND new.event_seq > old.event_seq AND " + isClean + " AND " + isFree + ")"
+	isKept   = "(new.keep AND " + isHeld + ")"
+
+	placing = `ON CONFLICT (tenant, channel) DO UPDATE SET (epoch, "offset") = (excluded.epoch, excluded."offset")`
+)
+
+var heads = []column{
+	{"tenant", "text"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"}, {"waiting", "bigint"},
+	{"event_base", "bigint"}, {"audit_base", "bigint"}, {"hash_base", "bytea"},
+	{"owner", "text"}, {"lease", "bigint"}, {"keep", "boolean"}, {"mark", "boolean"},
+}
+
+// queueHeads queues what moves the heads of tenants, and settles what can be settled with that.
+func (x *transaction) queueHeads(b *pgx.Batch, tenants []tenant.ID) {
+	if len(tenants) == 0 {
+		return
+	}
+	var list []row
+	var placed places
+	for _, t := range tenants {
+		h := x.heads[t]
+		owner, lease, keep, mark := x.handing.of(t, h.base.event)
+		if mark != nil {
+			placed.add(t, mark)
+		}
+		list = append(list, row{headSheet, []any{
+			string(t), h.event, h.audit, h.hash[:], h.waiting, h.base.event, h.base.audit, h.base.hash,
+			owner, lease.Milliseconds(), keep, mark != nil,
+		}})
+	}
+	b.Queue(headSheet.sql, append(headSheet.args(list), placed.args()...)...).QueryRow(func(r pgx.Row) error {
+		var one int
+		var ours []string
+		var sent []int64
+		if err := r.Scan(&one, &ours, &sent); err != nil {
+			return err
+		}
+		x.handing.got(ours, sent)
+		return nil
+	})
+}
+
+// places are rows of positions, with the number of the event that has to be marked for them.
+type places struct {
+	tenants, channels, epochs []string
+	offsets, seqs             []int64
+}
+
+func (p *places) add(t tenant.ID, it *settled) {
+	for _, at := range it.places {
+		p.tenants, p.channels, p.epochs = append(p.tenants, string(t)), append(p.channels, at.Channel), append(p.epochs, at.Epoch)
+		p.offsets = append(p.offsets, int64(at.Offset)) //nolint:gosec // its bits; scanSent has the way back
+		p.seqs = append(p.seqs, it.seq)
+	}
+}
+
+func (p *places) args() []any { return []any{p.tenants, p.channels, p.epochs, p.offsets, p.seqs} }
+
+// settling marks what was published and gives back leases, in one statement. It tells whether that leaves events that wait.
+const settling = `WITH marked AS (UPDATE kentongan.heads AS h SET lease_owner = NULL, lease_until = NULL,
+		sent_seq = greatest(h.sent_seq, m.seq),
+		waiting = CASE WHEN h.event_seq > greatest(h.sent_seq, m.seq) THEN coalesce(
+			(SELECT at FROM kentongan.events AS e WHERE e.tenant = h.tenant AND e.seq = greatest(h.sent_seq, m.seq) + 1),
+			(extract(epoch FROM clock_timestamp()) * 1000)::bigint) END
+		FROM unnest($1::text[], $2::bigint[]) AS m (tenant, seq)
+		WHERE h.tenant = m.tenant AND h.lease_owner = $3 AND h.lease_until > clock_timestamp() AND h.event_seq >= m.seq
+		RETURNING h.tenant, m.seq, h.waiting IS NOT NULL AS waits, ` + relaxed + `), placed AS (
+	INSERT INTO kentongan.positions (tenant, channel, epoch, "offset")
+		SELECT c.tenant, p.channel, p.epoch, p.o
+		FROM unnest($4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[]) AS p (tenant, channel, epoch, o, seq)
+		JOIN marked AS c ON c.tenant = p.tenant AND c.seq >= p.seq ` + placing + `)
+	SELECT coalesce(bool_or(waits), false) FROM marked`
+
+// settle settles all that is ripe. What cannot be written is tried again until the lease has ended by itself.
+func (s *Store) settle(ctx context.Context) {
+	list, owner := s.hands.ripened()
+	if len(list) == 0 {
+		return
+	}
+	var tenants []string
+	var seqs []int64
+	var placed places
+	for _, t := range slices.Sorted(maps.Keys(list)) { // in which rows are locked: no two nodes wait for each other
+		it := list[t]
+		tenants, seqs = append(tenants, string(t)), append(seqs, it.seq)
+		placed.add(t, it)
+	}
+	var waits bool
+	err := s.callFor(ctx, s.writers, s.timeout, "marks", func(ctx context.Context, c *conn) error {
+		return c.QueryRow(ctx, settling, append([]any{tenants, seqs, owner}, placed.args()...)...).Scan(&waits)
+	})
+	if err != nil {
+		s.hands.unsettled(list)
+		s.log.WarnContext(ctx, "marks of events are not written, they are tried again", "tenants", len(list), "err", err)
+		return
+	}
+	if waits {
+		s.committed()
+	}
+}
+
+// ripened takes what is to be settled, but for what is so old that its lease has ended.
+func (h *hands) ripened() (list map[tenant.ID]*settled, owner string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list = make(map[tenant.ID]*settled, len(h.settle))
+	for t, it := range h.settle {
+		if time.Since(it.since) < h.lease {
+			list[t] = it
+		}
+	}
+	clear(h.settle)
+	return list, h.leased
+}
+
+// unsettled takes back what could not be settled.
+func (h *hands) unsettled(list map[tenant.ID]*settled) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t, it := range list {
+		if h.settle[t] == nil && h.tenants[t] == nil {
+			h.settle[t] = it
+		}
+	}
+	raise(h.ripe)
+}
