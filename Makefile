@@ -51,12 +51,14 @@ bench-cache: packages ## measure the cache beside other caches; they are in a mo
 	go run -C bench/cache .
 
 .PHONY: bench-production
-bench-production: programs ## measure the stores against bare inserts in the same run, an alert pass and a kitchen's day: about ten minutes
-	go test -run '^$$' -bench 'BenchmarkPass' -benchtime 1x ./production/watch
-	go test -run '^$$' -bench 'Benchmark(Changes)' -benchtime 1x -timeout 20m ./production/sqlite ./production/postgres
-	go test -run '^$$' -bench 'Benchmark(Commit|Day|Due)' -benchtime 3000x -timeout 20m ./production/postgres
-	go test -run '^$$' -bench 'BenchmarkCommit' -benchtime 1x -timeout 20m ./production/sqlite
-	go test -run '^$$' -bench 'Benchmark(Day|Due)' -benchtime 300x -timeout 20m ./production/sqlite
+bench-production: programs ## measure the stores against bare inserts in the same run, an alert pass and a kitchen's day, and say which aims are met: some minutes
+	@(bench() { go test -run '^$$' -timeout 20m "$$@" || echo FAIL; }; \
+	bench -bench 'BenchmarkChanges' -benchtime 1x -p 1 ./production/sqlite ./production/postgres; \
+	bench -bench 'BenchmarkCommit' -benchtime 1x ./production/sqlite; \
+	bench -bench 'BenchmarkCommit' -benchtime 3000x ./production/postgres; \
+	bench -bench 'BenchmarkPass' -benchtime 1x ./production/watch; \
+	bench -bench 'BenchmarkDay' -benchtime 300x -p 1 ./production/sqlite ./production/postgres; \
+	bench -bench 'BenchmarkDue' -benchtime 10x -p 1 ./production/sqlite ./production/postgres) | go run ./internal/benchreport
 
 .PHONY: peers
 peers: bench/peers/node_modules/.package-lock.json ## install what make bench BENCH=--peers measures beside the server; nothing else needs it

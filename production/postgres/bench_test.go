@@ -70,7 +70,7 @@ func compareCommits(b *testing.B, db string, clients, kitchens int) {
 	}
 	b.ReportMetric(our.perSecond(), "commits/s")
 	b.ReportMetric(their.perSecond(), "bare/s")
-	b.ReportMetric(our.perSecond()/their.perSecond(), "share")
+	b.ReportMetric(our.perSecond()/their.perSecond(), "×bare")
 	b.ReportMetric(our.p99(), "p99-ms")
 	b.ReportMetric(their.p99(), "bare-p99-ms")
 	b.ReportMetric(0, "ns/op") // it would be of both
@@ -257,7 +257,7 @@ func BenchmarkDay(b *testing.B) {
 	}
 	b.ReportMetric(float64(days.Microseconds())/float64(n), "day-µs")
 	b.ReportMetric(float64(keys.Microseconds())/float64(n), "key-µs")
-	b.ReportMetric(float64(days)/float64(keys), "ratio")
+	b.ReportMetric(float64(days)/float64(keys), "×one-key")
 	b.ReportMetric(0, "ns/op") // it would be of both
 }
 
