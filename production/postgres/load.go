@@ -13,18 +13,25 @@ import (
 
 // loading answers everything that a Want can ask for, in one row: half of what a small statement costs is that it is one. What is not
 // wanted is null, which nothing equals.
-const loading = `SELECT k.doc, k.settled, k.revision, k.next_look,
-		ARRAY (SELECT doc::text FROM kentongan.alerts WHERE tenant = $1 AND batch = '' AND active ORDER BY raised_at, id),
-		b.doc, b.facts, b.revision, b.next_look,
-		ARRAY (SELECT doc::text FROM kentongan.alerts WHERE tenant = $1 AND batch = $2 AND active ORDER BY raised_at, id),
-		d.portions, d.last, r.fingerprint, r.at, r.result,
+const loading = `SELECT ` + loadingFirst + `,
 		(SELECT doc FROM kentongan.listed WHERE tenant = $1 AND kind = 'menu' AND id = $5),
 		(SELECT doc FROM kentongan.listed WHERE tenant = $1 AND kind = 'programme' AND id = $6),
 		ARRAY (SELECT doc::text FROM kentongan.listed WHERE tenant = $1 AND kind = 'person' AND id = ANY ($7::text[]) ORDER BY id),
 		ARRAY (SELECT pin FROM kentongan.listed WHERE tenant = $1 AND kind = 'person' AND id = ANY ($7::text[]) ORDER BY id),
 		(SELECT doc FROM kentongan.alerts WHERE tenant = $1 AND id = $8),
 		(SELECT doc FROM kentongan.entries WHERE tenant = $1 AND batch = $2 AND kind = 'reading' AND id = $9),
-		EXISTS (SELECT FROM kentongan.observations WHERE tenant = $1 AND id = $10)
+		EXISTS (SELECT FROM kentongan.observations WHERE tenant = $1 AND id = $10)` + loadingFrom
+
+// loadingShort is loading of what most changes want, a batch and a key: tables that are not asked cost, too.
+const loadingShort = "SELECT " + loadingFirst + loadingFrom
+
+const loadingFirst = `k.doc, k.settled, k.revision, k.next_look,
+		ARRAY (SELECT doc::text FROM kentongan.alerts WHERE tenant = $1 AND batch = '' AND active ORDER BY raised_at, id),
+		b.doc, b.facts, b.revision, b.next_look,
+		ARRAY (SELECT doc::text FROM kentongan.alerts WHERE tenant = $1 AND batch = $2 AND active ORDER BY raised_at, id),
+		d.portions, d.last, r.fingerprint, r.at, r.result`
+
+const loadingFrom = `
 	FROM (VALUES (1)) AS one
 	LEFT JOIN kentongan.kitchens AS k ON k.tenant = $1
 	LEFT JOIN kentongan.batches AS b ON b.tenant = $1 AND b.id = $2 AND b.deleted_at = 0
@@ -54,12 +61,19 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 	var l production.Loaded
 	err := s.call(ctx, "load of "+string(t), func(ctx context.Context, c *conn) error {
 		var r loadRow
-		err := c.QueryRow(ctx, loading, t, wanted(w.Production), day, bytesOf(w.Key), wanted(w.Menu), wanted(w.Programme), words(w.People),
-			wanted(w.Alert), wanted(w.Reading), bytesOf(w.Observed)).Scan(
+		statement := loadingShort
+		args := []any{t, wanted(w.Production), day, bytesOf(w.Key)}
+		into := []any{
 			&r.kitchen, &r.settled, &r.kitchenRevision, &r.kitchenLook, &r.kitchenAlerts,
 			&r.batch, &r.facts, &r.batchRevision, &r.batchLook, &r.batchAlerts,
 			&r.day.Portions, &r.day.LastNumber, &r.fingerprint, &r.at, &r.result,
-			&r.menu, &r.programme, &r.people, &r.pins, &r.alert, &r.reading, &r.observed)
+		}
+		if w.Menu != "" || w.Programme != "" || len(w.People) > 0 || w.Alert != "" || w.Reading != "" || w.Observed != "" {
+			statement = loading
+			args = append(args, wanted(w.Menu), wanted(w.Programme), words(w.People), wanted(w.Alert), wanted(w.Reading), bytesOf(w.Observed))
+			into = append(into, &r.menu, &r.programme, &r.people, &r.pins, &r.alert, &r.reading, &r.observed)
+		}
+		err := c.QueryRow(ctx, statement, args...).Scan(into...)
 		if err != nil {
 			return err
 		}
