@@ -29,8 +29,8 @@ type aim struct {
 	what           string
 }
 
-// aims are those of the production service: changes a second with events out against bare durable inserts in the same run, an alert pass over
-// 10,000 open batches, and a kitchen's day among 1,000,000 rows against one row by its primary key.
+// aims are those of the production service: changes a second with events out against bare durable inserts in the same run, an alert
+// pass over 10,000 open batches, and a kitchen's day among 1,000,000 rows against one row by its primary key.
 var aims = []aim{
 	{"sqlite", "BenchmarkChanges/", "×bare", false, 0.5, "changes, events out, to bare inserts"},
 	{"postgres", "BenchmarkChanges/", "×bare", false, 0.5, "changes, events out, to bare inserts"},
@@ -116,7 +116,8 @@ func table(out io.Writer, figures []figure, aims []aim) error {
 			for _, v := range f.values {
 				if v.unit == a.unit {
 					found = true
-					fmt.Fprintf(w, "%s\t%s\t%.4g %s\t%s\t%s\t%s\n", a.what, where(f), v.n, v.unit, a, a.verdict(v.n), f.others(a.unit)) //nolint:errcheck // as above
+					fmt.Fprintf(w, "%s\t%s\t%.4g %s\t%s\t%s\t%s\n", //nolint:errcheck // as above
+						a.what, where(f), v.n, v.unit, a, a.verdict(v.n), f.others(a.unit))
 				}
 			}
 		}

@@ -29,7 +29,7 @@ Benchmark of nothing
 		t.Errorf("what came was not passed on: %q", passed)
 	}
 	var got []string
-	for _, line := range strings.Split(strings.TrimSpace(table), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(table), "\n") {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{

@@ -18,7 +18,7 @@ type Room struct{ dir string }
 // there: a server ends itself without room for that.
 func (s *PostgresServer) SmallDatabase(t testing.TB, megabytes string) (url string, room *Room) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kentongan-room-") // t.TempDir is closed to all other users
+	dir, err := os.MkdirTemp("", "kentongan-room-") //nolint:usetesting // t.TempDir is closed to all other users
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func (s *PostgresServer) SmallDatabase(t testing.TB, megabytes string) (url stri
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server is another user, and has to get through
+	if err := os.Chmod(dir, 0o755); err != nil { // the server is another user, and has to get through
 		t.Fatal(err)
 	}
 	s.Exec("CREATE TABLESPACE small LOCATION '" + tables + "'")

@@ -70,7 +70,8 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 		}
 		if w.Menu != "" || w.Programme != "" || len(w.People) > 0 || w.Alert != "" || w.Reading != "" || w.Observed != "" {
 			statement = loading
-			args = append(args, wanted(w.Menu), wanted(w.Programme), words(w.People), wanted(w.Alert), wanted(w.Reading), bytesOf(w.Observed))
+			args = append(args, wanted(w.Menu), wanted(w.Programme), words(w.People),
+				wanted(w.Alert), wanted(w.Reading), bytesOf(w.Observed))
 			into = append(into, &r.menu, &r.programme, &r.people, &r.pins, &r.alert, &r.reading, &r.observed)
 		}
 		err := c.QueryRow(ctx, statement, args...).Scan(into...)
