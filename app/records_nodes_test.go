@@ -116,10 +116,10 @@ func TestPostgresWithoutRoom(t *testing.T) {
 	room.Fill(t)
 	stored, refused := 0, ""
 	for n := 0; refused == ""; n++ { // pages that are there already have some room
-		switch status, body := check(n); {
-		case status == http.StatusCreated:
+		switch status, body := check(n); status {
+		case http.StatusCreated:
 			stored++
-		case status == http.StatusServiceUnavailable:
+		case http.StatusServiceUnavailable:
 			refused = body
 		default:
 			t.Fatalf("on a full disk: %d %s, want 503", status, body)
