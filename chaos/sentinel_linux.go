@@ -16,16 +16,18 @@ import (
 // sentinelName is what the Sentinels call the primary.
 const sentinelName = "kitchens"
 
+// sentinelCount is how many Sentinels there are: two of them have to agree.
+const sentinelCount = 3
+
 // downAfter is how long a primary is silent before the Sentinels take it for dead.
 const downAfter = time.Second
 
 // startSentinels starts a replica of the Redis that runs, and three Sentinels over both.
 func (s *stage) startSentinels(ctx context.Context) error {
-	host, port, err := net.SplitHostPort(s.redis[0].Address)
-	if err != nil {
-		return fmt.Errorf("address of the primary: %w", err)
+	replica, err := stand.NewRedis(s.dir, "replica", redisSettings...)
+	if err == nil {
+		err = replica.Follow(s.redis[0].Address)
 	}
-	replica, err := stand.NewRedis(s.dir, "replica", "--appendonly", "yes", "--appendfsync", "always", "--replicaof", host+" "+port)
 	if err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (s *stage) startSentinels(ctx context.Context) error {
 	if err := replica.Start(ctx); err != nil {
 		return err
 	}
-	for i := range 3 {
+	for i := range sentinelCount {
 		one, err := stand.NewSentinel(s.dir, fmt.Sprintf("sentinel-%d", i), s.redis[0].Address, sentinelName, downAfter)
 		if err != nil {
 			return err
@@ -49,14 +51,14 @@ func (s *stage) startSentinels(ctx context.Context) error {
 // sentinelsAgree waits until every Sentinel knows the others and a replica that is in step.
 func (s *stage) sentinelsAgree(ctx context.Context) error {
 	const patience = 30 * time.Second
-	last := ""
+	last, usable := "", fmt.Sprint(sentinelCount, " usable")
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		agreed := 0
 		for _, one := range s.sentinels {
 			reply, err := one.Ask(ctx, "SENTINEL", "CKQUORUM", sentinelName)
 			replicas, err2 := one.Ask(ctx, "INFO", "sentinel")
 			last = fmt.Sprint(reply, replicas, err, err2)
-			if err == nil && err2 == nil && strings.Contains(reply, "3 usable") && strings.Contains(replicas, "slaves=1,sentinels=3") {
+			if err == nil && err2 == nil && strings.Contains(reply, usable) && strings.Contains(replicas, "slaves=1,sentinels=3") {
 				agreed++
 			}
 		}
