@@ -24,7 +24,7 @@ const downAfter = time.Second
 
 // startSentinels starts a replica of the Redis that runs, and three Sentinels over both.
 func (s *stage) startSentinels(ctx context.Context) error {
-	replica, err := stand.NewRedis(s.dir, "replica", redisSettings...)
+	replica, err := stand.NewRedis(s.dir, "replica", s.redisSettings()...)
 	if err == nil {
 		err = replica.Follow(s.redis[0].Address)
 	}

@@ -19,6 +19,7 @@ import (
 	"kentongan/chaos/payload"
 	"kentongan/chaos/publish"
 	"kentongan/chaos/stand"
+	engineredis "kentongan/realtime/redis"
 )
 
 // Credentials of a server that lives for one run on loopback.
@@ -121,13 +122,26 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 // tenants are the kitchens of a run.
 var tenants = []string{"sppg_a", "sppg_b", "sppg_c"}
 
+// The user as whom gateways sign in to Redis in the night, who may do what they need and nothing else.
+const (
+	leastUser     = "kentongan"
+	leastPassword = "word-of-the-chaos-runs"
+)
+
 // redisSettings are those of every Redis here. A replica is served at once, and not after the five seconds that a primary waits for more of
 // them.
-var redisSettings = []string{"--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"}
+func (s *stage) redisSettings() []string {
+	settings := []string{"--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"}
+	if s.engine == night {
+		settings = append(settings, "--user", leastUser, "on", ">"+leastPassword)
+		settings = append(settings, engineredis.LeastRules("kentongan:")...)
+	}
+	return settings
+}
 
 // startRedis starts a Redis that keeps what it has acknowledged, unless a fault is to be that it does not.
 func (s *stage) startRedis(ctx context.Context) error {
-	first, err := stand.NewRedis(s.dir, "redis", redisSettings...)
+	first, err := stand.NewRedis(s.dir, "redis", s.redisSettings()...)
 	if err != nil {
 		return err
 	}
@@ -162,6 +176,7 @@ func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
 		env = append(env, "REDIS_URL=redis://"+link.Address)
 	case night:
 		env = append(env, "KENTONGAN_PRODUCTION=on", "DATABASE_URL="+s.postgres.URL, "KENTONGAN_TRUSTED_PROXIES=127.0.0.1",
+			"REDIS_USERNAME="+leastUser, "REDIS_PASSWORD="+leastPassword,
 			"REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
 	case sentinel:
 		env = append(env, "REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
