@@ -108,7 +108,7 @@ func handOver(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	const pauseMs = "30000" // longer than the failover takes in any case; the old primary is ended before
+	const pauseMs = "180000" // longer than we wait; the old primary is ended before
 	if _, err := old.Ask(ctx, "CLIENT", "PAUSE", pauseMs, "WRITE"); err != nil {
 		return err
 	}

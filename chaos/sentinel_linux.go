@@ -48,11 +48,13 @@ func (s *stage) startSentinels(ctx context.Context) error {
 	return s.sentinelsAgree(ctx)
 }
 
+// sentinelPatience is how long Sentinels may take. One that was starved of its CPU does nothing for 30 s by itself (it calls that TILT).
+const sentinelPatience = 90 * time.Second
+
 // sentinelsAgree waits until every Sentinel knows the others and a replica that is in step.
 func (s *stage) sentinelsAgree(ctx context.Context) error {
-	const patience = 30 * time.Second
 	last, usable := "", fmt.Sprint(sentinelCount, " usable")
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(sentinelPatience); time.Now().Before(deadline); {
 		agreed := 0
 		for _, one := range s.sentinels {
 			reply, err := one.Ask(ctx, "SENTINEL", "CKQUORUM", sentinelName)
@@ -108,8 +110,7 @@ func (s *stage) primaryRedis(ctx context.Context) (*stand.Redis, error) {
 
 // replaced waits until the Sentinels name another primary than old.
 func (s *stage) replaced(ctx context.Context, old *stand.Redis) error {
-	const patience = 30 * time.Second
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(sentinelPatience); time.Now().Before(deadline); {
 		if now, err := s.primaryRedis(ctx); err == nil && now != old {
 			return nil
 		}
