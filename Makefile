@@ -79,6 +79,10 @@ chaos: ## break it on purpose, each fault alone and all at once: about half an h
 	CACHE_MODEL_STEPS=1000000 go test -count=1 -run '^TestModelNothingStale$$' ./cache/
 	go run ./chaos --mix ci --seed $(SEED) $(CHAOS)
 
+.PHONY: night
+night: programs ## restart everything, one part after another, under load: nginx, Redis with Sentinels, PostgreSQL; SEED=n
+	go run ./chaos --engine night --mix ci --seed $(SEED) $(CHAOS)
+
 .PHONY: campaign
 campaign: ## the same with the counts of a release: some hours
 	go run ./chaos --mix release --seed $(SEED) $(CHAOS)

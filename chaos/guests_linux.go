@@ -77,6 +77,13 @@ func (s *stage) away() (names []string) {
 			names = append(names, c.Name()+": "+why)
 		}
 	}
+	if s.kitchen != nil {
+		for _, w := range s.kitchen.watchers {
+			if up, why := w.Up(); !up {
+				names = append(names, w.Name()+": "+why)
+			}
+		}
+	}
 	return slices.Clip(names)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ type options struct {
 	Mix     string `help:"small: all at once; ci, release: each alone, then all at once." enum:"small,ci,release" default:"small"`
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
-	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every" default:"every"`
+	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every,night" default:"every"`
 	Sockets string `help:"What carries the connections: ${enum}." enum:"auto,epoll,portable" default:"auto"`
 	Nodes   int    `help:"Gateways on one Redis." default:"2" placeholder:"N"`
 	Clients int    `help:"Clients; 0 means 54 or, with --mix small, 27." placeholder:"N"`
@@ -40,6 +41,9 @@ Faults:
 	}
 	text.WriteString(`  F18  a mixture of all that the engine knows, three at once
 
+Only when it is asked for, with --engine night: two gateways behind nginx with TLS, Redis with Sentinels, the production
+service on PostgreSQL, and every part of it is restarted, one after another.
+
 Examples:
 
   go run ./chaos --faults F1 --engine redis --count 200
@@ -50,6 +54,9 @@ Examples:
 
 // plan returns the scenes that the options ask for.
 func (o *options) plan() ([]scene, error) {
+	if engine(o.Engine) == night {
+		return o.night()
+	}
 	engines := []engine{engine(o.Engine)}
 	if o.Engine == "every" {
 		engines = []engine{memory, redis, sentinel}
@@ -72,6 +79,17 @@ func (o *options) plan() ([]scene, error) {
 		return nil, fmt.Errorf("the engine %s knows none of the faults %s", o.Engine, names)
 	}
 	return scenes, nil
+}
+
+// night returns the scene of the rolling restart of everything. Its parts come all, once, and in order.
+func (o *options) night() ([]scene, error) {
+	if o.Faults != "" || o.Count > 0 {
+		return nil, errors.New("the night does everything once and in order: leave --faults and --count out")
+	}
+	s := o.base(night)
+	s.name, s.faults, s.inOrder = "night", nightSteps(), true
+	s.count = len(s.faults)
+	return []scene{s}, nil
 }
 
 // mixture is the name of all faults at once.

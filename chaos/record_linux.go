@@ -28,6 +28,10 @@ func (s *stage) record() record {
 	for i, p := range s.publishers {
 		r.Publishers[i] = p.History()
 	}
+	if s.kitchen != nil {
+		pubs, subs := s.kitchen.histories(len(r.Publishers))
+		r.Publishers, r.Subscribers = append(r.Publishers, pubs...), append(r.Subscribers, subs...)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.World = *s.world

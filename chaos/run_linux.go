@@ -21,6 +21,8 @@ type row struct {
 	silences []time.Duration
 	took     time.Duration
 	why      string // the run proves nothing
+	steps    []step // of the night
+	kitchen  string // what the kitchen of the night has done
 }
 
 // ok reports whether everything is as it has to be.
@@ -54,6 +56,10 @@ func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer
 		final = s.record()
 		r.verdict = final.judge()
 		r.silences = check.Silences(s.spans, final.Subscribers)
+		if s.kitchen != nil {
+			s.kitchen.judge(&r.verdict)
+			r.steps, r.kitchen = s.steps(&final), s.kitchen.String()
+		}
 	})
 	r.took, r.why = s.clock(), r.verdict.Empty()
 	if trouble != nil || !r.ok() {
@@ -84,13 +90,25 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 		})
 	}
 	report.Go(func() { s.report(ctx, progress) })
+	if s.kitchen != nil {
+		for _, w := range s.kitchen.watchers {
+			readers.Go(func() {
+				if err := w.Run(ctx); err != nil {
+					_, _ = fmt.Fprintf(progress, "  %v\n", err) // as above
+				}
+			})
+		}
+	}
 	if err := s.connected(ctx); err != nil {
 		return err
 	}
 	for _, p := range s.publishers {
 		writers.Go(func() { p.Run(ctx, stop) })
 	}
-	err := sleep(ctx, warmUp)
+	err := s.cook(ctx, stop, &writers)
+	if err == nil {
+		err = sleep(ctx, warmUp)
+	}
 	if err == nil {
 		s.stir()
 		if err = s.revoke(ctx); err == nil {
@@ -107,6 +125,21 @@ func (s *stage) act(ctx context.Context, progress io.Writer, quiet func()) error
 	}
 	quiet()
 	return err
+}
+
+// cook starts the work of the kitchen, if there is one.
+func (s *stage) cook(ctx context.Context, stop <-chan struct{}, writers *sync.WaitGroup) error {
+	if s.kitchen == nil {
+		return nil
+	}
+	paths, err := s.kitchen.open(ctx)
+	if err != nil {
+		return fmt.Errorf("open kitchen: %w", err)
+	}
+	for _, path := range paths {
+		writers.Go(func() { s.kitchen.cook(ctx, stop, path) })
+	}
+	return nil
 }
 
 // stir cuts the lines of a few clients, so that every run has some that resume whatever its faults are.
@@ -161,8 +194,11 @@ func (s *stage) lane(ctx context.Context, random *rand.Rand, next *atomic.Int64)
 		if n >= s.count {
 			return nil
 		}
-		order := rand.New(rand.NewPCG(s.seed, uint64(1000+n/len(s.faults)))).Perm(len(s.faults)) //nolint:gosec // as above
-		f := &s.faults[order[n%len(s.faults)]]
+		at := n % len(s.faults)
+		if !s.inOrder {
+			at = rand.New(rand.NewPCG(s.seed, uint64(1000+n/len(s.faults)))).Perm(len(s.faults))[at] //nolint:gosec // as above
+		}
+		f := &s.faults[at]
 		span := check.Span{From: s.clock()}
 		s.injected.Add(1)
 		if err := f.hurt(ctx, s, random); err != nil {
@@ -179,10 +215,15 @@ func (s *stage) lane(ctx context.Context, random *rand.Rand, next *atomic.Int64)
 // settle waits until nothing is missing any more, or has been for too long.
 func (s *stage) settle(ctx context.Context) error {
 	most := settleMost
-	if s.engine == redis {
+	if s.engine == redis || s.engine == night { // with the durable stream
 		most += takeOver
 	}
 	for deadline := time.Now().Add(most); ; {
+		if s.kitchen != nil {
+			if err := s.kitchen.look(ctx); err != nil {
+				return err
+			}
+		}
 		now := s.record()
 		if v := now.judge(); v.Counts[check.Lost] == 0 && v.Counts[check.Stuck] == 0 || time.Now().After(deadline) {
 			return nil

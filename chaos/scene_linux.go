@@ -12,7 +12,11 @@ const (
 	memory   engine = "memory"
 	redis    engine = "redis"
 	sentinel engine = "sentinel" // the redis engine, with a primary, a replica and three Sentinels
+	night    engine = "night"    // that behind nginx with TLS, and the production service on PostgreSQL
 )
+
+// watched reports whether Sentinels say where the primary is.
+func (e engine) watched() bool { return e == sentinel || e == night }
 
 // scene is one run: a stand, a load, and faults.
 type scene struct {
@@ -24,6 +28,7 @@ type scene struct {
 	faults  []fault
 	count   int           // faults to inject in all
 	overlap int           // that may be in the air at once
+	inOrder bool          // the faults come in their order, and not in a random one
 	pause   time.Duration // between two faults, on average; short ones follow each other when the last has healed
 	pace    pace
 	clients int

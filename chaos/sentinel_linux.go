@@ -16,16 +16,18 @@ import (
 // sentinelName is what the Sentinels call the primary.
 const sentinelName = "kitchens"
 
+// sentinelCount is how many Sentinels there are: two of them have to agree.
+const sentinelCount = 3
+
 // downAfter is how long a primary is silent before the Sentinels take it for dead.
 const downAfter = time.Second
 
 // startSentinels starts a replica of the Redis that runs, and three Sentinels over both.
 func (s *stage) startSentinels(ctx context.Context) error {
-	host, port, err := net.SplitHostPort(s.redis[0].Address)
-	if err != nil {
-		return fmt.Errorf("address of the primary: %w", err)
+	replica, err := stand.NewRedis(s.dir, "replica", s.redisSettings()...)
+	if err == nil {
+		err = replica.Follow(s.redis[0].Address)
 	}
-	replica, err := stand.NewRedis(s.dir, "replica", "--appendonly", "yes", "--appendfsync", "always", "--replicaof", host+" "+port)
 	if err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (s *stage) startSentinels(ctx context.Context) error {
 	if err := replica.Start(ctx); err != nil {
 		return err
 	}
-	for i := range 3 {
+	for i := range sentinelCount {
 		one, err := stand.NewSentinel(s.dir, fmt.Sprintf("sentinel-%d", i), s.redis[0].Address, sentinelName, downAfter)
 		if err != nil {
 			return err
@@ -46,17 +48,19 @@ func (s *stage) startSentinels(ctx context.Context) error {
 	return s.sentinelsAgree(ctx)
 }
 
+// sentinelPatience is how long Sentinels may take. One that was starved of its CPU does nothing for 30 s by itself (it calls that TILT).
+const sentinelPatience = 90 * time.Second
+
 // sentinelsAgree waits until every Sentinel knows the others and a replica that is in step.
 func (s *stage) sentinelsAgree(ctx context.Context) error {
-	const patience = 30 * time.Second
-	last := ""
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	last, usable := "", fmt.Sprint(sentinelCount, " usable")
+	for deadline := time.Now().Add(sentinelPatience); time.Now().Before(deadline); {
 		agreed := 0
 		for _, one := range s.sentinels {
 			reply, err := one.Ask(ctx, "SENTINEL", "CKQUORUM", sentinelName)
 			replicas, err2 := one.Ask(ctx, "INFO", "sentinel")
 			last = fmt.Sprint(reply, replicas, err, err2)
-			if err == nil && err2 == nil && strings.Contains(reply, "3 usable") && strings.Contains(replicas, "slaves=1,sentinels=3") {
+			if err == nil && err2 == nil && strings.Contains(reply, usable) && strings.Contains(replicas, "slaves=1,sentinels=3") {
 				agreed++
 			}
 		}
@@ -106,8 +110,7 @@ func (s *stage) primaryRedis(ctx context.Context) (*stand.Redis, error) {
 
 // replaced waits until the Sentinels name another primary than old.
 func (s *stage) replaced(ctx context.Context, old *stand.Redis) error {
-	const patience = 30 * time.Second
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(sentinelPatience); time.Now().Before(deadline); {
 		if now, err := s.primaryRedis(ctx); err == nil && now != old {
 			return nil
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"kentongan/chaos/payload"
 	"kentongan/chaos/publish"
 	"kentongan/chaos/stand"
+	engineredis "kentongan/realtime/redis"
 )
 
 // Credentials of a server that lives for one run on loopback.
@@ -45,6 +47,12 @@ type stage struct {
 	gateways   []*stand.Gateway
 	clients    []*client.Client
 	publishers []*publish.Publisher
+
+	// Of the night alone.
+	postgres  *stand.Postgres
+	nginx     *stand.Nginx
+	authority *stand.Authority
+	kitchen   *kitchen
 
 	nodeLocks []sync.Mutex // one fault at a time ill-treats a process
 	redisLock sync.Mutex
@@ -82,6 +90,11 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 			return s, err
 		}
 	}
+	if sc.engine == night {
+		if err := s.dusk(ctx); err != nil {
+			return s, err
+		}
+	}
 	for i := range sc.nodes {
 		if err := s.startGateway(ctx, binary, i); err != nil {
 			return s, err
@@ -90,19 +103,45 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 	if err := s.ready(ctx); err != nil {
 		return s, err
 	}
+	if sc.engine == night {
+		if err := s.lead(ctx); err != nil {
+			return s, err
+		}
+	}
 	if err := s.enlist(random); err != nil {
 		return s, err
 	}
 	s.hire(random)
+	if sc.engine == night {
+		err := s.openKitchen(s.nginx.Address, s.postgres.URL, s.tls())
+		return s, err
+	}
 	return s, nil
 }
 
 // tenants are the kitchens of a run.
 var tenants = []string{"sppg_a", "sppg_b", "sppg_c"}
 
+// The user as whom gateways sign in to Redis in the night, who may do what they need and nothing else.
+const (
+	leastUser     = "kentongan"
+	leastPassword = "word-of-the-chaos-runs"
+)
+
+// redisSettings are those of every Redis here. A replica is served at once, and not after the five seconds that a primary waits for more of
+// them.
+func (s *stage) redisSettings() []string {
+	settings := []string{"--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"}
+	if s.engine == night {
+		settings = append(settings, "--user", leastUser, "on", ">"+leastPassword)
+		settings = append(settings, engineredis.LeastRules("kentongan:")...)
+	}
+	return settings
+}
+
 // startRedis starts a Redis that keeps what it has acknowledged, unless a fault is to be that it does not.
 func (s *stage) startRedis(ctx context.Context) error {
-	first, err := stand.NewRedis(s.dir, "redis", "--appendonly", "yes", "--appendfsync", "always")
+	first, err := stand.NewRedis(s.dir, "redis", s.redisSettings()...)
 	if err != nil {
 		return err
 	}
@@ -110,7 +149,7 @@ func (s *stage) startRedis(ctx context.Context) error {
 	if err := first.Start(ctx); err != nil {
 		return err
 	}
-	if s.engine == sentinel {
+	if s.engine.watched() {
 		return s.startSentinels(ctx)
 	}
 	return nil
@@ -135,6 +174,10 @@ func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
 		}
 		s.links = append(s.links, link)
 		env = append(env, "REDIS_URL=redis://"+link.Address)
+	case night:
+		env = append(env, "KENTONGAN_PRODUCTION=on", "DATABASE_URL="+s.postgres.URL, "KENTONGAN_TRUSTED_PROXIES=127.0.0.1",
+			"REDIS_USERNAME="+leastUser, "REDIS_PASSWORD="+leastPassword,
+			"REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
 	case sentinel:
 		env = append(env, "REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
 	case memory:
@@ -165,6 +208,22 @@ func (s *stage) nodeAddresses() []string {
 	return all
 }
 
+// entrances are where HTTP and WebSockets go to.
+func (s *stage) entrances() []string {
+	if s.nginx != nil {
+		return []string{s.nginx.Address}
+	}
+	return s.nodeAddresses()
+}
+
+// tls are the settings of those who go there; nil: in the clear.
+func (s *stage) tls() *tls.Config {
+	if s.authority == nil {
+		return nil
+	}
+	return s.authority.Client()
+}
+
 func (s *stage) doorAddresses() []string {
 	all := make([]string, len(s.gateways))
 	for i, g := range s.gateways {
@@ -193,7 +252,7 @@ func (s *stage) enlist(random *rand.Rand) error {
 			Name: fmt.Sprintf("%s-%d", check.Dialect(i%3), i), Dialect: check.Dialect(i % 3),
 			Tenant: tenants[tenant],
 			Cookie: auth.SessionCookie + "=" + token, Origin: origin, World: s.world, Nosy: -1, Key: s.key,
-			Nodes: s.nodeAddresses, Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
+			Nodes: s.entrances, TLS: s.tls(), Clock: s.clock, Seed: random.Uint64(), InUpgrade: kind%2 == 0,
 			Narrow:   kind%2 == 1,
 			Channels: []int{2 * tenant, 2*tenant + 1, global},
 		}
@@ -214,7 +273,7 @@ func (s *stage) doors() []string {
 		// What an app sends to a primary that has been replaced and does not know it yet is acknowledged and forgotten. No server
 		// can know of it, so here all goes through the server.
 		return []string{"http", "redis", "batch"}
-	default:
+	default: // in the night, too: its failover is planned, and nobody is left behind at the old primary
 		return []string{"http", "redis", "batch", "stream", "plain"}
 	}
 }
@@ -244,9 +303,9 @@ func (s *stage) hire(random *rand.Rand) {
 		}
 		switch name {
 		case "http":
-			o.Door = publish.HTTP(s.nodeAddresses, apiKey, i)
+			o.Door = publish.HTTP(s.entrances, apiKey, i, s.tls())
 		case "batch":
-			o.Door, o.Batch = publish.HTTP(s.nodeAddresses, apiKey, i), batch
+			o.Door, o.Batch = publish.HTTP(s.entrances, apiKey, i, s.tls()), batch
 		case "redis":
 			o.Door = publish.Redis(s.doorAddresses, apiKey, i)
 		case "stream":
@@ -260,7 +319,7 @@ func (s *stage) hire(random *rand.Rand) {
 
 // primary returns the address of the Redis that takes writes.
 func (s *stage) primary(ctx context.Context) (string, error) {
-	if s.engine == sentinel {
+	if s.engine.watched() {
 		return s.askSentinel(ctx)
 	}
 	return s.redis[0].Address, nil
@@ -294,6 +353,12 @@ func (s *stage) close() {
 	}
 	for _, r := range append(s.sentinels, s.redis...) {
 		r.Close()
+	}
+	if s.nginx != nil {
+		s.nginx.Close()
+	}
+	if s.postgres != nil {
+		s.postgres.Close()
 	}
 }
 

@@ -51,6 +51,15 @@ func printTable(out io.Writer, rows []row) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
+	for i := range rows {
+		if len(rows[i].steps) == 0 {
+			continue
+		}
+		_, _ = fmt.Fprintf(out, "\n%s\n\n", rows[i].kitchen)
+		if err := printSteps(out, rows[i].steps); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -240,6 +240,17 @@ func TestRedis(t *testing.T) {
 	if err := c.Do(t.Context(), c.B().Arbitrary("ACL", "SETUSER", "few", "on", ">pw", "~*", "&*", "+@all", "-eval", "-evalsha").Build()).Error(); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Do(t.Context(), c.B().Arbitrary("ACL", "SETUSER", "short", "on", ">pw", "~*", "&*", "+@all", "-xadd").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	newer := with()
+	if c, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{newer}, DisableCache: true, ForceSingleClient: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Do(t.Context(), c.B().Set().Key("kentongan:schema").Value("9.0").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
 	c.Close()
 	good := with()
 	for name, one := range map[string]struct {
@@ -257,6 +268,9 @@ func TestRedis(t *testing.T) {
 		"SmallBuffers":  {"redis://" + with("--client-output-buffer-limit", "pubsub 1mb 512kb 10"), doctor.Warning, "cut off"},
 		"Full":          {"redis://" + with("--maxmemory", "1", "--maxmemory-policy", "noeviction"), doctor.Broken, "OOM"},
 		"Replica":       {"redis://" + with("--replicaof", strings.Replace(with(), ":", " ", 1)), doctor.Broken, "replica"},
+		"Cluster":       {"redis://" + testenv.StartCluster(t)[0], doctor.Broken, "is a node of a Cluster, which is not supported"},
+		"NewerData":     {"redis://" + newer, doctor.Broken, "start the newer program"},
+		"FewRules":      {"redis://short:pw@" + narrow, doctor.Broken, "its user may not +xadd, which is needed for: history"},
 		"NoScripts":     {"redis://few:pw@" + narrow, doctor.Broken, "it refuses to run scripts"},
 		"FewClients":    {"redis://" + with("--maxclients", "1"), doctor.Warning, "connections are taken"},
 		"Slow":          {"redis://" + relay(t, good, 10*time.Millisecond, nil), doctor.Warning, "a round trip takes"},

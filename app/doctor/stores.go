@@ -39,12 +39,21 @@ func (p *patient) redis(ctx context.Context) error {
 			"Redis that runs")
 		return nil
 	}
+	user := opts.Username
+	if user == "" {
+		user = "default"
+	}
 	p.detail = fmt.Sprintf("%s %s at %s, %.1f ms", e.Product, e.Version, where, ms(e.RoundTrip))
 	if e.Version != "" && e.Major() < redis.MinVersion {
 		p.found(Broken, where, "it is "+e.Product+" "+e.Version, fmt.Sprintf("Redis %d or newer, or Valkey", redis.MinVersion))
 	}
 	for _, w := range e.Weaknesses {
 		p.found(Warning, where+", "+w.Name, w.Text, "as it says")
+	}
+	for _, m := range e.Missing {
+		if !m.Weak { // what is weak without it is told as that
+			p.found(Broken, where, "its user may not "+m.Rule+", which is needed for: "+m.For, "ACL SETUSER "+user+" "+m.Rule)
+		}
 	}
 	for _, refused := range e.Refused {
 		p.found(Broken, where, "it refuses to "+refused, "let this user do that (ACL); or make room, or let it write, if that is "+

@@ -126,6 +126,9 @@ func (v *Verdict) String() string {
 	return b.String()
 }
 
+// Find adds a mistake that something else than the histories has shown.
+func (v *Verdict) Find(c Class, format string, args ...any) { v.find(c, format, args...) }
+
 func (v *Verdict) find(c Class, format string, args ...any) {
 	v.Counts[c]++
 	if v.Counts[c] <= maxFindings {

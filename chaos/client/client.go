@@ -8,6 +8,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -35,6 +36,13 @@ type Options struct {
 	Nodes    func() []string // "host:port" of the gateways, any of which may be tried
 	Clock    func() time.Duration
 	Seed     uint64
+
+	// TLS has the client speak TLS with the nodes; nil: in the clear.
+	TLS *tls.Config
+
+	// Read tells which message of the run a text is, where it was not made by the package payload; nil: it was, with Key. It is
+	// called by the goroutine in Run.
+	Read func(data []byte) (payload.Mark, bool)
 
 	// InUpgrade has a v1 client name its channels and positions in the upgrade, not in commands.
 	InUpgrade bool
@@ -84,7 +92,12 @@ func New(opts Options) *Client {
 	for i, ch := range opts.World.Channels {
 		c.numbers[ch.Name] = i
 	}
-	c.http = &http.Client{Transport: &http.Transport{DialContext: c.line.DialContext, DisableKeepAlives: true, DisableCompression: true}}
+	if c.opts.Read == nil {
+		c.opts.Read = func(data []byte) (payload.Mark, bool) { return payload.Read(opts.Key, data) }
+	}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext: c.line.DialContext, DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: opts.TLS,
+	}}
 	return c
 }
 
@@ -186,6 +199,14 @@ func (c *Client) opened() {
 	c.note(check.Event{Kind: check.Opened, Channel: -1})
 }
 
+// url is the address of a path at a node; kind is "http" or "ws".
+func (c *Client) url(kind, node, path string) string {
+	if c.opts.TLS != nil {
+		kind += "s"
+	}
+	return kind + "://" + node + path
+}
+
 // header is what the device sends with each request.
 func (c *Client) header() http.Header {
 	h := http.Header{}
@@ -248,7 +269,7 @@ func (c *Client) place(p position) check.Position {
 
 // message notes a publication.
 func (c *Client) message(channel int32, p check.Position, data []byte) {
-	m, ok := payload.Read(c.opts.Key, data)
+	m, ok := c.opts.Read(data)
 	e := check.Event{Kind: check.Message, Channel: channel, Position: p, Of: -1, Forged: !ok}
 	if ok {
 		e.Of, e.Publisher, e.Seq = int32(m.Channel), int32(m.Publisher), uint32(m.Seq) //nolint:gosec // our own numbers

@@ -29,7 +29,7 @@ func (c *Client) socket(ctx context.Context, node string) error {
 	}
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, resp, err := websocket.Dial(dialing, "ws://"+node+"/api/ws"+c.query(), opts) //nolint:bodyclose // as the library says
+	conn, resp, err := websocket.Dial(dialing, c.url("ws", node, "/api/ws"+c.query()), opts) //nolint:bodyclose // as the library says
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			return refused(resp)

@@ -18,7 +18,7 @@ func (c *Client) stream(ctx context.Context, node string) error {
 	defer cancel(nil)
 	watch := time.AfterFunc(dialTimeout, func() { cancel(errSilent) })
 	defer watch.Stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+node+"/api/sse"+c.query(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url("http", node, "/api/sse"+c.query()), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
 	}

@@ -204,7 +204,7 @@ func (a *arena) hire() {
 	for i := range 2 * len(a.world.Channels) {
 		a.pubs = append(a.pubs, publish.New(publish.Options{
 			Name: fmt.Sprint("p", i), Index: i, World: a.world, Channel: i % len(a.world.Channels), Ordered: true, Every: 3 * time.Millisecond,
-			Door: publish.HTTP(a.nodes(a.kind == liar.Boasts), apiKey, 0), Batch: 1, Key: a.key, Clock: a.clock, Seed: a.seed + uint64(i),
+			Door: publish.HTTP(a.nodes(a.kind == liar.Boasts), apiKey, 0, nil), Batch: 1, Key: a.key, Clock: a.clock, Seed: a.seed + uint64(i),
 		}))
 	}
 }

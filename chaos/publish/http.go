@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,15 +15,22 @@ import (
 // httpDoor is POST /api/publish on any of several gateways.
 type httpDoor struct {
 	client *http.Client
+	scheme string
 	nodes  func() []string
 	key    string
 	turn   int // the node that is used
 }
 
-// HTTP returns a door to the gateways that nodes lists ("host:port"), with an API key. It stays with one until that fails.
-func HTTP(nodes func() []string, key string, first int) Door {
+// HTTP returns a door to the gateways that nodes lists ("host:port"), with an API key, over TLS unless config is nil. It stays with one
+// until that fails.
+func HTTP(nodes func() []string, key string, first int, config *tls.Config) Door {
 	const patience = 7 * time.Second // the server answers after 5 at the latest
-	return &httpDoor{client: &http.Client{Timeout: patience, Transport: &http.Transport{}}, nodes: nodes, key: key, turn: first}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: config}}
+	scheme := "http://"
+	if config != nil {
+		scheme = "https://"
+	}
+	return &httpDoor{client: client, scheme: scheme, nodes: nodes, key: key, turn: first}
 }
 
 func (d *httpDoor) Repeats() bool { return true }
@@ -58,7 +66,7 @@ func (d *httpDoor) Publish(ctx context.Context, items []Item) ([]Result, bool) {
 
 func (d *httpDoor) post(ctx context.Context, body []byte) (status int, answer []byte, err error) {
 	nodes := d.nodes()
-	url := "http://" + nodes[d.turn%len(nodes)] + "/api/publish"
+	url := d.scheme + nodes[d.turn%len(nodes)] + "/api/publish"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err

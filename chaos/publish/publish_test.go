@@ -146,7 +146,7 @@ func TestHTTPReadsAnswers(t *testing.T) {
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.answer))
 		}))
-		door := publish.HTTP(func() []string { return []string{strings.TrimPrefix(server.URL, "http://")} }, "key", 0)
+		door := publish.HTTP(func() []string { return []string{strings.TrimPrefix(server.URL, "http://")} }, "key", 0, nil)
 		got, tried := door.Publish(t.Context(), items[:test.items])
 		if fmt.Sprint(got) != fmt.Sprint(test.want) || !tried {
 			t.Errorf("%d %s: got %v, want %v", test.status, test.answer, got, test.want)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -131,6 +132,26 @@ func (r *Redis) running() *process.Child {
 
 // Kill ends the process at once, as a crash does.
 func (r *Redis) Kill() { r.running().Kill() }
+
+// Stop asks the process to end, and waits until it has.
+func (r *Redis) Stop() {
+	const patience = 15 * time.Second // a primary waits up to 10 for its replicas
+	r.running().Stop(patience)
+}
+
+// Follow makes the server a replica of the one at primary when it is started the next time.
+func (r *Redis) Follow(primary string) error {
+	host, port, err := net.SplitHostPort(primary)
+	if err != nil {
+		return fmt.Errorf("address of the primary: %w", err)
+	}
+	const setting = "--replicaof"
+	if at := slices.Index(r.args, setting); at >= 0 {
+		r.args = slices.Delete(r.args, at, at+2)
+	}
+	r.args = append(r.args, setting, host+" "+port)
+	return nil
+}
 
 // Empty removes what a server that does not run has kept on disk.
 func (r *Redis) Empty() error {

@@ -25,13 +25,16 @@ type Child struct {
 }
 
 // Start runs cmd until Stop. If cmd.Stderr is nil, the end of what it writes there is kept for Err. The child dies with
-// this process.
+// this process, whatever else cmd.SysProcAttr asks for.
 func Start(cmd *exec.Cmd) (*Child, error) {
 	c := &Child{cmd: cmd, log: &tail{}, done: make(chan struct{})}
 	if cmd.Stderr == nil {
 		cmd.Stderr = c.log
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}

@@ -108,6 +108,7 @@ func turnedUnderTraffic(t *testing.T, e Engine) {
 	at := n.follow("k1").At("big")
 	turned := make(chan struct{})
 	var wg sync.WaitGroup
+	defer wg.Wait() // also after a publication that failed: it may still have something to say
 	wg.Go(func() {
 		defer close(turned)
 		for i := range 40 {

@@ -210,17 +210,27 @@ func (d *dialer) greet(c *trackedConn) error {
 	if err := a.signIn(d.opts.Username, d.opts.Password); err != nil {
 		return fmt.Errorf("sign in to redis: %w", err)
 	}
+	// The database matters to the schema only: who sends commands selects it again, and Pub/Sub knows none.
 	replies, err := a.ask([]string{"ROLE"}, []string{"INFO", "server"}, []string{"INFO", "replication"}, []string{"CLIENT", "ID"},
-		[]string{"CLIENT", "SETNAME", "kentongan-" + d.name})
+		[]string{"CLIENT", "SETNAME", "kentongan-" + d.name}, []string{"SELECT", strconv.Itoa(d.opts.DB)},
+		[]string{"GET", keys(d.opts.Prefix).schema()})
 	if err != nil {
 		return err
 	}
-	role, server, replication, id := replies[0], replies[1], replies[2], replies[3]
+	role, server, replication, id, selected, schema := replies[0], replies[1], replies[2], replies[3], replies[5], replies[6]
 	if needsPassword(role.refusal) {
 		return fmt.Errorf("sign in to redis: %s", role.refusal)
 	}
 	if err := checkRole(role, replication, c.address); err != nil {
 		return err
+	}
+	if err := checkMode(server, c.address); err != nil {
+		return err
+	}
+	if selected.refusal == "" || d.opts.DB == 0 {
+		if err := checkSchema(schema.text); err != nil {
+			return fmt.Errorf("redis at %s: %w", c.address, err)
+		}
 	}
 	reign := reignOf(server.field("run_id"), replication)
 	if d.loads {

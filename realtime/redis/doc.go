@@ -12,6 +12,7 @@
 //	kentongan:{T}:live            Pub/Sub channel of the stamped copies, see wire.go
 //	kentongan:{T}:present:NODE    hash   who is at that node; expires
 //	kentongan:{T}:present         set    of nodes
+//	kentongan:schema              string MAJOR.MINOR of all this, see schema.go
 //	kentongan:ticket:ID           string one-use ticket
 //	kentongan:intake              hash   of plain PUBLISH: who stamps (node, token, until, feeds), numbering, highest number
 //	                                     stamped, and, while it is owed, the turn of all epochs

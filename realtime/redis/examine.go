@@ -24,6 +24,9 @@ type Examination struct {
 
 	Clients, MaxClients int // connections that are open, and how many may be; 0: it does not say
 
+	// Missing are the permissions that this user lacks.
+	Missing []Permission
+
 	// Refused are the things that a server needs and this user, or this Redis, does not let it do, each with what Redis says.
 	Refused []string
 }
@@ -73,7 +76,10 @@ func Examine(ctx context.Context, opts Options) (e Examination, err error) {
 	if err := e.measure(ctx, c); err != nil {
 		return e, fmt.Errorf("examine redis %s: %w", opts.where(), err)
 	}
-	if e.Weaknesses, err = b.weaknesses(ctx); err != nil {
+	if e.Weaknesses, _, err = b.look(ctx); err == nil {
+		e.Missing, err = lacks(ctx, c, b.keys)
+	}
+	if err != nil {
 		return e, fmt.Errorf("examine redis %s: %w", opts.where(), err)
 	}
 	if text, err := c.Do(ctx, c.B().Info().Section("clients").Build()).ToString(); err == nil {
@@ -134,7 +140,7 @@ func (e *Examination) try(ctx context.Context, c *client, prefix string) {
 		{"publish", c.B().Publish().Channel(channel).Message("").Build()},
 	} {
 		err := c.Do(ctx, t.cmd).Error()
-		if rueidis.IsRedisNil(err) || err == nil {
+		if rueidis.IsRedisNil(err) || err == nil || e.explains(err) {
 			continue
 		}
 		e.Refused = append(e.Refused, t.name+": "+err.Error())
@@ -143,7 +149,13 @@ func (e *Examination) try(ctx context.Context, c *client, prefix string) {
 	defer cancel()
 	heard = rueidis.WithOnSubscriptionHook(heard, func(rueidis.PubSubSubscription) { cancel() })
 	err := c.Receive(heard, c.B().Psubscribe().Pattern(prefix+"doctor*").Build(), func(rueidis.PubSubMessage) {})
-	if said, refused := rueidis.IsRedisErr(err); refused {
+	if said, refused := rueidis.IsRedisErr(err); refused && !e.explains(err) {
 		e.Refused = append(e.Refused, "subscribe: "+said.Error())
 	}
+}
+
+// explains reports whether Missing says why Redis refuses with err: it has all that is missing, unless there are no scripts.
+func (e *Examination) explains(err error) bool {
+	said, refused := rueidis.IsRedisErr(err)
+	return refused && strings.HasPrefix(said.Error(), "NOPERM") && len(e.Missing) > 0 && e.Missing[0].Rule != "+eval"
 }

@@ -7,19 +7,22 @@ import (
 	"time"
 )
 
-// part is one of the connections.
+// part is one of the connections, or what Redis lets us do over them.
 type part int
 
 const (
-	partAsk part = iota
+	partUser part = iota // what the user may do
+	partAsk
 	partPublish
 	partLink
 	partCount
 )
 
-func (p part) String() string { return [partCount]string{"asking", "publishing", "subscribing"}[p] }
+func (p part) String() string {
+	return [partCount]string{"the user", "asking connection", "publishing connection", "subscribing connection"}[p]
+}
 
-// health remembers what was last wrong with each connection.
+// health remembers what was last wrong with each part.
 type health struct {
 	mu   sync.Mutex
 	errs [partCount]error
@@ -39,13 +42,13 @@ func (h *health) of(p part) error {
 	return h.errs[p]
 }
 
-// Ready returns nil, or what is wrong with which connection. It does no I/O: the connections are probed all the time.
+// Ready returns nil, or what is wrong with which part. It does no I/O: the connections are probed all the time.
 func (b *Broker) Ready() error {
 	b.health.mu.Lock()
 	defer b.health.mu.Unlock()
 	for p := partCount - 1; p >= 0; p-- {
 		if err := b.health.errs[p]; err != nil {
-			return fmt.Errorf("redis %s, %s connection: %w", b.opts.where(), p, err)
+			return fmt.Errorf("redis %s, %s: %w", b.opts.where(), p, err)
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ func (k keys) present(t tenant.ID, n string) string { return string(k) + tag(t) 
 func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) + ":dev" }
 func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
+func (k keys) schema() string                       { return string(k) + "schema" }
 func (k keys) revoke() string                       { return string(k) + "revoke" }
 func (k keys) extend() string                       { return string(k) + "extend" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }

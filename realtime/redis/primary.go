@@ -187,4 +187,14 @@ func checkRole(role, replication reply, address string) error {
 	return nil
 }
 
+// checkMode returns an error if what answers at address is a node of a Cluster, where a tenant's keys and those that all nodes share are in
+// different places. A server that does not say what it is may be used.
+func checkMode(server reply, address string) error {
+	if server.field("redis_mode") == "cluster" {
+		return fmt.Errorf("redis at %s is a node of a Cluster, which is not supported: use one Redis, or one with Sentinels "+
+			"(REDIS_SENTINELS)", address)
+	}
+	return nil
+}
+
 func needsPassword(refusal string) bool { return strings.HasPrefix(refusal, "NOAUTH") }

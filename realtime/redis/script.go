@@ -27,6 +27,8 @@ var (
 	reportSource string
 	//go:embed stamp.lua
 	stampSource string
+	//go:embed schema.lua
+	schemaSource string
 
 	turnScript     = rueidis.NewLuaScript("local reign = ''\n" + storeSource + turnSource) // which gives no offsets out
 	membersScript  = rueidis.NewLuaScript(membersSource)
@@ -34,5 +36,6 @@ var (
 	readScript     = rueidis.NewLuaScriptRetryable(readSource)
 	snapshotScript = rueidis.NewLuaScriptRetryable(snapshotSource)
 	headsScript    = rueidis.NewLuaScriptRetryable(headsSource)
+	schemaScript   = rueidis.NewLuaScript(schemaSource)
 	reportScript   = rueidis.NewLuaScript(reportSource)
 )

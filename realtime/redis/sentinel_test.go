@@ -2,15 +2,24 @@ package redis_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"kentongan/internal/process"
 	"kentongan/internal/testenv"
 	"kentongan/realtime"
 	"kentongan/realtime/redis"
@@ -204,6 +213,58 @@ func TestSocket(t *testing.T) {
 	testenv.StartRedis(t, "--unixsocket", path)
 	b, w := follow(t, redis.Options{Network: "unix", Address: path})
 	settle(t, b, w)
+}
+
+// TestTLS has a Redis that speaks TLS, with a certificate that is checked.
+func TestTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	addr := process.FreeAddresses(1)[0]
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.StartRedis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", cert, "--tls-auth-clients", "no", "--requirepass", "word")
+	b, w := follow(t, redis.Options{Address: addr, Password: "word", TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
+	settle(t, b, w)
+	stranger := open(t, redis.Options{Address: addr, Password: "word", TLS: &tls.Config{MinVersion: tls.VersionTLS12}, CommandTimeout: time.Second})
+	run(t, stranger, nothing{})
+	eventually(t, "an unknown certificate to be refused", func() bool {
+		err := stranger.Ready()
+		return err != nil && strings.Contains(err.Error(), "certificate signed by unknown authority")
+	})
+}
+
+// certificate writes one for 127.0.0.1, with its key, into a file, and returns who trusts it.
+func certificate(t *testing.T) (file string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AddCert(leaf)
+	file = filepath.Join(t.TempDir(), "tls.pem")
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, pool
 }
 
 // TestAcknowledgedAndForgotten has a publisher whose last acknowledged publication was forgotten before anybody heard of it, and whose place

@@ -74,14 +74,17 @@ func pubsubLimits(s string) (hard, soft int64, ok bool) {
 	return hard, soft, err1 == nil && err2 == nil
 }
 
-// inspect looks at how Redis is set up, after each connect, for it may be another one. It tries until it knows, or knows that it will not
-// be told.
+// inspect looks at how Redis is set up, and what its user may do, after each connect, for it may be another one. It tries until it
+// knows, or knows that it will not be told; and while something is missing that is needed, for an operator allows that without a reconnect.
 func (b *Broker) inspect(ctx context.Context) {
 	for fails := 0; ; fails++ {
-		found, err := b.weaknesses(ctx)
+		found, missing, err := b.look(ctx)
 		if err == nil {
 			b.noteWeaknesses(found)
-			return
+			b.noteMissing(missing)
+			if len(missing) == 0 {
+				return
+			}
 		}
 		if !pause(ctx, backoff(fails)+time.Second) { // there is no hurry
 			return
@@ -89,9 +92,40 @@ func (b *Broker) inspect(ctx context.Context) {
 	}
 }
 
-func (b *Broker) weaknesses(ctx context.Context) ([]Weakness, error) {
+// look returns how Redis is weak, and which permissions are missing without which a server does not work.
+func (b *Broker) look(ctx context.Context) (found []Weakness, needed []Permission, err error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
+	if found, err = b.weaknesses(ctx); err != nil {
+		return nil, nil, err
+	}
+	missing, err := lacks(ctx, b.ask, b.keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	needed, weak := split(missing)
+	weak = slices.DeleteFunc(weak, func(p Permission) bool {
+		return p.Rule == "+config|get" || p.Rule == "+select" && b.opts.DB == 0 // the first is told as what is unknown
+	})
+	if len(weak) > 0 {
+		found = append(found, Weakness{"acl", "the user may not do all that a server can use: " + rules(weak)})
+	}
+	return found, needed, nil
+}
+
+// noteMissing makes the node ready only if nothing is missing.
+func (b *Broker) noteMissing(needed []Permission) {
+	var err error
+	if len(needed) > 0 {
+		err = errors.New("it may not do what is needed; allow it with ACL SETUSER: " + rules(needed))
+	}
+	if before := b.health.of(partUser); err != nil && (before == nil || before.Error() != err.Error()) {
+		b.opts.Log.Error("redis refuses what is needed", "err", err) // until a person has allowed it
+	}
+	b.health.set(partUser, err)
+}
+
+func (b *Broker) weaknesses(ctx context.Context) ([]Weakness, error) {
 	c := b.ask.B()
 	settings, err := b.ask.Do(ctx, c.ConfigGet().Parameter("client-output-buffer-limit", "maxmemory", "maxmemory-policy",
 		"appendonly", "save", "appendfsync", "min-replicas-to-write").Build()).AsStrMap()

@@ -121,8 +121,8 @@ func TestRestrictedUser(t *testing.T) {
 	})
 	settle(t, b, w)
 	eventually(t, "a look", func() bool { return b.Stats().Inspections > 0 })
-	if got := names(b.Weaknesses()); got != "unknown" || log.count("unknown") != 1 {
-		t.Errorf("found %q, logged %d times; want unknown, once", got, log.count("unknown"))
+	if got := names(b.Weaknesses()); got != "acl unknown" || log.count("unknown") != 1 {
+		t.Errorf("found %q, logged %d times; want acl and unknown, once", got, log.count("unknown"))
 	}
 	do(t, admin(t, server.Addr), "CLIENT", "KILL", "TYPE", "pubsub")
 	eventually(t, "a reconnect", func() bool { return b.Stats().Reconnects == 2 })
