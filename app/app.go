@@ -135,7 +135,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg),
-		Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
+		Access: a.accessLog(), Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
 	})
 	revocations.OnAdd(func(r auth.Revocation) {
 		if n := a.gateway.Revoke(r.Covers); n > 0 {
@@ -333,6 +333,7 @@ func (a *App) awaitRecords() {
 
 func (a *App) startServers(g *errgroup.Group, public, admin, redirect net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
+	server.Handler = a.logged(server.Handler)
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}

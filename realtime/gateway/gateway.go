@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/access"
 	"kentongan/internal/clientip"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
@@ -97,6 +98,9 @@ type Options struct {
 
 	// Sockets serves the connections; nil means portably.
 	Sockets *socket.Engine
+
+	// Access, if set, gets a line for each session when it ends, and for each handshake that is refused without net/http.
+	Access *access.Log
 
 	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
 	CloseTimeout time.Duration
