@@ -33,6 +33,10 @@ type Options struct {
 	// database of its own.
 	Demo bool
 
+	// ShareEvery is how often nodes tell each other what they give to whom, and so how late a limit is known to be reached elsewhere; zero
+	// means 2 s. Nodes with different times get along.
+	ShareEvery time.Duration
+
 	// Ready, if set, is called once, when both listeners accept connections.
 	Ready func(Addresses)
 }
@@ -315,6 +319,9 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
+	if a.engine.exchange != nil {
+		g.Go(func() error { a.shareLimits(ctx); return nil })
+	}
 	if a.cache != nil {
 		g.Go(func() error { return a.cache.Run(hubCtx) }) // as long as publications are delivered
 	}
