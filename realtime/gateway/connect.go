@@ -112,6 +112,10 @@ func (g *Gateway) connect(
 	if !g.mayAsk(w, client) {
 		return
 	}
+	if g.full() { // before a credential costs anything: those who are here need the processors
+		g.refuseSeat(w, fullNode)
+		return
+	}
 	who, ok := g.identify(w, r)
 	if !ok {
 		return
