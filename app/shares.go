@@ -64,8 +64,8 @@ func (a *App) shareLimits(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leave)
-			defer cancel()
 			_ = a.engine.exchange.Leave(leaving) // it is forgotten by itself a little later
+			cancel()
 			return
 		case <-tick.C:
 		}

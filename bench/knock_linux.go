@@ -72,7 +72,7 @@ func (k *knockers) once(ctx context.Context, i int, seen *knocked) time.Duration
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
-	resp, body, err := k.ask(limited, k.cookies[i])
+	resp, body, err := k.ask(limited, k.cookies[i]) //nolint:bodyclose // ask has read and closed it
 	switch {
 	case ctx.Err() != nil: // it was broken off by us
 		return 0

@@ -14,8 +14,8 @@ import (
 	"kentongan/tenant"
 )
 
-// Quotas bound what one kitchen, one person and one address take. A zero is no bound. What kitchens and people have on other nodes counts as
-// far as [Gateway.SetElsewhere] has said it; addresses are counted on this node alone.
+// Quotas bound what one kitchen, one person and one address take. A zero is no bound. What kitchens and people have on other nodes counts
+// as far as [Gateway.SetElsewhere] has said it; addresses are counted on this node alone.
 //
 // Addresses are counted only where they tell somebody apart from all others: not those of private networks and this machine, for a proxy
 // that is not in Options.Proxies has one, and so has everybody behind it; nor those of the proxies themselves. Of IPv6 the
@@ -78,7 +78,8 @@ func (g *Gateway) Seats() Seats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return Seats{
-		Tenants: above(g.seats.tenants, g.opts.Quotas.PerTenant/worthTelling), People: above(g.seats.users, g.opts.Quotas.PerUser/worthTelling),
+		Tenants: above(g.seats.tenants, g.opts.Quotas.PerTenant/worthTelling),
+		People:  above(g.seats.users, g.opts.Quotas.PerUser/worthTelling),
 	}
 }
 

@@ -104,7 +104,8 @@ func (r *Rates) Take(name string) (wait time.Duration) {
 	}
 	every := r.pace(name)
 	full = full.Add(every)
-	if wait = full.Sub(now) - max(time.Duration(r.perSecond)*r.every/every, 1)*every; wait > 0 {
+	burst := max(r.perSecond*int(r.every)/int(every), 1) // what comes in a second
+	if wait = full.Sub(now) - time.Duration(burst)*every; wait > 0 {
 		return wait
 	}
 	r.full[name] = full

@@ -173,7 +173,7 @@ func tryNodes(rate int, wants []int) string {
 					}
 				}
 			}
-			time.Sleep(begun.Add(time.Duration(tick+1) * 10 * time.Millisecond).Sub(time.Now()))
+			time.Sleep(time.Until(begun.Add(time.Duration(tick+1) * 10 * time.Millisecond)))
 		}
 		told := make([]map[string]int, len(nodes))
 		for i, n := range nodes {
