@@ -33,6 +33,10 @@ type Options struct {
 	// database of its own.
 	Demo bool
 
+	// ShareEvery is how often nodes tell each other what they give to whom, and so how late a limit is known to be reached elsewhere; zero
+	// means 2 s. Nodes with different times get along.
+	ShareEvery time.Duration
+
 	// Ready, if set, is called once, when both listeners accept connections.
 	Ready func(Addresses)
 }
@@ -135,7 +139,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg),
-		Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
+		Access: a.accessLog(), Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
 	})
 	revocations.OnAdd(func(r auth.Revocation) {
 		if n := a.gateway.Revoke(r.Covers); n > 0 {
@@ -315,6 +319,9 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 		defer stopHub()
 		return a.gateway.Run(ctx)
 	})
+	if a.engine.exchange != nil {
+		g.Go(func() error { a.shareLimits(ctx); return nil })
+	}
 	if a.cache != nil {
 		g.Go(func() error { return a.cache.Run(hubCtx) }) // as long as publications are delivered
 	}
@@ -333,6 +340,7 @@ func (a *App) awaitRecords() {
 
 func (a *App) startServers(g *errgroup.Group, public, admin, redirect net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
+	server.Handler = a.logged(server.Handler)
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}

@@ -93,7 +93,8 @@ func start(t *testing.T, environ ...string) *server {
 	go func() {
 		done <- app.Run(ctx, cfg, app.Options{
 			Log: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Version: "test",
-			Ready: func(a app.Addresses) { ready <- a },
+			ShareEvery: 200 * time.Millisecond,
+			Ready:      func(a app.Addresses) { ready <- a },
 		})
 	}()
 	select {

@@ -28,6 +28,8 @@ type engine struct {
 
 	quarantine realtime.Quarantine // of what was refused
 
+	exchange exchange // how nodes share limits; nil: there is only this one
+
 	tickets auth.TicketStore // nil: those of the authenticator, in this process
 
 	// announce takes a revocation to all nodes; nil: there is only this one.
@@ -114,7 +116,7 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 	}
 	return engine{
 		name: "redis", broker: broker, acks: broker, stream: stream, passage: passage, presence: broker.Presence(),
-		tickets: broker.Tickets(),
+		tickets: broker.Tickets(), exchange: broker.Usage(),
 		devices: broker.Devices(), quarantine: broker.Quarantine(),
 		announce: broker.AnnounceRevocation, extend: broker.AnnounceExtension, source: source,
 		ledger: broker.Ledger(), holdWhile: broker.HoldWhile, weak: broker.Weaknesses,

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"kentongan/internal/access"
 )
 
 // The platform roles of the app, whose holders belong to no kitchen.
@@ -167,6 +169,16 @@ func (a *Authenticator) Revocations() *Revocations { return a.revocations }
 // Authenticate returns who sent r, or an error that wraps one of this package's sentinels. A ticket is used up by it. It does
 // not look at the Origin; [Authenticator.Admit] does both.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (*Identity, error) {
+	id, err := a.authenticate(ctx, r)
+	if err == nil {
+		if note := access.From(ctx); note != nil {
+			note.Identify(slog.String("tenant", string(id.Tenant)), slog.String("user", id.Subject))
+		}
+	}
+	return id, err
+}
+
+func (a *Authenticator) authenticate(ctx context.Context, r *http.Request) (*Identity, error) {
 	ticket, socketToken, err := a.fromQuery(r)
 	if err != nil {
 		return nil, err

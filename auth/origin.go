@@ -176,7 +176,7 @@ func (a *Authenticator) CORS(next http.Handler) http.Handler {
 		if listed {
 			h.Set("Access-Control-Allow-Origin", origins[0])
 			h.Set("Access-Control-Allow-Credentials", "true")
-			h.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Idempotency-Replayed, Location, Retry-After")
+			h.Set("Access-Control-Expose-Headers", "Content-Disposition, ETag, Idempotency-Replayed, Location, Retry-After, X-Request-Id")
 		}
 		if r.Method != http.MethodOptions || len(r.Header["Access-Control-Request-Method"]) == 0 {
 			next.ServeHTTP(w, r)
@@ -188,7 +188,7 @@ func (a *Authenticator) CORS(next http.Handler) http.Handler {
 		}
 		h.Set("Access-Control-Allow-Methods", "DELETE, GET, PATCH, POST, PUT")
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, Content-Type, Device-Time, Idempotency-Key, If-Match, Last-Event-ID, Person-Id, Person-Pin")
+			"Authorization, Content-Type, Device-Time, Idempotency-Key, If-Match, Last-Event-ID, Person-Id, Person-Pin, X-Request-Id")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})

@@ -74,6 +74,11 @@ func TestTrialsOfTinySize(t *testing.T) {
 		{"crowd", []string{memory}, crowd{settings: []string{"KENTONGAN_HEADER_TIMEOUT=1s", "KENTONGAN_BACKLOG_BYTES=64KiB", "KENTONGAN_MAX_PUBLISH_BYTES=64KiB"},
 			lorises: 5, deaf: 5, bytes: 60_000, rate: 50, window: 9 * time.Second, beside: near},
 			[]string{"neighbours' p99, meanwhile over alone", "thrown out for not reading"}},
+		{"overload", []string{memory}, overload{beside: near, window: time.Second},
+			[]string{"refusal, p99", "refused with 503 and Retry-After", "neighbours' p99, meanwhile over alone"}},
+		{"noisy", []string{memory, redis}, noisy{screens: 5, flood: 50, deaf: 3, bytes: 30_000, rate: 10, storm: 3, replays: 5, history: 300,
+			window: 400 * time.Millisecond, beside: near},
+			[]string{"flood: meanwhile over alone", "connect storm: connects", "replays: meanwhile over alone"}},
 		{"replay", []string{memory, redis}, replay{clients: 10, messages: 300, rate: 5000, beside: near},
 			[]string{"all have everything after", "server's RSS grew by at most"}},
 	}

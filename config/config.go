@@ -154,7 +154,18 @@ type Cache struct {
 type Log struct {
 	Level  slog.Level
 	Format LogFormat
+	Access AccessLog
 }
+
+// AccessLog says of which requests a line is written.
+type AccessLog string
+
+// The access logs.
+const (
+	AccessOff    AccessLog = "off"
+	AccessErrors AccessLog = "errors" // of those that failed
+	AccessOn     AccessLog = "on"
+)
 
 // Sockets says what moves the bytes of connections.
 type Sockets string

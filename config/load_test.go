@@ -283,7 +283,7 @@ func TestMistakes(t *testing.T) {
 
 		{"UnknownKey", "", "server:\n  listn: :1\n", "FILE:2: server.listn: unknown key; did you mean listen?"},
 		{"UnknownTopKey", "", "\nsevrer:\n  listen: :1\n", "FILE:2: sevrer: unknown key; did you mean server?"},
-		{"UnknownKeyFar", "", "log:\n  coffee: 1\n", "FILE:2: log.coffee: unknown key; known here: level, format"},
+		{"UnknownKeyFar", "", "log:\n  coffee: 1\n", "FILE:2: log.coffee: unknown key; known here: level, format, access"},
 		{"KeyTwiceInFile", "", "log:\n  level: info\n  level: warn\n", "FILE:3: log.level: is there already in line 2"},
 		{"BadValueInFile", "", "connections:\n  ping_interval: soon\n", `FILE:2: connections.ping_interval: "soon" is no duration; write for example 25s, 1m30s or 24h`},
 		{"MapExpected", "", "server: 1\n", "FILE:1: server: takes a map; write its names below it, indented"},

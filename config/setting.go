@@ -85,7 +85,7 @@ func clientVariables() []clientVariable {
 	return []clientVariable{
 		{FileVariable, "path of the YAML file, when `--config` is not given"},
 		{"KENTONGAN_SERVER", "address of the server for `publish` and `tail`, default `http://localhost:3001`"},
-		{"KENTONGAN_ADMIN_URL", "admin listener for `quarantine` and `doctor`, default `http://127.0.0.1:3002`"},
+		{"KENTONGAN_ADMIN_URL", "admin listener for `quarantine` and `doctor`, default that of the settings"},
 		{"KENTONGAN_API_KEY", "API key for `publish` and `tail` (secret)"},
 		{"KENTONGAN_TOKEN", "bearer token for `publish` and `tail` instead of an API key (secret)"},
 	}

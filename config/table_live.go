@@ -58,16 +58,14 @@ func limitSection() section { //nolint:funlen // a table
 			},
 			{
 				key: "limits.tenant_connections", env: []string{"KENTONGAN_MAX_TENANT_CONNECTIONS"}, def: "5000", example: "500",
-				meaning: "Open connections of one kitchen on this node; one more is answered 429. 0 is no limit. A kitchen " +
-					"has some dozen " +
-					"screens, each with a tab or two.",
+				meaning: "Open connections of one kitchen; one more is answered 429. 0 is no limit. With Redis those of all nodes " +
+					"count, which tell each other every 2 s. A kitchen has some dozen screens, each with a tab or two.",
 				kind: count{func(d *draft) *int { return &d.Edge.TenantConnections }, 0, 10_000_000},
 			},
 			{
 				key: "limits.user_connections", env: []string{"KENTONGAN_MAX_USER_CONNECTIONS"}, def: "500", example: "20",
-				meaning: "Open connections of one user on this node; 0 is no limit. In many kitchens all screens are signed " +
-					"in as the same " +
-					"user. Servers with an API key are not counted.",
+				meaning: "Open connections of one user; 0 is no limit. Counted as above. In many kitchens all screens are signed " +
+					"in as the same user. Servers with an API key are not counted.",
 				kind: count{func(d *draft) *int { return &d.Edge.UserConnections }, 0, 10_000_000},
 			},
 			{
@@ -82,7 +80,7 @@ func limitSection() section { //nolint:funlen // a table
 				key: "limits.upgrade_rate", env: []string{"KENTONGAN_UPGRADE_RATE"}, def: "100", example: "20",
 				meaning: "WebSockets and event streams that one public address may ask for in a second, whether they are " +
 					"let in or not; those " +
-					"of ten seconds may come at once. 0 is no limit. Counted as above.",
+					"of ten seconds may come at once. 0 is no limit. Addresses are counted as above.",
 				kind: count{func(d *draft) *int { return &d.Edge.UpgradeRate }, 0, 1_000_000},
 			},
 			{
@@ -108,8 +106,8 @@ func limitSection() section { //nolint:funlen // a table
 			},
 			{
 				key: "limits.tenant_publish_rate", env: []string{"KENTONGAN_TENANT_PUBLISH_RATE"}, def: "0", example: "200",
-				meaning: "Publications a second to one kitchen on this node, whichever key they come with; otherwise as " +
-					"above. What the app " +
+				meaning: "Publications a second to one kitchen, whichever key they come with; otherwise as above. With Redis " +
+					"those of all nodes count: each lets through what the others leave, and an equal part at least. What the app " +
 					"sends with plain `PUBLISH` through its own Redis is not counted: it cannot be told to wait.",
 				kind: count{func(d *draft) *int { return &d.Edge.TenantPublishRate }, 0, 1_000_000},
 			},

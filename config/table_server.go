@@ -121,6 +121,14 @@ func logSection() section {
 				meaning: "`auto`: text on a terminal, JSON elsewhere.",
 				kind:    text{func(d *draft) *string { return (*string)(&d.Log.Format) }, "`auto`, `text` or `json`", checkFormat},
 			},
+			{
+				key: "log.access", env: []string{"KENTONGAN_ACCESS_LOG"}, def: "off", example: "errors",
+				meaning: "A line for each request to the public listener, and for each WebSocket and event stream when it ends: route, " +
+					"status, bytes, time, client, kitchen and user; never a path, a query or a credential. `errors`: only of those that " +
+					"were refused or failed, or whose connection was closed for a fault. The lines have the level info, those of probes " +
+					"debug.",
+				kind: text{func(d *draft) *string { return (*string)(&d.Log.Access) }, "`off`, `errors` or `on`", checkAccess},
+			},
 		},
 	}
 }

@@ -124,3 +124,12 @@ func checkFormat(s string) (string, error) {
 	}
 	return "", fmt.Errorf("%s is no format; write auto, text or json", quote(s))
 }
+
+// checkAccess accepts an AccessLog.
+func checkAccess(s string) (string, error) {
+	switch a := AccessLog(strings.ToLower(s)); a {
+	case AccessOff, AccessErrors, AccessOn:
+		return string(a), nil
+	}
+	return "", fmt.Errorf("%s is none of off, errors and on", quote(s))
+}

@@ -34,6 +34,7 @@ type Plan struct {
 	Window    int      `json:"window,omitempty"` // connects under way at once, in one driver; zero: 128
 	Most      int      `json:"most,omitempty"`   // screens in one driver; zero: MaxScreens
 	Source    int      `json:"source,omitempty"` // the first screen's number in the whole crowd; chooses source and target address
+	Behind    bool     `json:"behind,omitempty"` // of a lower priority than the server: in life they have machines of their own
 	Life      Life     `json:"life,omitzero"`
 	Screens   []Screen `json:"screens"`
 }

@@ -40,7 +40,7 @@ func (c *crowd) begin(plan *Plan) *answer {
 		}
 		c.to = append(c.to, unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
 	}
-	if plan.Manner == Loris || plan.Manner == Deaf {
+	if plan.Behind || plan.Manner == Loris || plan.Manner == Deaf {
 		// Attackers have machines of their own. Here they share the processors with those that they are to disturb by way of the server
 		// alone. A kernel that does not allow it leaves things as they are.
 		const behind = 10

@@ -9,12 +9,34 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"kentongan/config"
 )
 
 // adminFlags are the flags of the commands that talk to the admin listener of a running server.
 type adminFlags struct {
-	Admin string `help:"Admin listener of the server." default:"http://127.0.0.1:3002" env:"KENTONGAN_ADMIN_URL" placeholder:"URL"`
+	fileFlag
+	Admin string `help:"Admin listener of the server; without it that of the settings." env:"KENTONGAN_ADMIN_URL" placeholder:"URL"`
 	Token string `name:"admin-token" help:"What it asks for; better in the environment." env:"KENTONGAN_ADMIN_TOKEN" placeholder:"TOKEN"`
+}
+
+// resolve fills in where the admin listener is, and what it asks for: without flags of a server with the same settings on this machine.
+func (f *adminFlags) resolve(w *world) error {
+	if f.Admin != "" {
+		return nil
+	}
+	cfg, err := config.Load(config.Input{Environ: w.environ, File: f.Config})
+	if err != nil {
+		return err //nolint:wrapcheck // they are the problems
+	}
+	if cfg.Server.AdminListen == "" {
+		return usage("the settings have no admin listener (KENTONGAN_ADMIN_LISTEN); name that of another server with --admin")
+	}
+	f.Admin = "http://" + hereOf(cfg.Server.AdminListen)
+	if f.Token == "" {
+		f.Token = string(cfg.Server.AdminToken)
+	}
+	return nil
 }
 
 // adminTime bounds one request to the admin listener, and maxAdminAnswer its answer.
@@ -24,7 +46,10 @@ const (
 )
 
 // ask sends one request and decodes its answer into v.
-func (f adminFlags) ask(ctx context.Context, method, path string, query url.Values, v any) error {
+func (f *adminFlags) ask(ctx context.Context, w *world, method, path string, query url.Values, v any) error {
+	if err := f.resolve(w); err != nil {
+		return err
+	}
 	base, err := url.Parse(f.Admin)
 	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "http" && base.Scheme != "https" {
 		return usage("--admin must be an address such as http://127.0.0.1:3002")

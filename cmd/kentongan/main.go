@@ -50,7 +50,7 @@ at once, in order, and again after the line was down.
 
 Settings come from the environment and an optional YAML file: see kentongan config doc.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line or settings (nothing was started), 130 interrupted.`
+Exit codes: 0 done, 1 failed, 2 wrong command line or settings (nothing was started), 3 only warnings (doctor), 130 interrupted.`
 
 // world is what the commands see of the machine that they run on. Tests give them another one.
 type world struct {

@@ -84,7 +84,7 @@ func (c *quarantineListCommand) Run(w *world) error {
 	ctx, stop := untilSignal()
 	defer stop()
 	var list heldList
-	if err := c.ask(ctx, http.MethodGet, "/quarantine", q, &list); err != nil {
+	if err := c.ask(ctx, w, http.MethodGet, "/quarantine", q, &list); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -114,7 +114,7 @@ func (c *quarantineShowCommand) Run(w *world) error {
 	ctx, stop := untilSignal()
 	defer stop()
 	var m app.HeldMessage
-	if err := c.ask(ctx, http.MethodGet, "/quarantine/"+url.PathEscape(c.ID), nil, &m); err != nil {
+	if err := c.ask(ctx, w, http.MethodGet, "/quarantine/"+url.PathEscape(c.ID), nil, &m); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -167,7 +167,7 @@ func (c *chosen) each(w *world, f *quarantineFlags, done string, do func(ctx con
 		}
 		q.Set("limit", "10000")
 		var list heldList
-		if err := f.ask(ctx, http.MethodGet, "/quarantine", q, &list); err != nil {
+		if err := f.ask(ctx, w, http.MethodGet, "/quarantine", q, &list); err != nil {
 			return err
 		}
 		for i := range list.Messages { // they come with the newest first; order matters to who replays
@@ -225,7 +225,7 @@ func (c *quarantineReplayCommand) Run(w *world) error {
 		q.Set("force", "true")
 	}
 	return c.each(w, &c.quarantineFlags, "published", func(ctx context.Context, id string, v any) error {
-		return c.ask(ctx, http.MethodPost, "/quarantine/"+url.PathEscape(id)+"/replay", q, v)
+		return c.ask(ctx, w, http.MethodPost, "/quarantine/"+url.PathEscape(id)+"/replay", q, v)
 	})
 }
 
@@ -237,6 +237,6 @@ type quarantineDropCommand struct {
 // Run is kentongan quarantine drop.
 func (c *quarantineDropCommand) Run(w *world) error {
 	return c.each(w, &c.quarantineFlags, "dropped", func(ctx context.Context, id string, v any) error {
-		return c.ask(ctx, http.MethodDelete, "/quarantine/"+url.PathEscape(id), nil, v)
+		return c.ask(ctx, w, http.MethodDelete, "/quarantine/"+url.PathEscape(id), nil, v)
 	})
 }

@@ -5,14 +5,8 @@ package testenv
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -160,26 +154,14 @@ func (s *PostgresServer) initialize() {
 // certify gives the server a certificate of its own, and takes away all ways in but those with TLS.
 func (s *PostgresServer) certify() {
 	s.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	c, err := NewCertificate(time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour), "127.0.0.1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.ca = filepath.Join(s.dir, "cert.pem")
 	files := map[string][]byte{
-		s.ca:                                   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		filepath.Join(s.dir, "key.pem"):        pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
+		s.ca:                                   c.Cert,
+		filepath.Join(s.dir, "key.pem"):        c.Key,
 		filepath.Join(s.data(), "pg_hba.conf"): []byte("hostssl all " + superuser + " 127.0.0.1/32 scram-sha-256\n"),
 	}
 	attr := s.attributes()

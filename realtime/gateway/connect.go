@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/access"
 	"kentongan/internal/answer"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
@@ -105,7 +106,14 @@ func (g *Gateway) connect(
 	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte,
 ) {
 	client := g.client(w, r)
+	if short, ok := w.(*handshake); ok {
+		short.asker = client
+	}
 	if !g.mayAsk(w, client) {
+		return
+	}
+	if g.full() { // before a credential costs anything: those who are here need the processors
+		g.refuseSeat(w, fullNode)
 		return
 	}
 	who, ok := g.identify(w, r)
@@ -156,6 +164,13 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head
 	var more http.Header
 	if s.proof != nil {
 		more = g.setDevice(r, s.proof.device)
+	}
+	if note := access.From(r.Context()); note != nil {
+		if more == nil {
+			more = http.Header{}
+		}
+		more.Set(access.Header, note.ID)
+		s.visit = g.visits(r)
 	}
 	g.begin(s, conn, early, head(more), req)
 	if _, short := w.(*handshake); !short {
@@ -443,6 +458,9 @@ func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() str
 	}
 	s.state = open
 	s.gw.stats.bytesOut.Add(uint64(len(head)))
+	if s.visit != nil {
+		s.visit.bytes.Add(uint64(len(head)))
+	}
 	s.conn.Send(head)
 }
 

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/access"
 	"kentongan/internal/clientip"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
@@ -98,6 +100,9 @@ type Options struct {
 	// Sockets serves the connections; nil means portably.
 	Sockets *socket.Engine
 
+	// Access, if set, gets a line for each session when it ends, and for each handshake that is refused without net/http.
+	Access *access.Log
+
 	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
 	CloseTimeout time.Duration
 
@@ -107,6 +112,10 @@ type Options struct {
 // maxReplays is how many sessions read history at the same time. More would only wait in line at the engine, with
 // their pages in memory.
 const maxReplays = 64
+
+// replayPart is which part of the processors replays may keep busy at most, one of so many: what is live has the others. With 64 that
+// encode at the same time, a live publication waits for all of them, for the scheduler knows of no difference.
+const replayPart = 2
 
 // Gateway holds all sessions of this node. Its methods may be called concurrently.
 type Gateway struct {
@@ -123,8 +132,9 @@ type Gateway struct {
 	stats     stats
 	plain     protocol.ReaderOptions // for connections without compression
 	deflated  protocol.ReaderOptions // for those with
-	replays   chan struct{}          // a place for each replay that runs
-	snapshots chan struct{}          // a place for each session that is sent a snapshot
+	replays   *turns                 // of those who read history for a replay
+	writers   *turns                 // of those who encode and send what they have read
+	snapshots *turns                 // of sessions that are sent a snapshot
 
 	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
 	ctx        context.Context
@@ -170,7 +180,8 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
+		replays:  newTurns(maxReplays), writers: newTurns(max(1, runtime.GOMAXPROCS(0)/replayPart)), snapshots: newTurns(maxSnapshots),
+		connections: randomID(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {
 		g.pace.every = max(1, time.Second/time.Duration(rate))

@@ -160,6 +160,17 @@ func TestMaxConnections(t *testing.T) {
 				t.Errorf("%s: who finds the server full is not told when to come back", path)
 			}
 		}
+		n.user = "panic" // as soon as its credential is looked at
+		for _, lines := range []string{handshake, ""} {
+			path := "/api/ws"
+			if lines == "" {
+				path = "/api/sse"
+			}
+			if header := n.request(path, lines).status(http.StatusServiceUnavailable); header.Get("Retry-After") == "" {
+				t.Errorf("%s: a full server looks at credentials before it refuses", path)
+			}
+		}
+		n.user = "u1@a"
 		_ = first.conn.Close()
 		synctest.Wait()
 		n.dial("")

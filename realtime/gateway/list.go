@@ -8,6 +8,13 @@ import (
 	"kentongan/realtime/protocol"
 )
 
+// full reports whether nobody is let in now, whoever it is.
+func (g *Gateway) full() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections
+}
+
 // reserve makes room for s, unless the gateway is full or goes away, or the kitchen, the user or the address has all that it may have: then
 // it says which. link or release must follow.
 func (g *Gateway) reserve(s *session) (full string) {

@@ -14,7 +14,8 @@ import (
 	"kentongan/tenant"
 )
 
-// Quotas bound what one kitchen, one person and one address take of this node. A zero is no bound.
+// Quotas bound what one kitchen, one person and one address take. A zero is no bound. What kitchens and people have on other nodes counts
+// as far as [Gateway.SetElsewhere] has said it; addresses are counted on this node alone.
 //
 // Addresses are counted only where they tell somebody apart from all others: not those of private networks and this machine, for a proxy
 // that is not in Options.Proxies has one, and so has everybody behind it; nor those of the proxies themselves. Of IPv6 the
@@ -48,28 +49,66 @@ func Reasons() []string {
 	return []string{fullNode, fullTenant, fullUser, fullAddress, tooOften, badProxy, badTLS}
 }
 
-// person is one user of one kitchen.
-type person struct {
-	tenant  tenant.ID
-	subject string
+// Person is one user of one kitchen.
+type Person struct {
+	Tenant  tenant.ID
+	Subject string
+}
+
+// Seats is how many sessions kitchens and people have.
+type Seats struct {
+	Tenants map[tenant.ID]int
+	People  map[Person]int
 }
 
 // seats counts the sessions by whose they are. Only what has a bound is counted. The gateway's lock guards it.
 type seats struct {
 	tenants   map[tenant.ID]int
-	users     map[person]int
+	users     map[Person]int
 	addresses map[netip.Addr]int
+	elsewhere Seats // on other nodes, as far as it is known; not changed
+}
+
+// worthTelling is the part of a bound from which on other nodes are told of it, one of so many: what is below is much to tell and
+// little to count.
+const worthTelling = 16
+
+// Seats returns what kitchens and people have on this node, of those that have a sixteenth of their bound or more.
+func (g *Gateway) Seats() Seats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Seats{
+		Tenants: above(g.seats.tenants, g.opts.Quotas.PerTenant/worthTelling),
+		People:  above(g.seats.users, g.opts.Quotas.PerUser/worthTelling),
+	}
+}
+
+// SetElsewhere says what they have on other nodes; it counts from now on. s must not be changed any more.
+func (g *Gateway) SetElsewhere(s Seats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seats.elsewhere = s
+}
+
+func above[K comparable](all map[K]int, least int) map[K]int {
+	some := map[K]int{}
+	for key, n := range all {
+		if n >= least {
+			some[key] = n
+		}
+	}
+	return some
 }
 
 // take counts one more session, or says whose seats are all taken.
 func (q *seats) take(limits Quotas, who *auth.Identity, address netip.Addr) (full string) {
-	at := person{who.Tenant, who.Subject}
+	at := Person{who.Tenant, who.Subject}
 	kitchen, user := limits.PerTenant > 0 && who.Tenant != tenant.Global, limits.PerUser > 0 && !who.Server
 	from := limits.PerAddress > 0 && address.IsValid()
 	switch {
-	case kitchen && q.tenants[who.Tenant] >= limits.PerTenant:
+	case kitchen && q.tenants[who.Tenant]+q.elsewhere.Tenants[who.Tenant] >= limits.PerTenant:
 		return fullTenant
-	case user && q.users[at] >= limits.PerUser:
+	case user && q.users[at]+q.elsewhere.People[at] >= limits.PerUser:
 		return fullUser
 	case from && q.addresses[address] >= limits.PerAddress:
 		return fullAddress
@@ -92,7 +131,7 @@ func (q *seats) giveBack(limits Quotas, who *auth.Identity, address netip.Addr) 
 		count(&q.tenants, who.Tenant, -1)
 	}
 	if limits.PerUser > 0 && !who.Server {
-		count(&q.users, person{who.Tenant, who.Subject}, -1)
+		count(&q.users, Person{who.Tenant, who.Subject}, -1)
 	}
 	if limits.PerAddress > 0 && address.IsValid() {
 		count(&q.addresses, address, -1)
@@ -170,7 +209,7 @@ func (g *Gateway) refuseSeat(w http.ResponseWriter, full string) {
 		return
 	}
 	answer.Later(w, http.StatusTooManyRequests, string(protocol.ErrTooManyConnections),
-		fmt.Sprintf("this %s has %d connections to this server, and may not have more", whose, most), retryAfter)
+		fmt.Sprintf("this %s may have %d connections, and has them", whose, most), retryAfter)
 }
 
 // pace bounds how often addresses come: a bucket for each, which is forgotten when it is full again.

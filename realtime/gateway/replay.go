@@ -236,12 +236,10 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 // read asks the engine for a page and sends of it what the reader has room for. Only so many replays do that at the same time, and
 // none of them waits for its reader meanwhile, so slow readers hold nobody up.
 func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
-	select {
-	case r.s.gw.replays <- struct{}{}:
-		defer func() { <-r.s.gw.replays }()
-	case <-ctx.Done():
+	if !r.s.gw.replays.take(ctx, r.s.home) {
 		return realtime.Page{}, errSessionEnds
 	}
+	defer r.s.gw.replays.give()
 	page, err := r.s.gw.readHistory(ctx, r.s.who.Load(), b.channel, b.from, r.page)
 	if err != nil || page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
 		return page, err //nolint:wrapcheck // it is logged as it is
@@ -249,6 +247,10 @@ func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
 	if r.first != nil {
 		r.resumed(true, "", b.head)
 	}
+	if !r.s.gw.writers.take(ctx, r.s.home) {
+		return realtime.Page{}, errSessionEnds
+	}
+	defer r.s.gw.writers.give()
 	sent := r.sendPage(b, page.Publications)
 	r.page = min(replayPage, max(2*sent, 4)) // a reader that took little of a page is read for in small ones
 	return page, nil

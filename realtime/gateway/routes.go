@@ -20,10 +20,13 @@ import (
 // endpoint is where clients connect.
 const endpoint = "/api/ws"
 
+// rootPattern is where the app's hook connects in development.
+const rootPattern = "/{$}"
+
 // Routes adds the routes of the gateway to mux. What comes to "/" without an upgrade goes to page.
 func (g *Gateway) Routes(mux *http.ServeMux, page http.Handler) {
 	mux.HandleFunc(endpoint, g.serveEndpoint)
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(rootPattern, func(w http.ResponseWriter, r *http.Request) {
 		if protocol.IsUpgrade(r) {
 			g.serveWebSocket(w, r) // the app's hook connects to the root in development
 			return

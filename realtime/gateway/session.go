@@ -34,6 +34,8 @@ type session struct {
 	home tenant.ID     // whose channels an event stream follows
 	came time.Duration // as gateway.clock
 
+	visit *visit // nil: no line is written of it
+
 	proof *proof // what a bare client has for certain; nil: nobody wants to know
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
@@ -150,6 +152,9 @@ func (s *session) Flush() { s.conn.Flush() }
 // sent counts a frame, and looks at how much is queued behind it.
 func (s *session) sent(frame []byte, queued int) {
 	s.gw.stats.bytesOut.Add(uint64(len(frame)))
+	if s.visit != nil {
+		s.visit.bytes.Add(uint64(len(frame)))
+	}
 	if queued > s.gw.opts.MaxBacklogBytes {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -226,5 +231,6 @@ func (s *session) OnEnd(bool) {
 	s.gw.remove(s)
 	s.gw.stats.closed(s.dialect, code)
 	s.gw.opts.Log.Debug("session closed", "session", s, "code", uint16(code), "reason", code.String())
+	s.tellVisit(code)
 	s.gw.goroutines.Done()
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/internal/access"
 	"kentongan/internal/clientip"
 	"kentongan/realtime/socket"
 )
@@ -377,6 +378,12 @@ type handshake struct {
 	status  int
 	body    bytes.Buffer
 	taken   bool // by a session
+
+	// For the access log; without one, and without an id in the request, they are empty.
+	noted *access.Note
+	route string
+	came  time.Duration // as Gateway.clock
+	asker netip.Addr    // behind proxies that are trusted
 }
 
 // shake makes a session of a handshake, or answers why not and hangs up. It is called by the connection, and does not wait: what has
@@ -387,6 +394,7 @@ func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, e
 		// Wrong keys and tickets are counted by it.
 		r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 	}
+	r = w.note(r)
 	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
 		w.later = func() { g.serveWebSocket(w, r) }
 	} else {
@@ -457,6 +465,7 @@ func (w *handshake) refuse() {
 	out.Write(w.body.Bytes())
 	w.conn.Send(out.Bytes())
 	w.conn.Finish(true, lingerTime)
+	w.tellRefusal()
 }
 
 // prefixedConn gives what was read of a connection before it goes on.

@@ -75,12 +75,10 @@ func (g *Gateway) snapshotPage(ctx context.Context, by *auth.Identity, ch realti
 // position could not be continued from; empty: it had none.
 func (r *replay) sendSnapshot(ctx context.Context, b behind, cause realtime.GapCause) error {
 	g := r.s.gw
-	select {
-	case g.snapshots <- struct{}{}:
-		defer func() { <-g.snapshots }()
-	case <-ctx.Done():
+	if !g.snapshots.take(ctx, r.s.home) {
 		return errSessionEnds
 	}
+	defer g.snapshots.give()
 	snapshot, err := g.readSnapshot(ctx, r.s.who.Load(), b.channel)
 	if err != nil {
 		return err

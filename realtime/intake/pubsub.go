@@ -104,12 +104,13 @@ type PubSub struct {
 
 	mu      sync.Mutex // guards what follows
 	node    *stamping.Node
-	broken  error     // why the last connection that ended did
-	refused error     // why the ledger did not answer the last report; nil: it did
-	breaks  uint64    // times at which no connection was left
-	clear   uint64    // of these, those that the ledger knew of when it last answered
-	heard   time.Time // when somebody last stamped, as far as this node knows
-	placed  bool      // this node has been aligned before
+	broken  error           // why the last connection that ended did
+	refused error           // why the ledger did not answer the last report; nil: it did
+	breaks  uint64          // times at which no connection was left
+	clear   uint64          // of these, those that the ledger knew of when it last answered
+	heard   time.Time       // when somebody last stamped, as far as this node knows
+	placed  bool            // this node has been aligned before
+	told    stamping.Status // how it was after the last report, as the log has it
 
 	unfit []unfit // what judge has refused since the last batch; only with opts.Taken or opts.Refused
 

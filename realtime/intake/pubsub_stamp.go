@@ -67,13 +67,14 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 	p.mute, p.clear = false, breaks
 	p.node.Reported(&r, &s, now.UnixNano())
 	p.closeDeaf()
-	after, again := p.node.Status(), p.placed
+	after, again, known := p.node.Status(), p.placed, p.told
+	p.told = after
 	p.placed = p.placed || after.Aligned
 	if p.served(&after) {
 		p.heard = now
 	}
 	p.mu.Unlock()
-	p.changed(&before, &after, &s, again)
+	p.changed(&known, &after, &s, again) // since the last report: a node finds its place also in between
 	if after.Held {
 		poke(p.stamp)
 	}

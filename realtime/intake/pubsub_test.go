@@ -268,6 +268,27 @@ func TestPubSubNodesGoOnForEachOther(t *testing.T) {
 	})
 }
 
+// TestPubSubSaysThatItStandsBy has nodes find their place at many moments, most of them between two reports: each says so once.
+func TestPubSubSaysThatItStandsBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRadio()
+		_, stop := r.node(t, PubSubOptions{TrustStart: true})
+		settle()
+		for n := range 20 {
+			var out strings.Builder // the node writes while this waits, and has ended when it is read
+			_, stopNext := r.node(t, PubSubOptions{Log: slog.New(slog.NewTextHandler(&out, nil))})
+			time.Sleep(time.Duration(n) * 7 * time.Millisecond)
+			r.publish("updates:k1", "1")
+			settle()
+			stopNext()
+			if said := strings.Count(out.String(), "this node stands by to stamp PUBLISH"); said != 1 {
+				t.Errorf("node %d says %d times that it stands by, want once:\n%s", n, said, out.String())
+			}
+		}
+		stop()
+	})
+}
+
 // TestPubSubOtherGlobs has a node with other settings wait until the one that stamps is gone.
 func TestPubSubOtherGlobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -14,9 +15,64 @@ type Rates struct {
 	perSecond int
 	every     time.Duration // one more publication
 
-	mu     sync.Mutex
-	full   map[string]time.Time // when the bucket of a name is full again
-	forgot time.Time
+	mu        sync.Mutex
+	full      map[string]time.Time // when the bucket of a name is full again
+	forgot    time.Time
+	taken     map[string]int       // since Taken was last called; nil: nobody calls it
+	since     time.Time            // when that was
+	elsewhere map[string]Elsewhere // not changed
+}
+
+// Elsewhere is what a name publishes on other nodes.
+type Elsewhere struct {
+	PerSecond int // on all of them together
+	Nodes     int // on which it does
+}
+
+// worthTelling is the part of a bound from which on other nodes are told of it, one of so many.
+const worthTelling = 16
+
+// Taken returns how many a second each name has taken since the last call, of those that have taken a sixteenth of the bound or more. The
+// first call returns nothing: counting begins with it.
+func (r *Rates) Taken() map[string]int {
+	some := map[string]int{}
+	if r == nil {
+		return some
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if span := now.Sub(r.since).Seconds(); r.taken != nil && span > 0 {
+		for name, n := range r.taken {
+			if perSecond := int(math.Ceil(float64(n) / span)); perSecond >= r.perSecond/worthTelling {
+				some[name] = perSecond
+			}
+		}
+	}
+	r.taken, r.since = map[string]int{}, now
+	return some
+}
+
+// SetElsewhere says what names take on other nodes. From now on a name has here what they leave of its bound, but never less than an equal
+// part: so two nodes that both want all of it come to terms, in whatever order they hear of each other. others must not be changed any
+// more.
+func (r *Rates) SetElsewhere(others map[string]Elsewhere) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.elsewhere = others
+}
+
+// pace returns the time between two publications of name. The lock is held.
+func (r *Rates) pace(name string) time.Duration {
+	o, known := r.elsewhere[name]
+	if !known {
+		return r.every
+	}
+	here := max(r.perSecond-o.PerSecond, r.perSecond/(o.Nodes+1), 1)
+	return (time.Second + time.Duration(here) - 1) / time.Duration(here)
 }
 
 // NewRates returns Rates of so many publications a second, at most a million; nil for none or less, which is no bound.
@@ -46,11 +102,18 @@ func (r *Rates) Take(name string) (wait time.Duration) {
 	if full.Before(now) {
 		full = now
 	}
-	full = full.Add(r.every)
-	if wait = full.Sub(now) - time.Duration(r.perSecond)*r.every; wait > 0 {
+	every := r.pace(name)
+	full = full.Add(every)
+	burst := max(r.perSecond*int(r.every)/int(every), 1) // what comes in a second
+	if wait = full.Sub(now) - time.Duration(burst)*every; wait > 0 {
 		return wait
 	}
 	r.full[name] = full
+	if r.taken != nil {
+		if _, known := r.taken[name]; known || len(r.taken) < forgetFull {
+			r.taken[name]++
+		}
+	}
 	return 0
 }
 

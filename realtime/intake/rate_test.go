@@ -139,3 +139,66 @@ func TestPublishTooFast(t *testing.T) {
 		}
 	})
 }
+
+// TestRatesOverNodes has any number of nodes, which want any number of publications a second, hear of each other after each second: soon
+// they let through no more than the rate all together, but for what rounding and the nodes that are not told of add, and each that wants
+// an equal part has it.
+func TestRatesOverNodes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		rate := rapid.IntRange(20, 400).Draw(rt, "rate")
+		wants := rapid.SliceOfN(rapid.IntRange(0, 2*rate), 1, 4).Draw(rt, "wants")
+		problem := ""
+		synctest.Test(t, func(*testing.T) { problem = tryNodes(rate, wants) })
+		if problem != "" {
+			rt.Fatal(problem)
+		}
+	})
+}
+
+func tryNodes(rate int, wants []int) string {
+	nodes := make([]*Rates, len(wants))
+	for i := range nodes {
+		nodes[i] = NewRates(rate)
+		nodes[i].Taken()
+	}
+	const seconds, settled = 12, 6
+	let := make([]int, len(nodes))
+	for second := range seconds {
+		begun := time.Now()
+		for tick := range 100 { // each spreads what it wants over the second
+			for i, want := range wants {
+				for range want*(tick+1)/100 - want*tick/100 {
+					if nodes[i].Take("k1") == 0 && second >= settled {
+						let[i]++
+					}
+				}
+			}
+			time.Sleep(time.Until(begun.Add(time.Duration(tick+1) * 10 * time.Millisecond)))
+		}
+		told := make([]map[string]int, len(nodes))
+		for i, n := range nodes {
+			told[i] = n.Taken()
+		}
+		for i, n := range nodes {
+			sum := map[string]Elsewhere{}
+			for j, other := range told {
+				if n := other["k1"]; j != i && n > 0 {
+					sum["k1"] = Elsewhere{PerSecond: sum["k1"].PerSecond + n, Nodes: sum["k1"].Nodes + 1}
+				}
+			}
+			n.SetElsewhere(sum)
+		}
+	}
+	all := 0
+	for i, n := range let {
+		all += n
+		if fair := min(wants[i], rate/len(wants)); n < (fair-1)*(seconds-settled)*9/10 {
+			return fmt.Sprintf("node %d wants %d a second and has %d in %d s, want nearly %d a second", i, wants[i], n, seconds-settled, fair)
+		}
+	}
+	untold := len(nodes) * (rate/worthTelling + 1)
+	if most := (rate + untold) * (seconds - settled) * 11 / 10; all > most {
+		return fmt.Sprintf("%v are let through in %d s of %v wanted, want %d at most", let, seconds-settled, wants, most)
+	}
+	return ""
+}

@@ -13,7 +13,7 @@ import (
 )
 
 // Broker is the realtime.Broker over Redis. It is also an AsyncPublisher, an EpochTurner and a Health, and has what else
-// nodes share: Presence, Tickets, and revocations.
+// nodes share: Presence, Tickets, Usage, and revocations.
 //
 // A Sink must not call Follow or Unfollow from within Deliver or Gap: it is called under the tenant's lock.
 type Broker struct {

@@ -42,6 +42,7 @@ func (k keys) ticket(id string) string              { return string(k) + "ticket
 func (k keys) schema() string                       { return string(k) + "schema" }
 func (k keys) revoke() string                       { return string(k) + "revoke" }
 func (k keys) extend() string                       { return string(k) + "extend" }
+func (k keys) usage() string                        { return string(k) + "usage" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }
 
 func (k keys) intake() string     { return string(k) + "intake" }       // what nodes agree on about plain PUBLISH
