@@ -450,7 +450,7 @@ func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() str
 func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
 		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),
-		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires,
+		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires.Time(),
 	}
 	for _, sub := range subs {
 		if wire := sub.Wire(); wire != "" {

@@ -173,10 +173,11 @@ func (s *session) describe() Connection {
 	}
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
-		Kind: string(who.Kind), Remote: remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
+		Kind: who.Kind.String(), Remote: remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
 	}
 	if !who.Expires.IsZero() {
-		c.Expires = &who.Expires
+		at := who.Expires.Time()
+		c.Expires = &at
 	}
 	if s.dialect != protocol.SSE {
 		c.Idle = s.gw.awake() - time.Duration(s.lastRead.Load())

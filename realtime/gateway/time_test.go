@@ -344,7 +344,7 @@ func TestSessionsExpire(t *testing.T) {
 			n.door.expires = time.Now().Add(time.Minute)
 			p := n.dial("")
 			time.Sleep(59 * time.Second)
-			longer := &auth.Identity{Kind: auth.KindSession, Subject: "u1", Tenant: "a", Expires: n.begin.Add(2 * time.Minute)}
+			longer := &auth.Identity{Kind: auth.KindSession, Subject: "u1", Tenant: "a", Expires: auth.At(n.begin.Add(2 * time.Minute))}
 			if extended := n.gateway.Extend(longer, func(old *auth.Identity) bool { return old.Subject == "u1" }); extended != 1 {
 				t.Errorf("%d sessions were extended, want 1", extended)
 			}
