@@ -118,7 +118,11 @@ func (g *Gateway) connect(
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), client: client}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, came: g.clock(), client: addressOf(client)}
+	if req.tenant != who.Tenant {
+		home := req.tenant // not req itself, which would then live as long as the session
+		s.abroad = &home
+	}
 	s.who.Store(who)
 	if full := g.reserve(s); full != "" {
 		g.refuseSeat(w, full)
@@ -325,7 +329,7 @@ func (s *session) enterNow(req request) bool {
 		wishes = []wish{{channel: realtime.Channel{Tenant: req.tenant}}}
 	}
 	for _, w := range wishes {
-		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home)
+		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home())
 		if sub == nil {
 			s.leaveAll()
 			return false
@@ -395,7 +399,7 @@ func (s *session) goLive(req request, head []byte) {
 		req.resume, req.cursor = true, s.gw.withoutSnapshots(subs)
 	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home, req.cursor)}
+		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home(), req.cursor)}
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		s.gw.hub.GoLive(subs[0], func(h hub.Heads) bool {

@@ -171,6 +171,7 @@ func New(opts Options) *Gateway {
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
 		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
+		seats: newSeats(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {
 		g.pace.every = max(1, time.Second/time.Duration(rate))

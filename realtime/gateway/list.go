@@ -16,7 +16,7 @@ func (g *Gateway) reserve(s *session) (full string) {
 	if g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections {
 		return fullNode
 	}
-	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client)); full == "" {
+	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client.addr())); full == "" {
 		g.count++
 	}
 	return full
@@ -32,7 +32,7 @@ func (g *Gateway) release(s *session) {
 // freed counts s as gone. The lock is held.
 func (g *Gateway) freed(s *session) {
 	g.count--
-	g.seats.giveBack(g.opts.Quotas, s.who.Load(), g.counted(s.client))
+	g.seats.giveBack(g.opts.Quotas, s.who.Load(), g.counted(s.client.addr()))
 }
 
 // link puts s into the list, at its reserved place. It reports whether that is too late for a drain to see it there.
@@ -168,8 +168,8 @@ func (g *Gateway) Kick(f Filter) (n int) {
 func (s *session) describe() Connection {
 	who := s.who.Load()
 	remote := "none" // a Unix socket, or a pipe
-	if s.client.IsValid() {
-		remote = s.client.String()
+	if from := s.client.addr(); from.IsValid() {
+		remote = from.String()
 	}
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,

@@ -301,7 +301,7 @@ func (r *replay) cursor(ch realtime.Channel, p realtime.Position) []byte {
 		return []byte(own)
 	}
 	if r.cursors == nil {
-		r.cursors = protocol.NewCursorEncoder(r.s.home, r.at)
+		r.cursors = protocol.NewCursorEncoder(r.s.home(), r.at)
 	}
 	r.cursors.Set(ch, p)
 	r.word = r.cursors.Append(r.word[:0])
@@ -313,7 +313,7 @@ func (r *replay) flush() {
 	if len(r.piece) > 0 {
 		r.s.send(r.piece)
 		r.piece = nil
-		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home, r.at) })
+		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home(), r.at) })
 	}
 }
 
