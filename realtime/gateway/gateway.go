@@ -104,10 +104,6 @@ type Options struct {
 	Log *slog.Logger // nil discards
 }
 
-// maxReplays is how many sessions read history at the same time. More would only wait in line at the engine, with
-// their pages in memory.
-const maxReplays = 64
-
 // Gateway holds all sessions of this node. Its methods may be called concurrently.
 type Gateway struct {
 	opts     Options
@@ -123,7 +119,7 @@ type Gateway struct {
 	stats     stats
 	plain     protocol.ReaderOptions // for connections without compression
 	deflated  protocol.ReaderOptions // for those with
-	replays   chan struct{}          // a place for each replay that runs
+	pages     *pages                 // of history, for replays
 	snapshots chan struct{}          // a place for each session that is sent a snapshot
 
 	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
@@ -170,7 +166,7 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		replays:  make(chan struct{}, maxReplays), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
+		pages:    newPages(opts.Broker), snapshots: make(chan struct{}, maxSnapshots), connections: randomID(),
 		seats: newSeats(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {
