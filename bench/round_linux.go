@@ -65,7 +65,8 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 	}
 	out.Before, out.Goroutines, out.Allocations = before.RSS, -1, -1
 	if s.tls {
-		return out, l.overTLS(ctx, s, engine, r, &out)
+		err = l.overTLS(ctx, s, engine, r, &out)
+		return out, err
 	}
 	fleet := drive.NewFleet(l.driver)
 	defer fleet.Close()

@@ -10,8 +10,8 @@ import (
 
 // pages reads history for replays, only so many at the same time.
 //
-// The screens of a kitchen lose their line together, come back together, and miss the same. So while a read waits for its turn, whoever asks
-// for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
+// The screens of a kitchen lose their line together, come back together, and miss the same. So while a read waits for its turn, whoever
+// asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
 type pages struct {
 	broker realtime.Broker
 	turns  chan struct{} // a place for each read that runs

@@ -39,7 +39,9 @@ func (h *slowHistory) History(context.Context, realtime.Channel, realtime.Positi
 	return realtime.Page{Head: realtime.Position{Offset: began}}, h.err
 }
 
-func ask(name string) pageAsk { return pageAsk{realtime.Channel{Tenant: "a", Name: name}, realtime.Position{}, 100} }
+func ask(name string) pageAsk {
+	return pageAsk{realtime.Channel{Tenant: "a", Name: name}, realtime.Position{}, 100}
+}
 
 // TestPagesAreOfAfterTheyWereAskedFor has many ask for few pages at any time: whatever is shared, nobody gets a page that began to be read
 // before he asked, and no more reads run at once than may.

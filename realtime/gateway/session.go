@@ -42,7 +42,7 @@ type session struct {
 
 	nextBeat time.Duration // as gateway.clock; only the wheel uses it
 
-	told atomic.Uint32 // of which fault, by its number, it knows that what it sees may be old; zero: of none, or that that is over
+	told atomic.Uint32 // the number of the fault of which it was told; zero: of none, or that it is over
 	code protocol.Code // why it ends; the peer's code if the peer closed. mu guards it
 
 	// Only the callbacks of conn use these, one at a time.

@@ -58,7 +58,8 @@ func (p *Presence) Leave(ch realtime.Channel, user string) {
 	if m == nil {
 		return
 	}
-	if m.sessions--; m.sessions == 0 {
+	m.sessions--
+	if m.sessions == 0 {
 		here.Remove(user)
 	}
 	if here.Len() == 0 {
