@@ -118,7 +118,8 @@ func upgrade(conn net.Conn, plan drive.Plan, s drive.Screen) error {
 	}
 	var request strings.Builder
 	_, _ = fmt.Fprintf(&request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2VudG9uZ2FuLWJlbmNoLg==\r\nOrigin: %s\r\nCookie: %s\r\n\r\n", s.Path, plan.Addresses[0], plan.Origin, s.Cookie)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2VudG9uZ2FuLWJlbmNoLg==\r\nOrigin: %s\r\nCookie: %s\r\n\r\n",
+		s.Path, plan.Addresses[0], plan.Origin, s.Cookie)
 	if _, err := conn.Write([]byte(request.String())); err != nil {
 		return fmt.Errorf("upgrade: %w", err)
 	}
