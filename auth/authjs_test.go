@@ -87,7 +87,7 @@ func TestRealEncoders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			life := id.Expires.Sub(id.IssuedAt) - tolerance
+			life := id.Expires.Time().Sub(id.IssuedAt.Time()) - tolerance
 			if id.Subject != "usr_1" || id.Tenant != "sppg_7" || id.Role != "SPPG_KEPALA" || life != 8*time.Hour {
 				t.Fatalf("identity %+v with life %v", id, life)
 			}

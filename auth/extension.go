@@ -38,27 +38,27 @@ func ExtensionBy(who *Identity) (Extension, bool) {
 	if who.Server || who.Expires.IsZero() || who.Subject == "" {
 		return Extension{}, false
 	}
-	return Extension{who.Subject, who.Tenant, who.Role, who.UserType, who.Platform, who.IssuedAt, who.Expires}, true
+	return Extension{who.Subject, who.Tenant, who.Role, who.UserType, who.Platform, who.IssuedAt.Time(), who.Expires.Time()}, true
 }
 
 // Apply returns old with the life of e; nil if e is not for it, would change its rights, or would not make it longer.
 func (e Extension) Apply(old *Identity) *Identity {
 	same := old.Subject == e.Subject && old.Tenant == e.Tenant &&
 		old.Role == e.Role && old.UserType == e.UserType && old.Platform == e.Platform
-	if !same || old.Server || old.Expires.IsZero() || !e.Expires.After(old.Expires) {
+	if !same || old.Server || old.Expires.IsZero() || At(e.Expires) <= old.Expires {
 		return nil
 	}
 	longer := *old
-	longer.Expires = e.Expires
-	if e.IssuedAt.After(old.IssuedAt) {
-		longer.IssuedAt = e.IssuedAt
+	longer.Expires = At(e.Expires)
+	if issued := At(e.IssuedAt); issued > old.IssuedAt {
+		longer.IssuedAt = issued
 	}
 	return &longer
 }
 
 // Identity is whose credential e speaks of, as far as revocations ask.
 func (e Extension) Identity() *Identity {
-	return &Identity{Kind: KindSession, Subject: e.Subject, Tenant: e.Tenant, IssuedAt: e.IssuedAt}
+	return &Identity{Kind: KindSession, Subject: e.Subject, Tenant: e.Tenant, IssuedAt: At(e.IssuedAt)}
 }
 
 // extensionJSON is an Extension on the wire.

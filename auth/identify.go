@@ -89,8 +89,8 @@ func (i *Identity) setTimes(c *claims, now time.Time) error {
 	if i.Kind == KindBearer && issued.After(now.Add(tolerance)) {
 		return fmt.Errorf("claim iat is in the future: %w", ErrBadCredential)
 	}
-	i.IssuedAt, i.Expires = issued, expires.Add(tolerance)
-	if !now.Before(i.Expires) {
+	i.IssuedAt, i.Expires = At(issued), At(expires.Add(tolerance))
+	if !now.Before(i.Expires.Time()) {
 		return ErrExpired
 	}
 	return nil

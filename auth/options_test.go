@@ -101,7 +101,7 @@ func TestMayReplace(t *testing.T) {
 		{"Same", change(func(*Identity) {}), true},
 		{"ByTicket", change(func(i *Identity) { i.Kind = KindTicket }), true},
 		{"OtherRole", change(func(i *Identity) { i.Role = "SPPG_VIEWER" }), true},
-		{"Later", change(func(i *Identity) { i.Expires = time.Now() }), true},
+		{"Later", change(func(i *Identity) { i.Expires = At(time.Now()) }), true},
 		{"OtherUser", change(func(i *Identity) { i.Subject = "v" }), false},
 		{"OtherKitchen", change(func(i *Identity) { i.Tenant = "r" }), false},
 		{"NoKitchen", change(func(i *Identity) { i.Tenant = tenant.Global }), false},

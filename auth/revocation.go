@@ -37,7 +37,7 @@ type Revocation struct {
 // Covers reports whether r ends the credential of id. It never ends API keys and what was bought with them: they were not
 // issued but configured, and go when the configuration goes.
 func (r Revocation) Covers(id *Identity) bool {
-	return !id.Server && id.IssuedAt.Before(r.IssuedBefore) &&
+	return !id.Server && id.IssuedAt.Time().Before(r.IssuedBefore) &&
 		(r.Subject == "" || r.Subject == id.Subject) && (r.Tenant == tenant.Global || r.Tenant == id.Tenant)
 }
 

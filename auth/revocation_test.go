@@ -113,7 +113,7 @@ func TestRevokedEqualsCovers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		id := &Identity{Subject: names.Draw(t, "who"), Tenant: tenant.ID(names.Draw(t, "where")), IssuedAt: moment.Draw(t, "issued"), Server: rapid.Bool().Draw(t, "server")}
+		id := &Identity{Subject: names.Draw(t, "who"), Tenant: tenant.ID(names.Draw(t, "where")), IssuedAt: At(moment.Draw(t, "issued")), Server: rapid.Bool().Draw(t, "server")}
 		want := slices.ContainsFunc(added, func(r Revocation) bool { return r.Covers(id) })
 		if got := l.Revoked(id); got != want {
 			t.Fatalf("%+v after %+v: %v, want %v", id, added, got, want)
@@ -138,12 +138,12 @@ func TestRevocationsAreBoundedAndErrOnRefusing(t *testing.T) {
 			}
 		}
 		for i := range 1000 {
-			id := &Identity{Subject: fmt.Sprint("u", i), IssuedAt: born.Add(time.Duration(i) * time.Second)}
+			id := &Identity{Subject: fmt.Sprint("u", i), IssuedAt: At(born.Add(time.Duration(i) * time.Second))}
 			if !l.Revoked(id) {
 				t.Fatalf("user %d is no longer revoked", i)
 			}
 		}
-		if l.Revoked(&Identity{Subject: "u999", IssuedAt: time.Now()}) || l.Revoked(&Identity{Subject: "new", IssuedAt: time.Now().Add(-time.Second)}) {
+		if l.Revoked(&Identity{Subject: "u999", IssuedAt: At(time.Now())}) || l.Revoked(&Identity{Subject: "new", IssuedAt: At(time.Now().Add(-time.Second))}) {
 			t.Error("who signed in just now is refused")
 		}
 	})
@@ -158,10 +158,10 @@ func TestManyUsersOfOneKitchenBecomeTheKitchen(t *testing.T) {
 		}
 	}
 	before := now.Add(-time.Second)
-	if l.entries != 1 || !l.Revoked(&Identity{Subject: "other", Tenant: "noisy", IssuedAt: before}) {
+	if l.entries != 1 || !l.Revoked(&Identity{Subject: "other", Tenant: "noisy", IssuedAt: At(before)}) {
 		t.Errorf("%d entries, want 1 for the whole kitchen", l.entries)
 	}
-	if l.Revoked(&Identity{Subject: "u1", Tenant: "quiet", IssuedAt: before}) {
+	if l.Revoked(&Identity{Subject: "u1", Tenant: "quiet", IssuedAt: At(before)}) {
 		t.Error("another kitchen is affected")
 	}
 }
@@ -201,7 +201,7 @@ func TestOnAddHearsAfterItTookEffect(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		heard++
-		if !l.Revoked(&Identity{Subject: r.Subject, IssuedAt: r.IssuedBefore.Add(-time.Second)}) {
+		if !l.Revoked(&Identity{Subject: r.Subject, IssuedAt: At(r.IssuedBefore.Add(-time.Second))}) {
 			t.Error("told before it took effect")
 		}
 	})

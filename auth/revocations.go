@@ -160,11 +160,12 @@ func (l *Revocations) Revoked(id *Identity) bool {
 	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if id.IssuedAt.Before(l.floor) || id.IssuedAt.Before(l.users[id.Subject]) {
+	issued := id.IssuedAt.Time()
+	if issued.Before(l.floor) || issued.Before(l.users[id.Subject]) {
 		return true
 	}
 	k := l.tenants[id.Tenant]
-	return k != nil && (id.IssuedAt.Before(k.all) || id.IssuedAt.Before(k.users[id.Subject]))
+	return k != nil && (issued.Before(k.all) || issued.Before(k.users[id.Subject]))
 }
 
 // All returns what is in the list, in no order, so that a node that starts can be told by one that knows.

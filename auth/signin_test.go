@@ -47,7 +47,7 @@ func TestSignInLink(t *testing.T) {
 				t.Fatalf("%s: %d %v", use, w.Code, w.Header())
 			}
 			id, err := a.Authenticate(t.Context(), get("/", cookiesOf(w)))
-			if err != nil || id.Subject != "usr_1" || id.Tenant != "sppg_7" || time.Until(id.Expires) != 8*time.Hour+tolerance {
+			if err != nil || id.Subject != "usr_1" || id.Tenant != "sppg_7" || time.Until(id.Expires.Time()) != 8*time.Hour+tolerance {
 				t.Fatalf("%s: %+v, %v", use, id, err)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -55,11 +54,11 @@ func (a *Authenticator) fromSocketToken(token string) (*Identity, error) {
 		return nil, fmt.Errorf("socket token: user or times are missing: %w", ErrBadCredential)
 	}
 	id := &Identity{Kind: KindSocketToken, Subject: c.UserID, Tenant: tenant.ID(c.Tenant),
-		IssuedAt: time.UnixMilli(c.Timestamp), Expires: time.UnixMilli(c.Expires)}
+		IssuedAt: Instant(c.Timestamp), Expires: Instant(c.Expires)}
 	switch {
-	case id.IssuedAt.After(a.now().Add(tolerance)):
+	case id.IssuedAt > At(a.now().Add(tolerance)):
 		return nil, fmt.Errorf("socket token: made in the future: %w", ErrBadCredential)
-	case !a.now().Before(id.Expires):
+	case !a.now().Before(id.Expires.Time()):
 		return nil, ErrExpired
 	case !tenant.Valid(c.Tenant):
 		return nil, fmt.Errorf("socket token: %w", ErrNoTenant)

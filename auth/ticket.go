@@ -81,7 +81,7 @@ func (a *Authenticator) fromTicket(ctx context.Context, ticket string) (*Identit
 		return nil, fmt.Errorf("read ticket: %w: %w", err, ErrUnavailable)
 	}
 	id.Kind = KindTicket
-	if !id.Expires.IsZero() && !a.now().Before(id.Expires) {
+	if !id.Expires.IsZero() && !a.now().Before(id.Expires.Time()) {
 		return nil, ErrExpired
 	}
 	if a.revocations.Revoked(id) {
@@ -104,7 +104,7 @@ func (a *Authenticator) TicketHandler() http.Handler {
 			a.deny(w, r, err)
 			return
 		}
-		if wait := a.ticketRate.take(string(id.Kind) + "\x00" + string(id.Tenant) + "\x00" + id.Subject); wait > 0 {
+		if wait := a.ticketRate.take(id.Kind.String() + "\x00" + string(id.Tenant) + "\x00" + id.Subject); wait > 0 {
 			answer.Later(w, http.StatusTooManyRequests, "too_many_tickets", "Too many tickets at once. Wait a moment.", wait)
 			return
 		}

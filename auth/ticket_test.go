@@ -54,8 +54,8 @@ func TestTicketIsGoodOnce(t *testing.T) {
 		if id.Kind != KindTicket || id.Subject != "usr_1" || id.Tenant != "sppg_7" || id.Role != "SPPG_KEPALA" {
 			t.Errorf("identity %+v", id)
 		}
-		if !id.IssuedAt.Equal(bought) || !id.Expires.Equal(bought.Add(time.Hour+tolerance)) {
-			t.Errorf("times %v to %v, want those of the session", id.IssuedAt, id.Expires)
+		if id.IssuedAt != At(bought) || id.Expires != At(bought.Add(time.Hour+tolerance)) {
+			t.Errorf("times %v to %v, want those of the session", id.IssuedAt.Time(), id.Expires.Time())
 		}
 		if id, err := a.Admit(t.Context(), r); !errors.Is(err, ErrBadCredential) {
 			t.Errorf("second use: %v, %v; want ErrBadCredential", id, err)

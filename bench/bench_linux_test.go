@@ -208,16 +208,31 @@ func TestSumAndCompare(t *testing.T) {
 	}
 	floor := sum(s, redis, "floor", rounds(100*time.Microsecond, 300*time.Microsecond, 9*time.Second))
 	server := sum(s, redis, "kentongan", rounds(400*time.Microsecond, 500*time.Microsecond))
-	server.compare(&floor, s.aim)
-	if floor.PerUnit != 3 || server.PerUnit != 4.5 || server.Ratio != 1.5 || server.Missed || server.Messages != 10 {
+	server.compare(&floor, s.aim, aim{ratio: 1.4})
+	if floor.PerUnit != 3 || server.PerUnit != 4.5 || server.Ratio != 1.5 || server.Missed || !server.Beyond || server.Messages != 10 {
 		t.Errorf("floor %v µs, server %v µs, ratio %v, missed %v, messages %v", floor.PerUnit, server.PerUnit, server.Ratio, server.Missed, server.Messages)
 	}
 	if server.Allocs != -1 || server.PerConn != 100 {
 		t.Errorf("allocations %v, want -1 for not told; %v bytes a connection, want 100", server.Allocs, server.PerConn)
 	}
-	server.compare(&floor, aim{ratio: 1.4})
-	if !server.Missed {
-		t.Error("ratio 1.5 reaches an aim of 1.4")
+	for _, c := range []struct {
+		aim    aim
+		missed bool
+		text   string
+	}{
+		{aim{}, false, ""},
+		{aim{ratio: 1.4}, true, "≤ 1.40 × floor"},
+		{aim{bytesEach: 100}, false, "≤ 0.1 KB"},
+		{aim{bytesEach: 99}, true, "≤ 0.1 KB"},
+		{aim{cpu: 4 * time.Microsecond}, true, "≤ 4µs CPU"},
+		{aim{bytesEach: 100, goroutines: 7}, false, "≤ 0.1 KB, ≤ 7 goroutines"},
+		{aim{bytesEach: 100, goroutines: 6}, true, "≤ 0.1 KB, ≤ 6 goroutines"},
+	} {
+		server.Median.Goroutines = 7
+		server.compare(&floor, c.aim, aim{})
+		if server.Missed != c.missed || server.Aim != c.text || server.Beyond || server.Bound != "" {
+			t.Errorf("aim %+v is spelled %q, missed %v; want %q, %v", c.aim, server.Aim, server.Missed, c.text, c.missed)
+		}
 	}
 	broken := rounds(time.Second)
 	broken[0].Failed = "lost"

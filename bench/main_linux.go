@@ -222,7 +222,7 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 		return serverProgram(path, dir, slices.Concat(settings, o.Env), o.HTTP)
 	}
 	if len(chosen.scenes) > 0 {
-		if r.Rows, err = l.scenes(ctx, o, chosen.scenes, serve(), dir, progress); err != nil {
+		if r.Rows, err = l.scenes(ctx, o, chosen.scenes, serve, dir, progress); err != nil {
 			return r, err
 		}
 	}
@@ -239,12 +239,11 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 }
 
 // scenes measures all of them, with the floor and, if the options wish it, with the peers. With an error it returns the rows that it has.
-func (l *lab) scenes(ctx context.Context, o options, list []scene, server program, dir string, progress io.Writer) ([]row, error) {
+func (l *lab) scenes(ctx context.Context, o options, list []scene, serve server, dir string, progress io.Writer) ([]row, error) {
 	base, err := o.floor(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	programs := []program{base, server}
 	var others []program
 	if o.Peers {
 		if others, err = peers(peersFolder); err != nil {
@@ -254,9 +253,17 @@ func (l *lab) scenes(ctx context.Context, o options, list []scene, server progra
 	var rows []row
 	for _, s := range list {
 		for _, engine := range s.engines {
-			with := programs
+			settings := s.set
+			if s.tls {
+				certificate, key, err := selfSigned(dir)
+				if err != nil {
+					return rows, err
+				}
+				settings = slices.Concat(settings, []string{tlsCertificate + certificate, "KENTONGAN_TLS_KEY=" + key})
+			}
+			with := []program{base, serve(settings...)}
 			if engine == redis && slices.Contains(peered, s.name) {
-				with = slices.Concat(programs, others)
+				with = append(with, others...)
 			}
 			more, err := l.scene(ctx, s, engine, with, o.Profile, progress)
 			if err != nil {
@@ -299,15 +306,15 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, programs []prog
 	rows := make([]row, len(programs))
 	for i, p := range programs {
 		rows[i] = sum(s, engine, p.name, rounds[i])
-		var promised aim // by nobody but the server
+		var goal, bound aim // of nobody but the server
 		if p.name == server.name {
-			promised = s.aim
+			goal, bound = s.aim, s.bound
 		}
 		switch {
 		case s.bare:
-			rows[i].compare(nil, promised)
+			rows[i].compare(nil, goal, bound)
 		case i > 0:
-			rows[i].compare(&rows[0], promised)
+			rows[i].compare(&rows[0], goal, bound)
 		}
 	}
 	return rows, nil

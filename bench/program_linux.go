@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,7 +124,11 @@ func (n node) start(ctx context.Context) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &running{child: child, address: n.address, origin: "http://" + n.address, admin: "http://" + n.admin, again: n.start,
+	scheme := "http://"
+	if slices.ContainsFunc(n.settings, func(s string) bool { return strings.HasPrefix(s, tlsCertificate) }) {
+		scheme = "https://"
+	}
+	r := &running{child: child, address: n.address, origin: scheme + n.address, admin: "http://" + n.admin, again: n.start,
 		path: func(int) string { return "/api/ws" }, cookie: session}
 	switch {
 	case n.engine == redis:
@@ -158,9 +163,9 @@ func (r *running) ready(ctx context.Context) error {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: ourServer}}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/readyz", http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.origin+"/readyz", http.NoBody)
 		if err != nil {
 			return fmt.Errorf("ask whether the server is ready: %w", err)
 		}

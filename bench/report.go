@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type row struct {
 	Ratio    float64   `json:"ratio,omitempty"` // of the CPU time of a unit to the floor's; zero: no floor
 	Aim      string    `json:"aim,omitempty"`
 	Missed   bool      `json:"aimMissed,omitempty"`
+	Bound    string    `json:"bound,omitempty"`
+	Beyond   bool      `json:"boundMissed,omitempty"`
 	Median   outcome   `json:"median"` // of each figure by itself; counts are sums, Failed is the first
 	Rounds   []outcome `json:"rounds"`
 	PerUnit  float64   `json:"cpuUsPerUnit"`               // median CPU time of a delivery, or of a connection, in µs
@@ -70,22 +73,29 @@ func sum(s scene, engine, program string, rounds []outcome) row {
 	return r
 }
 
-// compare sets the ratio of r to the floor's row, which may be nil, and looks whether r has reached its scene's aim.
-func (r *row) compare(floor *row, a aim) {
+// compare sets the ratio of r to the floor's row, which may be nil, and looks whether r has reached its scene's aim, and kept to its bound.
+func (r *row) compare(floor *row, goal, bound aim) {
 	if floor != nil && floor.PerUnit > 0 {
 		r.Ratio = r.PerUnit / floor.PerUnit
 	}
-	switch {
-	case a.ratio > 0:
-		r.Aim = fmt.Sprintf("≤ %.2f × floor", a.ratio)
-		r.Missed = r.Ratio > a.ratio
-	case a.bytesEach > 0:
-		r.Aim = fmt.Sprintf("≤ %.1f KB", float64(a.bytesEach)/1024)
-		r.Missed = r.PerConn > float64(a.bytesEach)
-	case a.cpu > 0:
-		r.Aim = fmt.Sprintf("≤ %v CPU", a.cpu)
-		r.Missed = r.PerUnit > float64(a.cpu)/float64(time.Microsecond)
+	r.Aim, r.Missed = r.against(goal)
+	r.Bound, r.Beyond = r.against(bound)
+}
+
+// against spells a, and says whether r does not keep to it.
+func (r *row) against(a aim) (text string, missed bool) {
+	var texts []string
+	keep := func(at, most float64, format string, args ...any) {
+		if most > 0 {
+			texts = append(texts, "≤ "+fmt.Sprintf(format, args...))
+			missed = missed || at > most
+		}
 	}
+	keep(r.Ratio, a.ratio, "%.2f × floor", a.ratio)
+	keep(r.PerConn, float64(a.bytesEach), "%.1f KB", float64(a.bytesEach)/1024)
+	keep(r.PerUnit, float64(a.cpu)/float64(time.Microsecond), "%v CPU", a.cpu)
+	keep(float64(r.Median.Goroutines), float64(a.goroutines), "%d goroutines", a.goroutines)
+	return strings.Join(texts, ", "), missed
 }
 
 // failed reports whether something was lost in any row or trial.

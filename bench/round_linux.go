@@ -64,6 +64,10 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 		return out, err
 	}
 	out.Before, out.Goroutines, out.Allocations = before.RSS, -1, -1
+	if s.tls {
+		err = l.overTLS(ctx, s, engine, r, &out)
+		return out, err
+	}
 	fleet := drive.NewFleet(l.driver)
 	defer fleet.Close()
 	plan, err := s.plan(r)
@@ -129,6 +133,12 @@ func (s scene) plan(r *running) (drive.Plan, error) {
 			return plan, err
 		}
 		plan.Screens[i] = drive.Screen{Tenant: tenant, Path: r.path(tenant), Cookie: cookie}
+		if s.v1 {
+			plan.Screens[i].Path += "?channels=" + publish.Channel(tenant) + ",production:alerts:" + publish.Tenant(tenant)
+		}
+	}
+	if s.v1 {
+		plan.Protocol = drive.Subprotocol
 	}
 	return plan, nil
 }

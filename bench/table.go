@@ -26,6 +26,7 @@ var tables = []struct {
 		{"connections", func(r *row) string { return fmt.Sprint(r.Screens) }},
 		{"KB each", func(r *row) string { return fmt.Sprintf("%.2f", r.PerConn/1024) }},
 		{"aim", (*row).aimCell},
+		{"bound", (*row).boundCell},
 		{"RSS MB", func(r *row) string { return megabytes(r.Median.RSS) }},
 		{"PSS MB", func(r *row) string { return megabytes(r.Median.PSS) }},
 		{"goroutines", func(r *row) string { return told(float64(r.Median.Goroutines), "%.0f") }},
@@ -42,6 +43,7 @@ var tables = []struct {
 		{"CPU µs each", func(r *row) string { return fmt.Sprintf("%.1f", r.PerUnit) }},
 		{"× floor", (*row).ratioCell},
 		{"aim", (*row).aimCell},
+		{"bound", (*row).boundCell},
 		{"p50 ms", func(r *row) string { return millis(r.Median.P50) }},
 		{"p99 ms", func(r *row) string { return millis(r.Median.P99) }},
 		{"max ms", func(r *row) string { return millis(r.Median.Max) }},
@@ -56,6 +58,7 @@ var tables = []struct {
 		{"CPU µs each", func(r *row) string { return fmt.Sprintf("%.2f", r.PerUnit) }},
 		{"× floor", (*row).ratioCell},
 		{"aim", (*row).aimCell},
+		{"bound", (*row).boundCell},
 		{"p50 ms", func(r *row) string { return millis(r.Median.P50) }},
 		{"p99 ms", func(r *row) string { return millis(r.Median.P99) }},
 		{"max ms", func(r *row) string { return millis(r.Median.Max) }},
@@ -100,11 +103,15 @@ func line(columns []column, text func(column) string) string {
 	return cells.String() + "  " + text(columns[len(columns)-1]) // a verdict is long, and must not widen a column
 }
 
-func (r *row) aimCell() string {
-	if r.Aim != "" && r.Missed {
-		return r.Aim + " (missed)"
+func (r *row) aimCell() string { return promised(r.Aim, r.Missed) }
+
+func (r *row) boundCell() string { return promised(r.Bound, r.Beyond) }
+
+func promised(text string, missed bool) string {
+	if missed {
+		return text + " (missed)"
 	}
-	return r.Aim
+	return text
 }
 
 func (r *row) ratioCell() string {

@@ -15,8 +15,28 @@ import (
 // can anybody know whether a connection that is said to live does: its line may be dead, or its node killed. Its position counts as
 // well, which costs a second tab a few doubles.
 type DeviceRecord struct {
-	arrivals    []int64 // when connections came, in ms, oldest first; only those that somebody may have come back by
+	came        *[]int64 // when connections came, in ms, oldest first; only those that somebody may have come back by. nil: nearly always
 	connections []deviceConnection
+}
+
+// arrivals returns when connections came.
+func (r *DeviceRecord) arrivals() []int64 {
+	if r.came == nil {
+		return nil
+	}
+	return *r.came
+}
+
+// setArrivals replaces them.
+func (r *DeviceRecord) setArrivals(at []int64) {
+	switch {
+	case len(at) == 0:
+		r.came = nil // a device that is connected, and was never away
+	case r.came == nil:
+		r.came = &at
+	default:
+		*r.came = at
+	}
 }
 
 type deviceConnection struct {
@@ -79,11 +99,12 @@ func (r *DeviceRecord) makeRoom() {
 }
 
 func (r *DeviceRecord) arrive(now int64) {
-	if len(r.arrivals) >= maxDeviceArrivals {
-		r.arrivals = slices.Delete(r.arrivals, 1, 2) // the first says how long the others are waited for
+	arrivals := r.arrivals()
+	if len(arrivals) >= maxDeviceArrivals {
+		arrivals = slices.Delete(arrivals, 1, 2) // the first says how long the others are waited for
 	}
-	at, _ := slices.BinarySearch(r.arrivals, now)
-	r.arrivals = slices.Insert(r.arrivals, at, now)
+	at, _ := slices.BinarySearch(arrivals, now)
+	r.setArrivals(slices.Insert(arrivals, at, now))
 }
 
 // prune forgets what nobody will come back for.
@@ -104,16 +125,14 @@ func (r *DeviceRecord) prune(now int64) {
 	for _, c := range r.connections {
 		oldest = min(oldest, c.seen)
 	}
-	r.arrivals = slices.DeleteFunc(r.arrivals, func(at int64) bool { return at <= oldest })
-	if len(r.arrivals) == 0 {
-		r.arrivals = nil // as nearly always: a device that is connected, and was never away
-	}
+	r.setArrivals(slices.DeleteFunc(r.arrivals(), func(at int64) bool { return at <= oldest }))
 }
 
 // allBack returns the last arrival, at limit or before, with which as many had come as may have been gone; 0 if there is none.
 func (r *DeviceRecord) allBack(limit int64) int64 {
-	for i, at := range slices.Backward(r.arrivals) {
-		if at <= limit && r.complete(r.arrivals[:i+1]) {
+	arrivals := r.arrivals()
+	for i, at := range slices.Backward(arrivals) {
+		if at <= limit && r.complete(arrivals[:i+1]) {
 			return at
 		}
 	}
@@ -143,8 +162,9 @@ func (r *DeviceRecord) complete(arrivals []int64) bool {
 
 // since returns the arrivals later than t.
 func (r *DeviceRecord) since(t int64) []int64 {
-	at, _ := slices.BinarySearch(r.arrivals, t+1)
-	return r.arrivals[at:]
+	arrivals := r.arrivals()
+	at, _ := slices.BinarySearch(arrivals, t+1)
+	return arrivals[at:]
 }
 
 // Positions returns the positions of all connections that may come back, each once.
@@ -169,8 +189,8 @@ var ErrDeviceRecord = errors.New("device record cannot be read")
 // Append appends the record as ParseDeviceRecord reads it, at least one byte.
 func (r *DeviceRecord) Append(b []byte) []byte {
 	b = append(b, deviceRecordVersion)
-	b = binary.AppendUvarint(b, uint64(len(r.arrivals)))
-	for _, at := range r.arrivals {
+	b = binary.AppendUvarint(b, uint64(len(r.arrivals())))
+	for _, at := range r.arrivals() {
 		b = appendTime(b, at)
 	}
 	b = binary.AppendUvarint(b, uint64(len(r.connections)))
@@ -192,7 +212,7 @@ func ParseDeviceRecord(b []byte) (DeviceRecord, error) {
 	}
 	p := recordReader{b: b[1:]}
 	for n := p.number(maxDeviceArrivals); n > 0 && !p.bad; n-- {
-		r.arrivals = append(r.arrivals, p.time())
+		r.setArrivals(append(r.arrivals(), p.time()))
 	}
 	for n := p.number(maxDeviceConnections); n > 0 && !p.bad; n-- {
 		id := p.take(8)
@@ -204,7 +224,7 @@ func ParseDeviceRecord(b []byte) (DeviceRecord, error) {
 		c.id = binary.BigEndian.Uint64(id)
 		r.connections = append(r.connections, c)
 	}
-	if p.bad || len(p.b) > 0 || !slices.IsSorted(r.arrivals) {
+	if p.bad || len(p.b) > 0 || !slices.IsSorted(r.arrivals()) {
 		return DeviceRecord{}, ErrDeviceRecord
 	}
 	return r, nil

@@ -29,12 +29,13 @@ type Plan struct {
 	Origin    string   `json:"origin,omitempty"` // Origin header; empty: none
 	Manner    Manner   `json:"manner,omitempty"`
 	Deflate   bool     `json:"deflate,omitempty"`
-	Hello     string   `json:"hello,omitempty"`  // text that a screen sends first; empty: none
-	Rate      int      `json:"rate,omitempty"`   // connects a second; zero: as fast as the window allows
-	Window    int      `json:"window,omitempty"` // connects under way at once, in one driver; zero: 128
-	Most      int      `json:"most,omitempty"`   // screens in one driver; zero: MaxScreens
-	Source    int      `json:"source,omitempty"` // the first screen's number in the whole crowd; chooses source and target address
-	Behind    bool     `json:"behind,omitempty"` // of a lower priority than the server: in life they have machines of their own
+	Protocol  string   `json:"protocol,omitempty"` // subprotocol that is asked for, and must be granted; V1 asks for its own by itself
+	Hello     string   `json:"hello,omitempty"`    // text that a screen sends first; empty: none
+	Rate      int      `json:"rate,omitempty"`     // connects a second; zero: as fast as the window allows
+	Window    int      `json:"window,omitempty"`   // connects under way at once, in one driver; zero: 128
+	Most      int      `json:"most,omitempty"`     // screens in one driver; zero: MaxScreens
+	Source    int      `json:"source,omitempty"`   // the first screen's number in the whole crowd; chooses source and target address
+	Behind    bool     `json:"behind,omitempty"`   // of a lower priority than the server: in life they have machines of their own
 	Life      Life     `json:"life,omitzero"`
 	Screens   []Screen `json:"screens"`
 }

@@ -331,3 +331,13 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatalf("opened %+v, %v; want 2 refused", opened, err)
 	}
 }
+
+// TestSubprotocolHasToBeGranted: a screen of another dialect than was asked for would measure something else.
+func TestSubprotocolHasToBeGranted(t *testing.T) {
+	s := serve(t)
+	plan := s.plan(1, 1)
+	plan.Protocol = drive.Subprotocol
+	if opened, err := newFleet(t).Open(plan); err == nil || opened.Refused != 1 || !strings.Contains(err.Error(), "does not speak "+drive.Subprotocol) {
+		t.Fatalf("opened %+v, %v; want one refused", opened, err)
+	}
+}

@@ -113,17 +113,23 @@ func appendRequest(dst []byte, plan *Plan, at *screen, s *Screen) []byte {
 	}
 	header("Origin: ", plan.Origin)
 	header("Cookie: ", s.Cookie)
-	if plan.Manner == V1 {
-		header("Sec-WebSocket-Protocol: ", subprotocol)
-	}
+	header("Sec-WebSocket-Protocol: ", plan.protocol())
 	if plan.Deflate {
 		header("Sec-WebSocket-Extensions: ", "permessage-deflate; client_max_window_bits")
 	}
 	return append(dst, "\r\n"...)
 }
 
-// subprotocol of V1.
-const subprotocol = "kentongan.v1"
+// Subprotocol of V1.
+const Subprotocol = "kentongan.v1"
+
+// protocol returns the subprotocol that is asked for; empty: none.
+func (p *Plan) protocol() string {
+	if p.Manner == V1 {
+		return Subprotocol
+	}
+	return p.Protocol
+}
 
 // receive reads what is there, once: epoll names the socket again if there is more, and others have their turn before.
 func (c *crowd) receive(index int) {
@@ -205,8 +211,8 @@ func (c *crowd) answered(index int, data []byte) ([]byte, bool) {
 		c.refused(index, "the server does not deflate")
 		return nil, false
 	}
-	if c.plan.Manner == V1 && !bytes.Contains(head, []byte(subprotocol)) {
-		c.refused(index, "the server does not speak "+subprotocol)
+	if p := c.plan.protocol(); !bytes.Contains(head, []byte(p)) {
+		c.refused(index, "the server does not speak "+p)
 		return nil, false
 	}
 	if err := c.greet(index); err != nil {

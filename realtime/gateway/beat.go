@@ -22,7 +22,7 @@ func (s *session) onTick(at time.Duration) (due time.Duration) {
 		return 0
 	}
 	who, now := s.who.Load(), time.Now()
-	if !who.Expires.IsZero() && !now.Before(who.Expires) {
+	if !who.Expires.IsZero() && !now.Before(who.Expires.Time()) {
 		s.close(protocol.CloseSessionExpired, "")
 		return 0
 	}
@@ -38,7 +38,7 @@ func (s *session) onTick(at time.Duration) (due time.Duration) {
 	}
 	due = min(s.nextBeat, deadline)
 	if !who.Expires.IsZero() {
-		due = min(due, s.gw.clock()+who.Expires.Sub(now))
+		due = min(due, s.gw.clock()+who.Expires.Time().Sub(now))
 	}
 	return due
 }

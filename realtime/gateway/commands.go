@@ -166,7 +166,7 @@ func (s *session) enter(ctx context.Context, ch realtime.Channel) (*hub.Subscrip
 			Code: protocol.ErrTooManyChannels, Message: fmt.Sprintf("a connection may follow %d channels at most", s.gw.opts.MaxChannels),
 		}
 	}
-	sub, err := s.gw.hub.Subscribe(ctx, s, ch, s.home)
+	sub, err := s.gw.hub.Subscribe(ctx, s, ch, s.home())
 	if err != nil {
 		return nil, err
 	}

@@ -126,7 +126,11 @@ func (g *Gateway) connect(
 		answer.Error(w, problem.Code.Status(), string(problem.Code), problem.Message)
 		return
 	}
-	s := &session{gw: g, dialect: dialect, deflate: deflate, home: req.tenant, came: g.clock(), client: client}
+	s := &session{gw: g, dialect: dialect, deflate: deflate, came: g.clock(), client: addressOf(client)}
+	if req.tenant != who.Tenant {
+		home := req.tenant // not req itself, which would then live as long as the session
+		s.abroad = &home
+	}
 	s.who.Store(who)
 	if full := g.reserve(s); full != "" {
 		g.refuseSeat(w, full)
@@ -340,7 +344,7 @@ func (s *session) enterNow(req request) bool {
 		wishes = []wish{{channel: realtime.Channel{Tenant: req.tenant}}}
 	}
 	for _, w := range wishes {
-		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home)
+		sub := s.gw.hub.SubscribeNow(s, w.channel, s.home())
 		if sub == nil {
 			s.leaveAll()
 			return false
@@ -410,7 +414,7 @@ func (s *session) goLive(req request, head []byte) {
 		req.resume, req.cursor = true, s.gw.withoutSnapshots(subs)
 	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home, req.cursor)}
+		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home(), req.cursor)}
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		s.gw.hub.GoLive(subs[0], func(h hub.Heads) bool {
@@ -468,7 +472,7 @@ func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() str
 func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protocol.Welcome {
 	w := protocol.Welcome{
 		Session: strconv.FormatUint(s.id, 36), Time: time.Now(), Heartbeat: s.interval(),
-		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires,
+		MaxMessageBytes: s.gw.opts.MaxMessageBytes, Expires: s.who.Load().Expires.Time(),
 	}
 	for _, sub := range subs {
 		if wire := sub.Wire(); wire != "" {

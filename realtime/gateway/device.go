@@ -64,7 +64,7 @@ func (s *session) recognise(ctx context.Context, r *http.Request, req *request) 
 	if came {
 		var known bool
 		var err error
-		if positions, known, err = g.opts.Devices.Positions(ctx, realtime.Device{Tenant: s.home, ID: id}); err != nil {
+		if positions, known, err = g.opts.Devices.Positions(ctx, realtime.Device{Tenant: s.home(), ID: id}); err != nil {
 			return err //nolint:wrapcheck // explained by its kind
 		}
 		if !known { // it was here before, and nobody knows what it missed since
@@ -79,12 +79,12 @@ func (s *session) recognise(ctx context.Context, r *http.Request, req *request) 
 	g.hub.View(sub, func(h hub.Heads) {
 		if len(positions) > 0 {
 			req.resume = true
-			req.cursor, req.others = oldest(s.home, positions, h.Positions())
+			req.cursor, req.others = oldest(s.home(), positions, h.Positions())
 		}
 		p.proven = h.Cursor()
 	})
 	if req.resume {
-		p.proven = protocol.EncodeCursor(s.home, req.cursor)
+		p.proven = protocol.EncodeCursor(s.home(), req.cursor)
 		p.behind.Store(int32(len(s.subs))) //nolint:gosec // MaxChannels at most
 	}
 	s.proof = p
@@ -107,7 +107,7 @@ func randomID() uint64 {
 func (s *session) homeSubscription() (home *hub.Subscription) {
 	for _, sub := range s.subs {
 		switch sub.Channel().Tenant {
-		case s.home:
+		case s.home():
 			home = sub
 		case tenant.Global:
 		default:

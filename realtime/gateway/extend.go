@@ -55,7 +55,8 @@ func (g *Gateway) serveExtend(w http.ResponseWriter, r *http.Request) {
 		Expires  *time.Time `json:"expires,omitempty"`
 	}{Extended: n}
 	if !who.Expires.IsZero() {
-		data.Expires = &who.Expires
+		at := who.Expires.Time()
+		data.Expires = &at
 	}
 	answer.JSON(w, http.StatusOK, struct {
 		Success bool `json:"success"`

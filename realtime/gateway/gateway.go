@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,14 +108,6 @@ type Options struct {
 	Log *slog.Logger // nil discards
 }
 
-// maxReplays is how many sessions read history at the same time. More would only wait in line at the engine, with
-// their pages in memory.
-const maxReplays = 64
-
-// replayPart is which part of the processors replays may keep busy at most, one of so many: what is live has the others. With 64 that
-// encode at the same time, a live publication waits for all of them, for the scheduler knows of no difference.
-const replayPart = 2
-
 // Gateway holds all sessions of this node. Its methods may be called concurrently.
 type Gateway struct {
 	opts     Options
@@ -132,8 +123,7 @@ type Gateway struct {
 	stats     stats
 	plain     protocol.ReaderOptions // for connections without compression
 	deflated  protocol.ReaderOptions // for those with
-	replays   *turns                 // of those who read history for a replay
-	writers   *turns                 // of those who encode and send what they have read
+	pages     *pages                 // of history, for replays
 	snapshots *turns                 // of sessions that are sent a snapshot
 
 	goroutines sync.WaitGroup // of commands, handshakes and replays; and the sessions, which have none
@@ -180,8 +170,8 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		replays:  newTurns(maxReplays), writers: newTurns(max(1, runtime.GOMAXPROCS(0)/replayPart)), snapshots: newTurns(maxSnapshots),
-		connections: randomID(),
+		pages:    newPages(opts.Broker), snapshots: newTurns(maxSnapshots), connections: randomID(),
+		seats: newSeats(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {
 		g.pace.every = max(1, time.Second/time.Duration(rate))

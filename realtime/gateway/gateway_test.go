@@ -50,7 +50,7 @@ func (d *door) Admit(_ context.Context, r *http.Request) (*auth.Identity, error)
 	defer d.mu.Unlock()
 	return &auth.Identity{
 		Kind: auth.KindSession, Subject: name, Tenant: tenant.ID(kitchen), Role: role, Server: role == "server",
-		Platform: strings.HasPrefix(role, "PLATFORM_"), IssuedAt: time.Now(), Expires: d.expires,
+		Platform: strings.HasPrefix(role, "PLATFORM_"), IssuedAt: auth.At(time.Now()), Expires: auth.At(d.expires),
 	}, nil
 }
 

@@ -23,7 +23,7 @@ func (g *Gateway) reserve(s *session) (full string) {
 	if g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections {
 		return fullNode
 	}
-	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client)); full == "" {
+	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client.addr())); full == "" {
 		g.count++
 	}
 	return full
@@ -39,7 +39,7 @@ func (g *Gateway) release(s *session) {
 // freed counts s as gone. The lock is held.
 func (g *Gateway) freed(s *session) {
 	g.count--
-	g.seats.giveBack(g.opts.Quotas, s.who.Load(), g.counted(s.client))
+	g.seats.giveBack(g.opts.Quotas, s.who.Load(), g.counted(s.client.addr()))
 }
 
 // link puts s into the list, at its reserved place. It reports whether that is too late for a drain to see it there.
@@ -175,15 +175,16 @@ func (g *Gateway) Kick(f Filter) (n int) {
 func (s *session) describe() Connection {
 	who := s.who.Load()
 	remote := "none" // a Unix socket, or a pipe
-	if s.client.IsValid() {
-		remote = s.client.String()
+	if from := s.client.addr(); from.IsValid() {
+		remote = from.String()
 	}
 	c := Connection{
 		Session: s.id, Dialect: s.dialect.String(), Tenant: string(who.Tenant), User: who.Subject, Role: who.Role,
-		Kind: string(who.Kind), Remote: remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
+		Kind: who.Kind.String(), Remote: remote, Connected: s.gw.start.Add(s.came), Channels: []string{},
 	}
 	if !who.Expires.IsZero() {
-		c.Expires = &who.Expires
+		at := who.Expires.Time()
+		c.Expires = &at
 	}
 	if s.dialect != protocol.SSE {
 		c.Idle = s.gw.awake() - time.Duration(s.lastRead.Load())

@@ -19,18 +19,23 @@ type proof struct {
 	device realtime.DeviceID
 	sub    *hub.Subscription // in whose room the positions are looked up
 
-	behind atomic.Int32 // subscriptions that are not live yet
-	booked atomic.Bool  // it is among the gateway's questions
-	left   atomic.Bool  // the page closed the connection
-	news   bool         // proven is newer than what was noted; mu guards it
-	at     atomic.Int64 // when the last question was asked, as gateway.clock
+	behind atomic.Int32  // subscriptions that are not live yet
+	marks  atomic.Uint32 // booked and left
+	number uint32        // of the last question; mu guards it
+	news   bool          // proven is newer than what was noted; mu guards it
+	at     atomic.Int64  // when the last question was asked, as gateway.clock
 
-	mu     sync.Mutex    // guards everything below, and news; held alone
+	mu     sync.Mutex    // guards everything below, and number and news; held alone
 	proven string        // cursor
 	asked  string        // what the answer to the last question proves; "": it was answered
-	number uint32        // of the last question
 	saved  time.Duration // when proven was noted last, as gateway.clock
 }
+
+// What is marked in a proof.
+const (
+	booked = 1 << iota // it is among the gateway's questions
+	left               // the page closed the connection
+)
 
 const (
 	// proofDelay is how long messages wait for more before their arrival is asked for, and proofPause how long the next
@@ -188,7 +193,7 @@ func (s *session) arrive() {
 func (s *session) part() {
 	switch p := s.proof; {
 	case p == nil:
-	case p.left.Load():
+	case p.marks.Load()&left != 0:
 		s.note(realtime.DeviceLeft)
 	default:
 		s.note(realtime.DeviceLost)
@@ -204,14 +209,14 @@ func (s *session) note(kind realtime.DeviceEventKind) {
 		e.Position = ""
 	}
 	e.Silent = max(0, s.gw.awake()-time.Duration(s.lastRead.Load()))
-	s.gw.opts.Devices.Note(realtime.Device{Tenant: s.home, ID: p.device}, e)
+	s.gw.opts.Devices.Note(realtime.Device{Tenant: s.home(), ID: p.device}, e)
 }
 
 // leftByPage notes that the peer closed the connection. A page that is closed or left says one of these; anything else is a program that
 // broke off.
 func (s *session) leftByPage(code protocol.Code) {
-	if p := s.proof; p != nil {
-		p.left.Store(code == protocol.CloseNormal || code == protocol.CloseGoingAway || code == protocol.CloseNoStatus)
+	if p := s.proof; p != nil && (code == protocol.CloseNormal || code == protocol.CloseGoingAway || code == protocol.CloseNoStatus) {
+		p.marks.Or(left)
 	}
 }
 
@@ -224,14 +229,14 @@ type questions struct {
 
 // book has s asked after proofDelay, and not before proofPause has passed since it was asked last. Who is booked stays as it is.
 func (q *questions) book(s *session) {
-	if s.proof.booked.CompareAndSwap(false, true) {
+	if s.proof.marks.Or(booked)&booked == 0 {
 		q.put(s, proofPause)
 	}
 }
 
 // hurry has s asked as soon as may be, even if it is booked for later.
 func (q *questions) hurry(s *session) {
-	s.proof.booked.Store(true)
+	s.proof.marks.Or(booked)
 	q.put(s, proofDelay)
 }
 
@@ -260,7 +265,7 @@ func (q *questions) run(ctx context.Context) {
 		q.now = (q.now + 1) % len(q.slots)
 		q.mu.Unlock()
 		for _, s := range due {
-			s.proof.booked.Store(false)
+			s.proof.marks.And(^uint32(booked))
 			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
 				q.book(s) // it was asked in a hurry meanwhile
 				continue

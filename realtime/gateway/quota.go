@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -62,12 +63,23 @@ type Seats struct {
 }
 
 // seats counts the sessions by whose they are. Only what has a bound is counted. The gateway's lock guards it.
+//
+// There is a user for each connection or so, so users are counted by a hash of 64 bits, which is a fifth of their names with kitchen. Of a
+// million users two share their seats with a probability of one in 30 million, and nobody who does not know the seed can bring that about.
 type seats struct {
 	tenants   map[tenant.ID]int
-	users     map[Person]int
+	users     map[uint64]int32
+	people    map[Person]struct{} // who has so much of his bound that other nodes are told of it: they are few, and told by name
 	addresses map[netip.Addr]int
-	elsewhere Seats // on other nodes, as far as it is known; not changed
+	seed      maphash.Seed // of users
+	elsewhere Seats        // on other nodes, as far as it is known; not changed
 }
+
+// newSeats returns seats that are all free.
+func newSeats() seats { return seats{seed: maphash.MakeSeed()} }
+
+// user returns as what somebody is counted.
+func (q *seats) user(who Person) uint64 { return maphash.Comparable(q.seed, who) }
 
 // worthTelling is the part of a bound from which on other nodes are told of it, one of so many: what is below is much to tell and
 // little to count.
@@ -77,10 +89,16 @@ const worthTelling = 16
 func (g *Gateway) Seats() Seats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return Seats{
-		Tenants: above(g.seats.tenants, g.opts.Quotas.PerTenant/worthTelling),
-		People:  above(g.seats.users, g.opts.Quotas.PerUser/worthTelling),
+	told := Seats{Tenants: map[tenant.ID]int{}, People: map[Person]int{}}
+	for t, n := range g.seats.tenants {
+		if n >= g.opts.Quotas.PerTenant/worthTelling {
+			told.Tenants[t] = n
+		}
 	}
+	for who := range g.seats.people {
+		told.People[who] = int(g.seats.users[g.seats.user(who)])
+	}
+	return told
 }
 
 // SetElsewhere says what they have on other nodes; it counts from now on. s must not be changed any more.
@@ -88,16 +106,6 @@ func (g *Gateway) SetElsewhere(s Seats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.seats.elsewhere = s
-}
-
-func above[K comparable](all map[K]int, least int) map[K]int {
-	some := map[K]int{}
-	for key, n := range all {
-		if n >= least {
-			some[key] = n
-		}
-	}
-	return some
 }
 
 // take counts one more session, or says whose seats are all taken.
@@ -108,7 +116,7 @@ func (q *seats) take(limits Quotas, who *auth.Identity, address netip.Addr) (ful
 	switch {
 	case kitchen && q.tenants[who.Tenant]+q.elsewhere.Tenants[who.Tenant] >= limits.PerTenant:
 		return fullTenant
-	case user && q.users[at]+q.elsewhere.People[at] >= limits.PerUser:
+	case user && int(q.users[q.user(at)])+q.elsewhere.People[at] >= limits.PerUser:
 		return fullUser
 	case from && q.addresses[address] >= limits.PerAddress:
 		return fullAddress
@@ -117,7 +125,7 @@ func (q *seats) take(limits Quotas, who *auth.Identity, address netip.Addr) (ful
 		count(&q.tenants, who.Tenant, 1)
 	}
 	if user {
-		count(&q.users, at, 1)
+		q.countUser(limits, at, 1)
 	}
 	if from {
 		count(&q.addresses, address, 1)
@@ -131,17 +139,31 @@ func (q *seats) giveBack(limits Quotas, who *auth.Identity, address netip.Addr) 
 		count(&q.tenants, who.Tenant, -1)
 	}
 	if limits.PerUser > 0 && !who.Server {
-		count(&q.users, Person{who.Tenant, who.Subject}, -1)
+		q.countUser(limits, Person{who.Tenant, who.Subject}, -1)
 	}
 	if limits.PerAddress > 0 && address.IsValid() {
 		count(&q.addresses, address, -1)
 	}
 }
 
+// countUser is count of one more session of somebody, or of one less.
+func (q *seats) countUser(limits Quotas, who Person, n int32) {
+	key := q.user(who)
+	count(&q.users, key, n)
+	if has := int(q.users[key]); has == 0 || has < limits.PerUser/worthTelling {
+		delete(q.people, who)
+		return
+	}
+	if q.people == nil {
+		q.people = map[Person]struct{}{}
+	}
+	q.people[who] = struct{}{}
+}
+
 // count adds n to what m has of key; what has come to nothing is forgotten.
-func count[K comparable](m *map[K]int, key K, n int) { //nolint:gocritic // the first one makes the map
+func count[K comparable, N int | int32](m *map[K]N, key K, n N) { //nolint:gocritic // the first one makes the map
 	if *m == nil {
-		*m = map[K]int{}
+		*m = map[K]N{}
 	}
 	if (*m)[key] += n; (*m)[key] == 0 {
 		delete(*m, key)

@@ -69,7 +69,7 @@ func TestPaceForgets(t *testing.T) {
 func TestSeatsAreGivenBack(t *testing.T) {
 	limits := Quotas{PerTenant: 3, PerUser: 2, PerAddress: 2}
 	rapid.Check(t, func(t *rapid.T) {
-		var q seats
+		q := newSeats()
 		type seat struct {
 			who  int
 			from netip.Addr

@@ -233,27 +233,29 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 	}
 }
 
-// read asks the engine for a page and sends of it what the reader has room for. Only so many replays do that at the same time, and
-// none of them waits for its reader meanwhile, so slow readers hold nobody up.
-func (r *replay) read(ctx context.Context, b *behind) (realtime.Page, error) {
-	if !r.s.gw.replays.take(ctx, r.s.home) {
-		return realtime.Page{}, errSessionEnds
-	}
-	defer r.s.gw.replays.give()
-	page, err := r.s.gw.readHistory(ctx, r.s.who.Load(), b.channel, b.from, r.page)
-	if err != nil || page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
-		return page, err //nolint:wrapcheck // it is logged as it is
+// read asks the engine for a page and sends of it what the reader has room for. Nobody waits for a reader meanwhile, so slow ones
+// hold nobody up.
+func (r *replay) read(ctx context.Context, b *behind) (page realtime.Page, err error) {
+	r.s.gw.pages.read(ctx, r.s.home(), pageAsk{b.channel, b.from, r.page}, func(p realtime.Page, failed error) {
+		page, err = p, failed
+		if err == nil {
+			r.take(b, page)
+		}
+	})
+	return page, err
+}
+
+// take sends what the reader has room for, unless the page does not go on from where it stands. It may be called by who has read the page
+// for others as well.
+func (r *replay) take(b *behind, page realtime.Page) {
+	if page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
+		return
 	}
 	if r.first != nil {
 		r.resumed(true, "", b.head)
 	}
-	if !r.s.gw.writers.take(ctx, r.s.home) {
-		return realtime.Page{}, errSessionEnds
-	}
-	defer r.s.gw.writers.give()
-	sent := r.sendPage(b, page.Publications)
+	sent := r.sendPage(b, r.s.gw.hide(r.s.who.Load(), page.Publications))
 	r.page = min(replayPage, max(2*sent, 4)) // a reader that took little of a page is read for in small ones
-	return page, nil
 }
 
 // sendPage sends what is not after the head, for that comes live, and returns how many publications the reader had room for.
@@ -303,7 +305,7 @@ func (r *replay) cursor(ch realtime.Channel, p realtime.Position) []byte {
 		return []byte(own)
 	}
 	if r.cursors == nil {
-		r.cursors = protocol.NewCursorEncoder(r.s.home, r.at)
+		r.cursors = protocol.NewCursorEncoder(r.s.home(), r.at)
 	}
 	r.cursors.Set(ch, p)
 	r.word = r.cursors.Append(r.word[:0])
@@ -315,7 +317,7 @@ func (r *replay) flush() {
 	if len(r.piece) > 0 {
 		r.s.send(r.piece)
 		r.piece = nil
-		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home, r.at) })
+		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home(), r.at) })
 	}
 }
 

@@ -91,7 +91,8 @@ func (g *Gateway) serveInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	in.Channels = append(in.Channels, g.opts.Names.Of(tenant.Global)...)
 	if !who.Expires.IsZero() {
-		in.Expires = &who.Expires
+		at := who.Expires.Time()
+		in.Expires = &at
 	}
 	if g.opts.Ticket != nil {
 		token, err := g.opts.Ticket(r.Context(), who)

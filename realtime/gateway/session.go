@@ -30,29 +30,29 @@ type session struct {
 	bad     uint8 // messages that could not be read; only the callbacks of conn use it
 	state   state // mu guards it
 
-	id   uint64
-	home tenant.ID     // whose channels an event stream follows
-	came time.Duration // as gateway.clock
+	id     uint64
+	abroad *tenant.ID    // whose channels an event stream follows; nil: those of the user's own kitchen
+	came   time.Duration // as gateway.clock
 
 	visit *visit // nil: no line is written of it
 
 	proof *proof // what a bare client has for certain; nil: nobody wants to know
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
-	client   netip.Addr                    // where it came from, behind proxies that are trusted; not valid: from no address
+	client   address                       // where it came from, behind proxies that are trusted
 	lastRead atomic.Int64                  // when the last whole frame came, as gateway.awake
 
 	nextBeat time.Duration // as gateway.clock; only the wheel uses it
 
-	told atomic.Pointer[protocol.Stale] // that what it sees may be old; nil: nothing, or that it is fresh again
+	told atomic.Uint32 // the number of the fault of which it was told; zero: of none, or that it is over
+	code protocol.Code // why it ends; the peer's code if the peer closed. mu guards it
 
 	// Only the callbacks of conn use these, one at a time.
 	hearing *hearing // nil: all that came was heard
 	budget  budget   // of frames
 	weight  budget   // of bytes
 
-	mu      sync.Mutex    // guards everything below, and state
-	code    protocol.Code // why it ends; the peer's code if the peer closed
+	mu      sync.Mutex // guards everything below, and state and code
 	subs    []*hub.Subscription
 	waiting chan struct{} // closed when there is room again, or at the end
 
@@ -61,6 +61,33 @@ type session struct {
 	marks *marks
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
+}
+
+// address is an IP address without a zone, which no peer outside of our own network has: two thirds of a netip.Addr. The zero value is
+// none.
+type address [16]byte
+
+func addressOf(a netip.Addr) address {
+	if !a.IsValid() {
+		return address{}
+	}
+	return a.As16()
+}
+
+// addr returns a as it was given; not valid if it is none.
+func (a address) addr() netip.Addr {
+	if a == (address{}) {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16(a).Unmap()
+}
+
+// home is whose channels an event stream follows, and where those of all kitchens are delivered.
+func (s *session) home() tenant.ID {
+	if s.abroad != nil {
+		return *s.abroad
+	}
+	return s.who.Load().Tenant
 }
 
 type state uint8
@@ -74,7 +101,7 @@ const (
 
 // LogValue is what a log line says of a session; it is made only if the line is written.
 func (s *session) LogValue() slog.Value {
-	return slog.GroupValue(slog.Uint64("id", s.id), slog.String("dialect", s.dialect.String()), slog.Any("remote", s.client))
+	return slog.GroupValue(slog.Uint64("id", s.id), slog.String("dialect", s.dialect.String()), slog.Any("remote", s.client.addr()))
 }
 
 // Offer implements hub.Subscriber.

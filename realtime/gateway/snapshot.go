@@ -75,7 +75,7 @@ func (g *Gateway) snapshotPage(ctx context.Context, by *auth.Identity, ch realti
 // position could not be continued from; empty: it had none.
 func (r *replay) sendSnapshot(ctx context.Context, b behind, cause realtime.GapCause) error {
 	g := r.s.gw
-	if !g.snapshots.take(ctx, r.s.home) {
+	if !g.snapshots.take(ctx, r.s.home()) {
 		return errSessionEnds
 	}
 	defer g.snapshots.give()

@@ -28,9 +28,23 @@ const (
 
 // freshness is what clients are told of the age of what they see.
 type freshness struct {
-	now  atomic.Pointer[protocol.Stale] // nil: it is fresh
-	mu   sync.Mutex                     // of telling a session: the order of what it is told is that of what is true
+	now  atomic.Pointer[fault] // nil: it is fresh
+	mu   sync.Mutex            // of telling a session: the order of what it is told is that of what is true
 	told atomic.Uint64
+}
+
+// fault is what clients are told, and its number, from 1 on.
+type fault struct {
+	protocol.Stale
+	number uint32
+}
+
+// of returns the number of f; zero if there is none.
+func (f *fault) of() uint32 {
+	if f == nil {
+		return 0
+	}
+	return f.number
 }
 
 // watchFaults looks at Options.Fault until ctx ends.
@@ -40,6 +54,7 @@ func (g *Gateway) watchFaults(ctx context.Context) {
 	}
 	tick := time.NewTicker(staleLook)
 	defer tick.Stop()
+	var faults uint32
 	var began time.Time // of the fault, as it was first seen; zero: there is none
 	for {
 		select {
@@ -63,7 +78,8 @@ func (g *Gateway) watchFaults(ctx context.Context) {
 			if since.IsZero() || since.After(began) {
 				since = began
 			}
-			g.fresh.now.Store(&protocol.Stale{Since: since, Reason: reason})
+			faults++
+			g.fresh.now.Store(&fault{protocol.Stale{Since: since, Reason: reason}, faults})
 			n := g.tellAll(ctx)
 			g.opts.Log.Warn("clients told that data may be stale", "reason", string(reason), "since", since, "connections", n)
 		}
@@ -94,7 +110,7 @@ func (g *Gateway) tellAll(ctx context.Context) int {
 // is told after it.
 func (s *session) tellFreshness() bool {
 	g := s.gw
-	if g.fresh.now.Load() == s.told.Load() {
+	if g.fresh.now.Load().of() == s.told.Load() {
 		return false
 	}
 	g.fresh.mu.Lock()
@@ -106,12 +122,12 @@ func (s *session) tellFreshness() bool {
 		return false
 	}
 	now := g.fresh.now.Load()
-	if s.told.Swap(now) == now {
+	if s.told.Swap(now.of()) == now.of() {
 		return false
 	}
 	g.fresh.told.Add(1)
 	if now != nil {
-		s.push(*now)
+		s.push(now.Stale)
 	} else {
 		s.push(protocol.Fresh{Time: time.Now()})
 	}

@@ -37,7 +37,7 @@ func (s *session) tellVisit(code protocol.Code) {
 	}
 	who := s.who.Load()
 	s.gw.opts.Access.Write(s.gw.ctx, &access.Line{
-		Method: http.MethodGet, Route: s.visit.route, ID: s.visit.id, Client: s.client, Status: status, Bytes: s.visit.bytes.Load(),
+		Method: http.MethodGet, Route: s.visit.route, ID: s.visit.id, Client: s.client.addr(), Status: status, Bytes: s.visit.bytes.Load(),
 		Took:   s.gw.clock() - s.came,
 		Who:    []slog.Attr{slog.String("tenant", string(who.Tenant)), slog.String("user", who.Subject)},
 		More:   []slog.Attr{slog.String("dialect", s.dialect.String()), slog.Int("code", int(code)), slog.String("reason", code.String())},

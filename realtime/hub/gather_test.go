@@ -51,7 +51,7 @@ func (d *diary) of(ch realtime.Channel) (lines []string) {
 	return lines
 }
 
-// TestGather mixes Gather, Deliver, Gap and Flush in any order, in a small room, in a large one and in the global one: each channel comes
+// TestGather mixes Gather, Deliver, Gap and Flush in any order, in a small room, in one so large that others have their turn meanwhile, and in the global one: each channel comes
 // in its order to everybody, and after a Flush nothing is held back.
 func TestGather(t *testing.T) {
 	for seed := range uint64(60) {
@@ -72,7 +72,7 @@ func gather(t *testing.T, rng *rand.Rand) {
 		{Tenant: "large", Name: "production:updates"}, {Tenant: tenant.Global, Name: "system-alert"},
 	}
 	diaries := map[tenant.ID][]*diary{}
-	for id, size := range map[tenant.ID]int{"small": 3, "large": 40} {
+	for id, size := range map[tenant.ID]int{"small": 3, "large": 100} {
 		for range size {
 			d := &diary{}
 			diaries[id] = append(diaries[id], d)

@@ -159,7 +159,10 @@ type member struct {
 }
 
 func (m *members) add(to Subscriber, s *Subscription) {
-	s.place = int32(len(*m)) //nolint:gosec // far less than there are descriptors
+	s.place = int32(len(*m))                         //nolint:gosec // far less than there are descriptors
+	if n := len(*m); n == cap(*m) && n < smallRoom { // append would double it, and nearly all rooms are small
+		*m = append(make(members, 0, n+2), *m...)
+	}
 	*m = append(*m, member{session: to, sub: s})
 }
 

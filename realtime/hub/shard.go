@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ type shard struct {
 	held          []heldOne     // gathered for Flush; what comes to be done before that does these first
 	near          uint64        // of nothing; see Subscriber.Near
 	message       Message       // that is being offered
+	rest          []job         // out of the queue, behind what its goroutine is delivering; nil: it is not
+	aside         Message       // that is offered to a small room while message is to a large one
 	turn          time.Time     // when the current turn of the caller's time began
 	spent         time.Duration // of it, delivering on the caller's goroutine
 }
@@ -191,17 +194,78 @@ func (s *shard) gather(first job) []job {
 // work does jobs in their order, publications of one room together.
 func (s *shard) work(jobs []job) {
 	for len(jobs) > 0 {
-		n := 1
+		n, rest := 1, jobs[1:]
 		if first := jobs[0].publication; first == nil {
 			s.tellGap(*jobs[0].gap)
 		} else {
 			n = s.group(jobs)
-			s.deliver(jobs[:n])
+			rest = s.deliver(jobs[:n], jobs[n:])
 		}
 		clear(jobs[:n])
-		jobs = jobs[n:]
+		jobs = rest
 		s.pending.Add(-int64(n))
 	}
+}
+
+// stretch is how many sessions of a large room are offered something, or written to, before those of small rooms have their turn: a
+// millisecond or less, where all of a room with thousands take tens.
+const stretch = 64
+
+// stretches calls do with one part after the other of those who are in a large room.
+func (s *shard) stretches(m *members, do func(part members)) {
+	for from := 0; from < len(*m); from += stretch {
+		if from > 0 {
+			s.between()
+		}
+		do((*m)[from:min(from+stretch, len(*m))])
+	}
+}
+
+// between delivers what waits for small rooms while a large one is served. Of one tenant nothing is overtaken. The lock is held.
+func (s *shard) between() {
+	if s.rest == nil {
+		return // who calls is not the shard's goroutine, and does not know what that has taken out of the queue
+	}
+	for more := true; more && len(s.rest) < maxGather; {
+		select {
+		case j := <-s.queue:
+			s.rest = append(s.rest, j)
+		default:
+			more = false
+		}
+	}
+	kept := s.rest[:0]
+	for _, j := range s.rest {
+		if r, quick := s.quick(j, kept); quick {
+			s.tellDelivered(j.publication, s.serveBy(&s.aside, r, j.publication, false))
+		} else {
+			kept = append(kept, j)
+		}
+	}
+	s.pending.Add(int64(len(kept) - len(s.rest)))
+	clear(s.rest[len(kept):])
+	s.rest = kept
+}
+
+// quick reports whether j may be done before what is kept, and its room; nil: nobody is here. The lock is held.
+func (s *shard) quick(j job, kept []job) (*room, bool) {
+	p := j.publication
+	if p == nil || p.Channel.Tenant == tenant.Global {
+		return nil, false
+	}
+	r := s.rooms[p.Channel.Tenant]
+	if r != nil && r.size > smallRoom {
+		return nil, false
+	}
+	return r, !slices.ContainsFunc(kept, func(other job) bool { return other.tenant() == p.Channel.Tenant })
+}
+
+// tenant is whom j is about.
+func (j job) tenant() tenant.ID {
+	if j.gap != nil {
+		return j.gap.Channel.Tenant
+	}
+	return j.publication.Channel.Tenant
 }
 
 // group returns how many of jobs are publications that may be delivered together with the first.
@@ -219,28 +283,32 @@ func (s *shard) group(jobs []job) int {
 	return len(jobs)
 }
 
-// deliver offers the publications of a group.
-func (s *shard) deliver(group []job) {
+// deliver offers the publications of a group, and returns what is left of the rest behind it, and came meanwhile.
+func (s *shard) deliver(group, rest []job) []job {
 	var offered [maxGather]int
 	s.mu.Lock()
 	s.release()
+	s.rest = rest
 	more := len(group) > 1
 	r := s.rooms[group[0].publication.Channel.Tenant]
 	for i, j := range group {
 		offered[i] = s.serve(r, j.publication, more)
 	}
 	if r != nil && more {
-		r.all.flush()
+		flush := func(part members) { part.flush() }
+		s.stretches(&r.all, flush)
 		for _, j := range group {
 			if named := r.named[j.publication.Channel.Name]; named != nil {
-				named.flush()
+				s.stretches(&named.members, flush)
 			}
 		}
 	}
+	rest, s.rest = s.rest, nil
 	s.mu.Unlock()
 	for i, j := range group {
 		s.tellDelivered(j.publication, offered[i])
 	}
+	return rest
 }
 
 func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
@@ -252,6 +320,11 @@ func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
 // serve offers p to everybody who follows its channel and is at the head, and returns how many those are. r is its room; nil: nobody is
 // here. With more, the caller flushes it. The lock is held.
 func (s *shard) serve(r *room, p *realtime.Publication, more bool) (offered int) {
+	return s.serveBy(&s.message, r, p, more)
+}
+
+// serveBy is serve with a Message that is not in use.
+func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool) (offered int) {
 	if r == nil {
 		return 0
 	}
@@ -264,7 +337,6 @@ func (s *shard) serve(r *room, p *realtime.Publication, more bool) (offered int)
 			"tenant", p.Channel.Tenant, "channel", p.Channel.Name, "epoch", p.Position.Epoch, "offset", p.Position.Offset)
 	case next:
 	}
-	m := &s.message
 	*m = Message{Publication: p, More: more, shard: s, room: r}
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
@@ -272,10 +344,10 @@ func (s *shard) serve(r *room, p *realtime.Publication, more bool) (offered int)
 			offered += other.all.offer(m)
 		}
 	} else {
-		offered += r.all.offer(m)
+		s.stretches(&r.all, func(part members) { offered += part.offer(m) })
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
-		offered += named.offer(m)
+		s.stretches(&named.members, func(part members) { offered += part.offer(m) })
 	}
 	return offered
 }

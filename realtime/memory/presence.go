@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/internal/few"
 	"kentongan/realtime"
 )
 
@@ -15,7 +16,7 @@ import (
 // that there are.
 type Presence struct {
 	mu    sync.Mutex
-	users map[realtime.Channel]map[string]present // a Channel without a name: all channels of the tenant
+	users map[realtime.Channel]*few.Map[string, present] // a Channel without a name: all channels of the tenant
 }
 
 // present is what is known of one user on a channel: half of a realtime.Member, since there is one for each connection or so.
@@ -31,34 +32,37 @@ func (p *Presence) Join(ch realtime.Channel, user string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users == nil {
-		p.users = map[realtime.Channel]map[string]present{}
+		p.users = map[realtime.Channel]*few.Map[string, present]{}
 	}
-	if p.users[ch] == nil {
-		p.users[ch] = map[string]present{}
+	here := p.users[ch]
+	if here == nil {
+		here = &few.Map[string, present]{}
+		p.users[ch] = here
 	}
-	m, ok := p.users[ch][user]
-	if !ok {
-		m.since = time.Now().UnixMilli()
+	if m := here.At(user); m != nil {
+		m.sessions++
+	} else {
+		here.Put(user, present{sessions: 1, since: time.Now().UnixMilli()})
 	}
-	m.sessions++
-	p.users[ch][user] = m
 }
 
 // Leave implements realtime.Presence. One Leave too many is ignored.
 func (p *Presence) Leave(ch realtime.Channel, user string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m, ok := p.users[ch][user]
-	if !ok {
+	here := p.users[ch]
+	if here == nil {
+		return
+	}
+	m := here.At(user)
+	if m == nil {
 		return
 	}
 	m.sessions--
-	if m.sessions > 0 {
-		p.users[ch][user] = m
-		return
+	if m.sessions == 0 {
+		here.Remove(user)
 	}
-	delete(p.users[ch], user)
-	if len(p.users[ch]) == 0 {
+	if here.Len() == 0 {
 		delete(p.users, ch)
 	}
 }
@@ -76,7 +80,11 @@ func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime
 		scopes = append(scopes, realtime.Channel{Tenant: ch.Tenant})
 	}
 	for _, scope := range scopes {
-		for user, m := range p.users[scope] {
+		here := p.users[scope]
+		if here == nil {
+			continue
+		}
+		for user, m := range here.All() {
 			if known, ok := merged[user]; ok {
 				m.sessions += known.sessions
 				m.since = min(m.since, known.since)

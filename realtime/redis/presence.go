@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/few"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -31,9 +32,19 @@ type Presence struct {
 
 // attendance is who is at this node for one tenant.
 type attendance struct {
-	seats   map[seat]realtime.Member
-	changed map[seat]struct{} // since the last write
-	whole   bool              // write all of it: Redis may have forgotten it
+	seats   few.Map[seat, present]
+	changed few.Map[seat, struct{}] // since the last write
+	whole   bool                    // write all of it: Redis may have forgotten it
+}
+
+// present is what is known of a seat here: half of a realtime.Member, since there is one for each connection or so.
+type present struct {
+	sessions int
+	since    int64 // in ms since 1970
+}
+
+func (p present) member(user string) realtime.Member {
+	return realtime.Member{User: user, Sessions: p.sessions, Since: time.UnixMilli(p.since)}
 }
 
 // seat is a user on a channel; without a channel's name: on all of the tenant.
@@ -63,23 +74,22 @@ func (p *Presence) count(ch realtime.Channel, user string, n int) {
 		if n < 0 {
 			return
 		}
-		a = &attendance{seats: map[seat]realtime.Member{}, changed: map[seat]struct{}{}}
+		a = &attendance{}
 		p.tenants[ch.Tenant] = a
 	}
 	s := seat{ch.Name, user}
-	m, ok := a.seats[s]
+	at := a.seats.At(s)
 	switch {
-	case !ok && n < 0:
+	case at == nil && n < 0:
 		return
-	case !ok:
-		m = realtime.Member{User: user, Since: time.UnixMilli(time.Now().UnixMilli())}
+	case at == nil:
+		a.seats.Put(s, present{sessions: n, since: time.Now().UnixMilli()})
+	default:
+		if at.sessions += n; at.sessions == 0 {
+			a.seats.Remove(s)
+		}
 	}
-	if m.Sessions += n; m.Sessions > 0 {
-		a.seats[s] = m
-	} else {
-		delete(a.seats, s)
-	}
-	a.changed[s] = struct{}{}
+	a.changed.Put(s, struct{}{})
 	p.dirty[ch.Tenant] = struct{}{}
 }
 
@@ -99,8 +109,8 @@ func (p *Presence) Members(ctx context.Context, ch realtime.Channel) ([]realtime
 	found := map[string]realtime.Member{}
 	p.mu.Lock()
 	if a := p.tenants[ch.Tenant]; a != nil {
-		for s, m := range a.seats {
-			addMember(found, ch, s, m)
+		for s, here := range a.seats.All() {
+			addMember(found, ch, s, here.member(s.user))
 		}
 	}
 	p.mu.Unlock()
@@ -172,7 +182,7 @@ func (p *Presence) run(ctx context.Context) {
 	}
 	p.mu.Lock()
 	for t, a := range p.tenants {
-		a.seats, a.whole = map[seat]realtime.Member{}, true
+		a.seats, a.whole = few.Map[seat, present]{}, true
 		p.dirty[t] = struct{}{}
 	}
 	p.mu.Unlock()
@@ -229,7 +239,7 @@ func (p *Presence) changes() (tenants []tenant.ID, commands []rueidis.Completed)
 		delete(p.dirty, t)
 		tenants = append(tenants, t)
 		commands = append(commands, p.commands(t, p.tenants[t])...)
-		if len(p.tenants[t].seats) == 0 {
+		if p.tenants[t].seats.Len() == 0 {
 			delete(p.tenants, t)
 		}
 	}
@@ -238,20 +248,20 @@ func (p *Presence) changes() (tenants []tenant.ID, commands []rueidis.Completed)
 
 func (p *Presence) commands(t tenant.ID, a *attendance) (commands []rueidis.Completed) {
 	c, key, nodes := p.broker.ask.B(), p.broker.keys.present(t, p.node), p.broker.keys.nodes(t)
-	if len(a.seats) == 0 {
+	if a.seats.Len() == 0 {
 		return []rueidis.Completed{c.Del().Key(key).Build(), c.Srem().Key(nodes).Member(p.node).Build()}
 	}
 	if a.whole {
 		commands = append(commands, c.Del().Key(key).Build())
-		for s := range a.seats {
-			a.changed[s] = struct{}{}
+		for s := range a.seats.All() {
+			a.changed.Put(s, struct{}{})
 		}
 	}
 	put, gone := c.Hset().Key(key).FieldValue(), []string{}
 	some := false
-	for s := range a.changed {
-		if m, ok := a.seats[s]; ok {
-			put, some = put.FieldValue(s.field(), strconv.Itoa(m.Sessions)+":"+strconv.FormatInt(m.Since.UnixMilli(), 10)), true
+	for s := range a.changed.All() {
+		if here := a.seats.At(s); here != nil {
+			put, some = put.FieldValue(s.field(), strconv.Itoa(here.sessions)+":"+strconv.FormatInt(here.since, 10)), true
 		} else {
 			gone = append(gone, s.field())
 		}
@@ -265,6 +275,6 @@ func (p *Presence) commands(t tenant.ID, a *attendance) (commands []rueidis.Comp
 	seconds := int64(realtime.PresenceExpiry / time.Second)
 	commands = append(commands, c.Expire().Key(key).Seconds(seconds).Build(),
 		c.Sadd().Key(nodes).Member(p.node).Build(), c.Expire().Key(nodes).Seconds(2*seconds).Build())
-	a.changed, a.whole = map[seat]struct{}{}, false
+	a.changed, a.whole = few.Map[seat, struct{}]{}, false
 	return commands
 }

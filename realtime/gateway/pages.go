@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+// pages reads history for replays, only so many at the same time, and kitchens have their turns one after the other.
+//
+// The screens of a kitchen lose their line together, come back together, and miss the same. So while a read waits for its turn, whoever
+// asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
+type pages struct {
+	broker  realtime.Broker
+	reads   *turns // of reads
+	writers *turns // of those who encode and send what was read
+
+	mu      sync.Mutex
+	waiting map[pageAsk]*pageRead
+}
+
+// pageAsk is which page.
+type pageAsk struct {
+	channel realtime.Channel
+	since   realtime.Position
+	limit   int
+}
+
+// pageRead is one that has not begun.
+type pageRead struct {
+	joined []func(realtime.Page, error)
+}
+
+const (
+	// maxReads is how many reads run at the same time. More would only wait in line at the engine, with their pages in memory.
+	maxReads = 64
+
+	// replayPart is which part of the processors replays may keep busy at most, one of so many: what is live has the others. With 64
+	// that encode at the same time, a live publication waits for all of them, for the scheduler knows of no difference.
+	replayPart = 2
+
+	// maxJoined is how many may join a read: they are served one after the other.
+	maxJoined = 64
+)
+
+func newPages(b realtime.Broker) *pages {
+	return &pages{
+		broker: b, reads: newTurns(maxReads), writers: newTurns(max(1, runtime.GOMAXPROCS(0)/replayPart)), waiting: map[pageAsk]*pageRead{},
+	}
+}
+
+// read calls take with the page when it is the turn of home, and returns when it has returned. Other goroutines may call it, and the page is
+// shared: take must not wait, nor change it. When ctx ends, which is that of all who read, it is called with errSessionEnds.
+func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func(realtime.Page, error)) {
+	own, done := p.join(ask, take)
+	if own == nil {
+		<-done
+		return
+	}
+	var joined []func(realtime.Page, error)
+	page, err := realtime.Page{}, errSessionEnds
+	if p.reads.take(ctx, home) {
+		defer p.reads.give()
+		joined = p.begin(ask, own)
+		if page, err = p.broker.History(ctx, ask.channel, ask.since, ask.limit); err != nil {
+			err = fmt.Errorf("history: %w", err)
+		}
+	} else {
+		joined = p.begin(ask, own)
+	}
+	if err == nil {
+		if p.writers.take(ctx, home) {
+			defer p.writers.give()
+		} else {
+			page, err = realtime.Page{}, errSessionEnds
+		}
+	}
+	take(page, err)
+	for _, other := range joined {
+		other(page, err)
+	}
+}
+
+// join lets take be called with a read that waits, which closes done; if there is none, it returns a new one, which the caller has to do.
+func (p *pages) join(ask pageAsk, take func(realtime.Page, error)) (own *pageRead, done chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.waiting[ask]
+	if r == nil || len(r.joined) >= maxJoined {
+		r = &pageRead{}
+		p.waiting[ask] = r
+		return r, nil
+	}
+	done = make(chan struct{})
+	r.joined = append(r.joined, func(page realtime.Page, err error) {
+		defer close(done)
+		take(page, err)
+	})
+	return nil, done
+}
+
+// begin lets nobody join r any more, and returns who has.
+func (p *pages) begin(ask pageAsk, r *pageRead) []func(realtime.Page, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting[ask] == r {
+		delete(p.waiting, ask)
+	}
+	return r.joined
+}
