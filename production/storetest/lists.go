@@ -52,6 +52,7 @@ func rowsInOrder(t *testing.T, n *node) {
 		c.Samples = []production.Sample{{ID: id, ProductionID: "b"}}
 		c.Dispatches = []production.Dispatch{{ID: id, ProductionID: "b"}}
 		c.Corrections = []production.Correction{{ID: id, ProductionID: "b"}}
+		c.Photos = []production.Photo{{ID: id, ProductionID: "b", Data: []byte(id)}}
 		n.commit(c)
 		elsewhere := next(n.batch(k1, "other"), nil)
 		elsewhere.Readings = []production.Reading{{ID: fmt.Sprintf("o%d", i), ProductionID: "other"}}
@@ -61,8 +62,10 @@ func rowsInOrder(t *testing.T, n *node) {
 	all := n.rows(k1, "b")
 	same(t, "readings", ids(all.Readings, reading), want)
 	for i := range 30 {
-		if id := fmt.Sprintf("c%02d", i*7%30); all.Checks[i].ID != id || all.Samples[i].ID != id || all.Dispatches[i].ID != id || all.Corrections[i].ID != id {
-			t.Fatalf("row %d is %s %s %s %s, want %s", i, all.Checks[i].ID, all.Samples[i].ID, all.Dispatches[i].ID, all.Corrections[i].ID, id)
+		if id := fmt.Sprintf("c%02d", i*7%30); all.Checks[i].ID != id || all.Samples[i].ID != id || all.Dispatches[i].ID != id || all.Corrections[i].ID != id ||
+			all.Photos[i].ID != id {
+			t.Fatalf("row %d is %s %s %s %s %s, want %s", i, all.Checks[i].ID, all.Samples[i].ID, all.Dispatches[i].ID, all.Corrections[i].ID,
+				all.Photos[i].ID, id)
 		}
 	}
 	var paged []string

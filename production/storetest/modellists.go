@@ -112,6 +112,24 @@ func (m *Model) Rows(ctx context.Context, t tenant.ID, id, after string, limit i
 	return r, nil
 }
 
+// Photo is as production.Lists has it.
+func (m *Model) Photo(ctx context.Context, t tenant.ID, id, photo string) (production.Photo, error) {
+	if err := over(ctx); err != nil {
+		return production.Photo{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.kitchen(t).live(id); b != nil {
+		for _, p := range b.rows.Photos {
+			if p.ID == photo {
+				p.Data = slices.Clone(b.photos[photo])
+				return p, nil
+			}
+		}
+	}
+	return production.Photo{}, fmt.Errorf("photo %s: %w", photo, production.ErrNotFound)
+}
+
 // Snapshot is as production.Lists has it.
 func (m *Model) Snapshot(ctx context.Context, t tenant.ID, since production.Day) (production.Snapshot, error) {
 	if err := over(ctx); err != nil {
