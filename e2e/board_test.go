@@ -159,6 +159,7 @@ func TestBoard(t *testing.T) {
 	k := openKitchen(t)
 	t.Run("CooksABatchByTapsAlone", func(t *testing.T) { k.in(t).cooksByTaps(t, chromium) })
 	t.Run("KeepsWhatIsEnteredWithoutALine", func(t *testing.T) { k.in(t).keepsEntries(t, chromium) })
+	t.Run("TakesPhotosWithoutALine", func(t *testing.T) { k.in(t).takesPhotos(t, chromium) })
 	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
 	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })

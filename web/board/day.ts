@@ -4,6 +4,7 @@ import { field, instant, list, text } from "../client/src/json.ts";
 import { messageOf } from "./alarm.ts";
 import { STATUSES, type Status } from "./batch.ts";
 import { readEvent } from "./kitchen.ts";
+import { readPhoto, type Shown } from "./photo.ts";
 import type { Format } from "./format.ts";
 import type { Values, Word } from "./words.ts";
 
@@ -15,6 +16,7 @@ export interface Line {
   readonly value: string;
   readonly bad: boolean;
   readonly who: string | undefined; // id
+  readonly photo?: Shown | undefined;
 }
 
 type Say = (word: Word, values?: Values) => string;
@@ -49,6 +51,10 @@ export function linesOf(log: unknown, format: Format, say: Say): Line[] {
     for (const d of list(b, "dispatches")) {
       const n = field(d, "portions");
       add(d, "takenAt", { what: say("recordDispatch"), value: join(typeof n === "number" ? format.amount(n) : undefined, text(d, "destination")), bad: false, who: text(d, "dispatchedBy") });
+    }
+    for (const p of list(b, "photoNotes")) add(p, "takenAt", { what: say("photo"), value: text(p, "note") ?? "", bad: false, who: text(p, "takenBy"), photo: readPhoto(p) });
+    for (const c of list(b, "corrections")) {
+      add(c, "correctedAt", { what: join(say("correction"), text(c, "field")), value: join(text(c, "value"), text(c, "reason")), bad: false, who: text(c, "correctedBy") });
     }
     for (const a of list(b, "alerts")) {
       const event = readEvent({ data: { type: "production_alert", productionId: text(a, "productionId"), alert: a }, time: 1 });

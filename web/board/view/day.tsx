@@ -93,7 +93,14 @@ export function Day(): JSX.Element {
                     <td>{format.clock(l.at)}</td>
                     <td>{shortNumber(l.batch)}</td>
                     <td>{l.what}</td>
-                    <td>{l.bad && <Icon name="triangle" />}{l.value}</td>
+                    <td>
+                      {l.bad && <Icon name="triangle" />}{l.value}
+                      {l.photo?.path !== undefined && (
+                        <a class="photo" href={board.path(l.photo.path)} target="_blank" rel="noopener">
+                          <img src={board.path(l.photo.path)} width={l.photo.width} height={l.photo.height} loading="lazy" alt={`${say("photo")} ${l.value}`} />
+                        </a>
+                      )}
+                    </td>
                     <td>{l.who === undefined ? "–" : (names.get(l.who) ?? l.who)}</td>
                   </tr>
                 ))}
