@@ -256,9 +256,11 @@ func (m *Model) Kitchens(ctx context.Context, after tenant.ID, limit int) ([]pro
 }
 
 // Standings is as production.Standings has it.
-func (m *Model) Standings(ctx context.Context, f production.StandingFilter, after tenant.ID, limit int) ([]production.Standing, error) {
+func (m *Model) Standings(ctx context.Context, f production.StandingFilter, text string, after tenant.ID, limit int) ([]production.Standing, error) {
 	list, err := m.standings(ctx)
-	list = slices.DeleteFunc(list, func(s production.Standing) bool { return s.Kitchen.ID <= after || !f.Lets(&s) })
+	list = slices.DeleteFunc(list, func(s production.Standing) bool {
+		return s.Kitchen.ID <= after || !f.Lets(&s) || !s.Kitchen.Named(text)
+	})
 	return head(list, limit), err
 }
 

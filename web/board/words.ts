@@ -219,6 +219,7 @@ const id = {
   mendLine: "Sambungkan lagi",
 
   allKitchens: "Semua dapur",
+  searchKitchens: "Cari dapur: nama atau kode",
   showOnly: "Tampilkan",
   show_all: "Semua",
   show_alarming: "Peringatan berat",
@@ -503,6 +504,7 @@ const en: Readonly<Record<Word, string>> = {
   mendLine: "Mend the line",
 
   allKitchens: "All kitchens",
+  searchKitchens: "Search kitchens: name or code",
   showOnly: "Show",
   show_all: "All",
   show_alarming: "Grave alerts",
