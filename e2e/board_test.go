@@ -163,6 +163,7 @@ func TestBoard(t *testing.T) {
 	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
 	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })
+	t.Run("ShowsEveryState", func(t *testing.T) { k.in(t).showsEveryState(chromium) })
 	t.Run("DoesNotGrow", func(t *testing.T) { k.in(t).doesNotGrow(t, chromium) })
 	t.Run("ShowsTwoHundredBatchesThatChange", func(t *testing.T) { k.in(t).showsMany(t, chromium) })
 	t.Run("LoadsOnAMobileLine", func(t *testing.T) { k.in(t).loadsOnAMobileLine(t, chromium) })

@@ -41,6 +41,7 @@ test("figures have their counts, and unknown is no 0", () => {
   const by = new Map(figures.map((f) => [f.word, f]));
   assert.deepEqual([by.get("checksPassed")?.value, by.get("checksPassed")?.count], ["90 %", "9 dari 10"]);
   assert.deepEqual([by.get("yield")?.value, by.get("yield")?.count], ["–", "rata-rata 0 batch"]);
+  assert.deepEqual(figuresOf(undefined, format, say).map((f) => f.value + f.count), Array(8).fill("–"), "before there was an answer nothing is counted");
 });
 
 test("nothing that a server may answer throws", () => {

@@ -80,7 +80,7 @@ export interface DayFigure {
   readonly count: string;
 }
 
-/** Returns the figures of the answer to GET /api/kpis. What is not known is "–". */
+/** Returns the figures of the answer to GET /api/kpis. What is not known is "–", and of how many nothing is said before there was an answer. */
 export function figuresOf(report: unknown, format: Format, say: Say): DayFigure[] {
   const summary = field(report, "summary");
   const number = (v: unknown, name: string) => {
@@ -89,12 +89,12 @@ export function figuresOf(report: unknown, format: Format, say: Say): DayFigure[
   };
   const rate = (word: Word, name: string): DayFigure => {
     const r = field(summary, name);
-    return { word, value: format.percent(number(r, "percent")), count: say("ofCount", { n: number(r, "count") ?? 0, of: number(r, "of") ?? 0 }) };
+    return { word, value: format.percent(number(r, "percent")), count: r === undefined ? "" : say("ofCount", { n: number(r, "count") ?? 0, of: number(r, "of") ?? 0 }) };
   };
   const mean = (word: Word, name: string, unit: string): DayFigure => {
     const m = field(summary, name);
     const value = number(m, "value");
-    return { word, value: value === undefined ? "–" : `${format.amount(value)}${unit}`, count: say("meanOf", { n: number(m, "count") ?? 0 }) };
+    return { word, value: value === undefined ? "–" : `${format.amount(value)}${unit}`, count: m === undefined ? "" : say("meanOf", { n: number(m, "count") ?? 0 }) };
   };
   return [
     rate("checksPassed", "checksPassed"), rate("firstPass", "firstPass"), rate("onTime", "onTime"), rate("dispatchedInTime", "dispatchedWith60MinutesLeft"),
