@@ -52,6 +52,9 @@ func (k *kitchenServer) inEveryView(s *screen, id, state string) {
 			} {
 				s.turn(view.place)
 				s.wait(fmt.Sprintf(`document.querySelector(%q) !== null`, view.there))
+				if view.name == "day" && state != "stale" {
+					s.wait(`document.querySelectorAll('.log tbody tr').length > 3`)
+				}
 				if pictures {
 					s.run(`window.scrollTo(0, 0)`)
 					s.picture(fmt.Sprintf("%s-%s-%s-%s", state, view.name, size.name, language.name))
