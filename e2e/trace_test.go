@@ -106,9 +106,10 @@ func framesOf(events []traced) frameWork {
 	busy := map[thread]float64{}
 	for _, e := range events {
 		of := thread{e.Proc, e.Thr}
-		if e.Name == "thread_name" {
+		switch e.Name {
+		case "thread_name":
 			names[of] = e.Args.Name
-		} else if e.Name == "RunTask" {
+		case "RunTask":
 			busy[of] += e.Wall
 		}
 	}

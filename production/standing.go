@@ -85,7 +85,8 @@ func StandingOf(k Kitchen, open int, last Instant, alerts []Alert) Standing {
 	return s
 }
 
-// Named reports whether the id or the name of k contains text, whatever the case of its letters A to Z: of others databases think differently.
+// Named reports whether the id or the name of k contains text, whatever the case of its letters A to Z: of others databases think
+// differently.
 func (k *Kitchen) Named(text string) bool {
 	text = lowered(text)
 	return strings.Contains(lowered(string(k.ID)), text) || strings.Contains(lowered(k.Name), text)

@@ -43,14 +43,7 @@ func (s *Store) Standings(
 		tenant tenant.ID
 		alert  production.Alert
 	}
-	page, args := standingPage(f)+" AND tenant > $1", []any{after, max(limit, 0)}
-	if text != "" { // in the collation C lower knows A to Z, as production.Kitchen.Named does
-		page = "SELECT tenant FROM (" + page + `) AS found WHERE (position(lower($3 COLLATE "C") IN lower(tenant)) > 0 OR EXISTS
-			(SELECT FROM kentongan.kitchens k
-				WHERE k.tenant = found.tenant AND position(lower($3 COLLATE "C") IN lower((k.doc ->> 'name') COLLATE "C")) > 0))`
-		args = append(args, word(text))
-	}
-	page = "WITH page AS MATERIALIZED (" + page + " ORDER BY tenant LIMIT $2) "
+	page, args := pageOf(f, text, after, limit)
 	err = s.call(ctx, "standings", func(ctx context.Context, c *conn) error {
 		var kitchens []stored
 		var alerts []raised
@@ -95,6 +88,18 @@ func (s *Store) Standings(
 		return nil, err
 	}
 	return list, nil
+}
+
+// pageOf returns what selects the page of Standings, as a table "page", and its arguments.
+func pageOf(f production.StandingFilter, text string, after tenant.ID, limit int) (page string, args []any) {
+	page, args = standingPage(f)+" AND tenant > $1", []any{after, max(limit, 0)}
+	if text != "" { // in the collation C lower knows A to Z, as production.Kitchen.Named does
+		page = "SELECT tenant FROM (" + page + `) AS found WHERE (position(lower($3 COLLATE "C") IN lower(tenant)) > 0 OR EXISTS
+			(SELECT FROM kentongan.kitchens k
+				WHERE k.tenant = found.tenant AND position(lower($3 COLLATE "C") IN lower((k.doc ->> 'name') COLLATE "C")) > 0))`
+		args = append(args, word(text))
+	}
+	return "WITH page AS MATERIALIZED (" + page + " ORDER BY tenant LIMIT $2) ", args
 }
 
 // CountStandings is as production.Standings has it.

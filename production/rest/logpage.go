@@ -21,8 +21,10 @@ var pageStyle string
 // pageTemplate is the printed log.
 var pageTemplate = template.Must(template.New("daylog").Parse(pageText))
 
-// pagePolicy lets a browser use the page's own style and the photos of this server, and nothing else: what people typed into the kitchen's tablets stands in the page.
-var pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; img-src 'self'; style-src 'sha256-" + styleHash() + "'"
+// pagePolicy lets a browser use the page's own style and the photos of this server, and nothing else: what people typed
+// into the kitchen's tablets stands in the page.
+var pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; img-src 'self'; " +
+	"style-src 'sha256-" + styleHash() + "'"
 
 func styleHash() string {
 	sum := sha256.Sum256([]byte(pageStyle))

@@ -24,7 +24,7 @@ const unwatched = "unwatched"
 type overviewInput struct {
 	Who
 	Page
-	Text string `query:"q" maxLength:"100" doc:"The id or the name of the kitchen contains it, whatever the case of its letters A to Z; left out: all."`
+	Text string `query:"q" maxLength:"100" doc:"The id or the name of the kitchen contains it, whatever the case of its letters A to Z; left out: all."`                                                                                                                                       //nolint:lll // a tag cannot be broken
 	Show string `query:"show" enum:"all,cooking,alarming,behind,unwatched" default:"all" doc:"cooking: with an open batch; alarming: with an active alert that is HIGH or CRITICAL; behind: with a batch that is behind its plan; unwatched: with an open batch, and no screen is connected."` //nolint:lll // a tag cannot be broken
 }
 

@@ -17,7 +17,7 @@ type photoInput struct {
 	Who
 	ID    string `path:"id" maxLength:"128" doc:"The id of the batch."`
 	Photo string `path:"photo" maxLength:"128" doc:"The id of the photo."`
-	Have  string `header:"If-None-Match" maxLength:"200" doc:"The ETag of a photo that the caller has: it is answered with 304 and no body."`
+	Have  string `header:"If-None-Match" maxLength:"200" doc:"The ETag of a photo that the caller has: the answer is 304 without a body."`
 }
 
 type photoOutput struct {

@@ -111,7 +111,7 @@ func TestPhotos_Refused(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for y := range 400 {
 		for x := range 400 {
-			noise.Set(x, y, color.RGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255}) //nolint:gosec // noise
+			noise.Set(x, y, color.RGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255})
 		}
 	}
 	var large bytes.Buffer
