@@ -191,7 +191,7 @@ func TestTheMapNamesWhatExists(t *testing.T) {
 			t.Errorf("the map names %s: %v", path, err)
 			continue
 		}
-		declared := regexp.MustCompile(`(?m)^(export )?(func|function|type|const|class) (\([^)]*\) )?` + word + `\b`)
+		declared := regexp.MustCompile(`(?m)^(export )?(async )?(func|function|type|const|class) (\([^)]*\) )?` + word + `\b`)
 		if word != "" && !declared.Match(source) {
 			t.Errorf("the map names %s in %s, which does not declare it", word, path)
 		}

@@ -188,7 +188,8 @@ func (a *Authenticator) CORS(next http.Handler) http.Handler {
 		}
 		h.Set("Access-Control-Allow-Methods", "DELETE, GET, PATCH, POST, PUT")
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, Content-Type, Device-Time, Idempotency-Key, If-Match, Last-Event-ID, Person-Id, Person-Pin, X-Request-Id")
+			"Authorization, Content-Type, Device-Time, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Person-Id, Person-Pin, "+
+				"X-Request-Id")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})

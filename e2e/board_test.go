@@ -155,17 +155,26 @@ func (s *screen) turn(view string) {
 }
 
 func TestBoard(t *testing.T) {
+	t.Parallel() // much of it is waiting until data is old
 	chromium := browser.Open(t)
 	k := openKitchen(t)
 	t.Run("CooksABatchByTapsAlone", func(t *testing.T) { k.in(t).cooksByTaps(t, chromium) })
 	t.Run("KeepsWhatIsEnteredWithoutALine", func(t *testing.T) { k.in(t).keepsEntries(t, chromium) })
+	t.Run("TakesPhotosWithoutALine", func(t *testing.T) { k.in(t).takesPhotos(t, chromium) })
 	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
 	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })
+	t.Run("ShowsEveryState", func(t *testing.T) { k.in(t).showsEveryState(chromium) })
+	t.Run("SaysHowToSignIn", func(t *testing.T) { k.in(t).saysHowToSignIn(t, chromium) })
+}
+
+// TestBoardFigures tells how quick the board is and what it needs, so nothing else runs beside it.
+func TestBoardFigures(t *testing.T) {
+	chromium := browser.Open(t)
+	k := openKitchen(t)
 	t.Run("DoesNotGrow", func(t *testing.T) { k.in(t).doesNotGrow(t, chromium) })
 	t.Run("ShowsTwoHundredBatchesThatChange", func(t *testing.T) { k.in(t).showsMany(t, chromium) })
 	t.Run("LoadsOnAMobileLine", func(t *testing.T) { k.in(t).loadsOnAMobileLine(t, chromium) })
-	t.Run("SaysHowToSignIn", func(t *testing.T) { k.in(t).saysHowToSignIn(t, chromium) })
 }
 
 // cooksByTaps takes a batch from its plan to the road on the shared tablet, with the PINs of those who may. Nothing is typed but numbers
@@ -254,6 +263,20 @@ func (s *screen) inspect(check, verdict, who string) {
 // entries is how many temperatures are entered without a line.
 const entries = 30
 
+// offline is how long the line is cut: BOARD_OFFLINE, such as 10m, or no longer than the entries take.
+func (k *kitchenServer) offline() time.Duration {
+	k.t.Helper()
+	text := os.Getenv("BOARD_OFFLINE")
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		k.t.Fatalf("BOARD_OFFLINE is %q: want a duration such as 10m", text)
+	}
+	return d
+}
+
 // keepsEntries cuts the line, enters temperatures, switches the tablet off and on again, and mends the line.
 func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	id := k.plan("ikan", 1, 400, -time.Hour)
@@ -264,8 +287,10 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.wait(`navigator.serviceWorker.controller !== null`)
 	s.wait(`JSON.parse(localStorage.getItem('kentongan.kitchen') ?? '{}').productions?.some((p) => p.id === ` + quoted(id) + ` && p.status === 'COOKING')`)
 	network.Cut()
+	cut := time.Now()
 	var want []string
 	for i := range entries {
+		time.Sleep(time.Until(cut.Add(k.offline() * time.Duration(i) / entries))) // spread over the time without a line
 		s.tap(".action", "Catat Suhu")
 		s.keys(fmt.Sprintf("%d,5", 60+i))
 		s.tap("#save", "Simpan")
@@ -277,6 +302,7 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.wait(`document.querySelector('.one-head .badge').innerText.includes('` + fmt.Sprint(entries) + `')`)
 	s.picture("tablet-offline")
 	s.accessible("offline")
+	time.Sleep(time.Until(cut.Add(k.offline())))
 	s.open("about:blank")
 	s.open("http://" + network.Addr + "/#tablet/b/" + id) // out of what the worker keeps
 	s.wait(`/belum terkirim/.test(document.getElementById('banner')?.innerText ?? '')`)
@@ -286,8 +312,11 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.wait(fmt.Sprintf(`document.querySelectorAll('.unsent-line').length === %d`, entries))
 	s.picture("tablet-unsent")
 	network.Mend()
-	s.connected()
+	without, mended := time.Since(cut), time.Now()
 	s.waitText("Semua catatan sudah terkirim.")
+	t.Logf("%d entries in %v without a line, the tablet switched off and on meanwhile: all on the server %v after it was back",
+		entries, without.Round(time.Second), time.Since(mended).Round(10*time.Millisecond))
+	s.connected()
 	var got []string
 	readings, _ := k.ask("kepala", "GET", "/api/productions/"+id+"/readings", nil, 200)["readings"].([]any)
 	for _, r := range readings {
@@ -413,8 +442,10 @@ func (k *kitchenServer) sounds(chromium context.Context) {
 	s.wait(`document.getElementById('alarm')?.innerText.includes('Kritis') === true`)
 }
 
-// watchPaint notes in the page, for each mark T1764000000000 in the list, how long after that instant it was painted, and how long frames took.
-const watchPaint = `(globalThis.painted = [], globalThis.frames = [], new MutationObserver((changes) => {
+// watchPaint notes in the page, for each mark T1764000000000 in the list, how long after that instant it was painted, how long frames took,
+// and how many tasks took more than 50 ms.
+const watchPaint = `(globalThis.painted = [], globalThis.frames = [], globalThis.longTasks = 0,
+new PerformanceObserver((list) => { longTasks += list.getEntries().length }).observe({ type: 'longtask' }), new MutationObserver((changes) => {
 	for (const c of changes) {
 		const mark = /T(\d{13})/.exec(c.target.textContent ?? '')
 		if (mark) requestAnimationFrame(() => painted.push(Date.now() - Number(mark[1])))
@@ -436,21 +467,37 @@ func (k *kitchenServer) showsMany(t *testing.T, chromium context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	begin := time.Now()
-	for i := range updates {
-		<-tick.C
-		k.publish(channel, fmt.Sprintf(`{"type":"production_update","productionId":"many-%d","data":{"version":%d,"menuName":"T%d"},"timestamp":1}`,
-			i%batches, 2+i/batches, time.Now().UnixMilli()))
-	}
+	events := s.trace(func() {
+		for i := range updates {
+			<-tick.C
+			k.publish(channel, fmt.Sprintf(`{"type":"production_update","productionId":"many-%d","data":{"version":%d,"menuName":"T%d"},"timestamp":1}`,
+				i%batches, 2+i/batches, time.Now().UnixMilli()))
+		}
+	})
 	took := time.Since(begin)
 	k.publish(channel, `{"type":"production_update","productionId":"many-0","data":{"version":9,"menuName":"yang terakhir"},"timestamp":1}`)
 	s.waitText("yang terakhir")
-	figures := s.list(`((of, at) => [painted.length, of(painted, 0.5), of(painted, 0.95), of(frames, 0.5), of(frames, 0.95), frames.length, frames.filter((f) => f > 25).length].map((n) => n.toFixed(0)))(
+	figures := s.list(`((of, at) => [painted.length, of(painted, 0.5), of(painted, 0.95), of(frames, 0.5), of(frames, 0.95), frames.length, frames.filter((f) => f > 25).length, longTasks].map((n) => n.toFixed(0)))(
 		(list, at) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * at))] ?? NaN)`)
 	if figures[0] == "0" {
 		t.Error("no update was seen to be painted")
 	}
-	t.Logf("%d updates in %v on %d batches: %s painted; from publish to paint p50 %s ms, p95 %s ms; frames p50 %s ms, p95 %s ms; of %s frames %s came late",
-		updates, took.Round(time.Millisecond), batches, figures[0], figures[1], figures[2], figures[3], figures[4], figures[5], figures[6])
+	t.Logf("%d updates in %v on %d batches: %s painted; from publish to paint p50 %s ms, p95 %s ms; frames p50 %s ms, p95 %s ms; of %s frames %s came late; %s long tasks",
+		updates, took.Round(time.Millisecond), batches, figures[0], figures[1], figures[2], figures[3], figures[4], figures[5], figures[6], figures[7])
+	w := framesOf(events)
+	if w.frames == 0 || w.cpu == 0 {
+		t.Errorf("the trace tells nothing of the page's main thread: %s", w)
+	}
+	t.Logf("by Chromium's trace: %s", w)
+
+	// What is out of sight does not count the seconds. Who scrolls there sees what it is now, and how it goes on.
+	const last = `[...document.querySelectorAll('.row')].filter((row) => row.textContent.includes('Sisa waktu')).pop()`
+	before := s.list("[" + last + ".textContent]")[0]
+	s.run(last + ".scrollIntoView()")
+	for range 2 {
+		s.wait(fmt.Sprintf("%s.textContent !== %q", last, before))
+		before = s.list("[" + last + ".textContent]")[0]
+	}
 }
 
 func (k *kitchenServer) saysHowToSignIn(t *testing.T, chromium context.Context) {

@@ -62,6 +62,14 @@ func TestBoardOfAllKitchens(t *testing.T) {
 	s.tap(".shows button", "Tanpa layar")
 	s.wait(`document.querySelectorAll('.standing').length === 1 && document.querySelector('.standing').innerText.includes('Sentani')`)
 	s.tap(".shows button", "Semua")
+	for typed, want := range map[string]string{"permai": "Sentani Permai", "PAPUA": "Sentani Permai", "sppg_23": "Ende"} {
+		s.write("#search", typed)
+		s.wait(fmt.Sprintf(`document.querySelectorAll('.standing').length === 1 && document.querySelector('.standing').innerText.includes(%q)`, want))
+	}
+	s.accessible("a search of kitchens")
+	s.write("#search", "tidak ada yang begini")
+	s.waitText("Tidak ada dapur seperti ini.")
+	s.write("#search", "")
 
 	// A screen comes, and food that is too cold: both are seen without a tap.
 	crew := k.show(chromium, member(far.kitchen, "kepala"), k.Addr, "wall", wallWidth, wallHeight)
@@ -111,6 +119,12 @@ func headOf(t *testing.T, kitchen string) string {
 		t.Fatal(err)
 	}
 	return u.cookie + "=" + token
+}
+
+// write writes into a field, as a keyboard does.
+func (s *screen) write(selector, text string) {
+	s.t.Helper()
+	s.run(fmt.Sprintf(`((e) => { e.value = %q; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector(%q))`, text, selector))
 }
 
 // follow opens where a link leads to that can be seen.

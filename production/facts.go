@@ -17,6 +17,8 @@ type Facts struct {
 	LastReading  Instant `json:"lastReading,omitempty"`  // the newest reading, of any kind
 	LastProbe    Instant `json:"lastProbe,omitempty"`    // the newest one of a probe
 
+	Photos int `json:"photos,omitempty"` // how many were added
+
 	EarlyReason string `json:"earlyReason,omitempty"` // why cooking began before the day did; empty: it did not
 	Started     bool   `json:"started,omitempty"`     // preparing has begun
 

@@ -38,6 +38,7 @@ const (
 	CodeWrongStatus     Code = "WRONG_STATUS"     // not in this status; Unmet has the statuses in which it may be
 	CodeProgressFalls   Code = "PROGRESS_FALLS"   // progress falls on rework only
 	CodeClockRestarts   Code = "CLOCK_RESTARTS"   // a cooked time may not move later
+	CodeTooManyPhotos   Code = "TOO_MANY_PHOTOS"  // the batch has MaxPhotoNotes
 	CodeNotOurs         Code = "KEPT_BY_APP"      // the batch is a copy of what an app keeps
 	CodeAlertClosed     Code = "ALERT_CLOSED"     // the alert is resolved already
 )

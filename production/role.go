@@ -39,7 +39,7 @@ const (
 	MaySeeMoney        Right = "see-money"        // fields with costs
 	MayPlan            Right = "plan"             // create, edit and delete PLANNED batches
 	MayWork            Right = "work"             // steps up to QUALITY_CHECK, progress, portions, waste
-	MayMeasure         Right = "measure"          // temperature readings
+	MayMeasure         Right = "measure"          // temperature readings, photos
 	MayCheck           Right = "check"            // quality checks, samples
 	MayRelease         Right = "release"          // QUALITY_CHECK to COMPLETED
 	MayRework          Right = "rework"           // QUALITY_CHECK back to COOKING

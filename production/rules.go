@@ -91,6 +91,8 @@ func (d *draft) apply() error {
 		return d.sample(act)
 	case RecordDispatch:
 		return d.dispatch(act)
+	case AddPhoto:
+		return d.photo(act)
 	case Correct:
 		return d.correct(act)
 	default:

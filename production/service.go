@@ -119,6 +119,11 @@ func (s *Service) Dispatch(ctx context.Context, r Request, id string, d RecordDi
 	return s.do(ctx, r, id, d)
 }
 
+// Photo adds a photo with a note.
+func (s *Service) Photo(ctx context.Context, r Request, id string, a AddPhoto) (Result, error) {
+	return s.do(ctx, r, id, a)
+}
+
 // Correct adds a correction row to a final batch.
 func (s *Service) Correct(ctx context.Context, r Request, id string, c Correct) (Result, error) {
 	return s.do(ctx, r, id, c)

@@ -3,15 +3,17 @@ package production
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"kentongan/tenant"
 )
 
 // Standings is what a screen of all kitchens needs: the platform's.
 type Standings interface {
-	// Standings returns how the kitchens stand that f lets through, in the order of ids, at most limit of them after `after`, all of
-	// one moment. Its cost depends on how many are open or wrong, not on how many ever were.
-	Standings(ctx context.Context, f StandingFilter, after tenant.ID, limit int) ([]Standing, error)
+	// Standings returns how the kitchens stand that f lets through and whose id or name contains text, whatever the case of its letters A
+	// to Z (empty: all), in the order of ids, at most limit of them after `after`, all of one moment. Its cost depends on how many are
+	// open or wrong, not on how many ever were; with a text, on how many kitchens there are.
+	Standings(ctx context.Context, f StandingFilter, text string, after tenant.ID, limit int) ([]Standing, error)
 
 	// CountStandings returns how many kitchens each filter lets through, of one moment.
 	CountStandings(ctx context.Context) (StandingCounts, error)
@@ -81,6 +83,22 @@ func StandingOf(k Kitchen, open int, last Instant, alerts []Alert) Standing {
 	}
 	s.Behind = len(late)
 	return s
+}
+
+// Named reports whether the id or the name of k contains text, whatever the case of its letters A to Z: of others databases think
+// differently.
+func (k *Kitchen) Named(text string) bool {
+	text = lowered(text)
+	return strings.Contains(lowered(string(k.ID)), text) || strings.Contains(lowered(k.Name), text)
+}
+
+func lowered(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // Lets reports whether f lets s through.

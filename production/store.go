@@ -97,6 +97,7 @@ type Commit struct {
 	Samples     []Sample
 	Dispatches  []Dispatch
 	Corrections []Correction
+	Photos      []Photo // with their bytes
 	Events      []Event // in this order
 	Notices     []Notice
 	Audit       []AuditEntry // in this order
@@ -136,6 +137,9 @@ type Lists interface {
 	// Rows returns what was added to a batch, each list in the order in which it was added. ErrNotFound if the batch is
 	// not there. Readings are at most limit, from the one after the id `after` on (empty: from the start).
 	Rows(ctx context.Context, t tenant.ID, id string, after string, limit int) (Rows, error)
+
+	// Photo returns one photo of a batch, with its bytes. ErrNotFound.
+	Photo(ctx context.Context, t tenant.ID, production, id string) (Photo, error)
 
 	// Snapshot returns all open batches, the final ones of the serving days from since on, all active alerts, and the
 	// place of the outbox that they reflect, all of one moment. See Snapshot.
@@ -201,6 +205,7 @@ type Rows struct {
 	Samples     []Sample
 	Dispatches  []Dispatch
 	Corrections []Correction
+	Photos      []Photo // without their bytes
 	Alerts      []Alert // all, in the order in which they were raised
 }
 

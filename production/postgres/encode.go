@@ -113,6 +113,10 @@ func (w *writing) addEntries(c *production.Commit) error {
 		}
 		w.put(entrySheet, c.Tenant, e.ProductionID, string(e.Kind), e.ID, doc)
 	}
+	for i := range c.Photos {
+		p := &c.Photos[i]
+		w.put(photoSheet, c.Tenant, p.ProductionID, p.ID, bytes.Clone(p.Data))
+	}
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -145,6 +147,27 @@ func (s *Store) Rows(ctx context.Context, t tenant.ID, id, after string, limit i
 	})
 	if err != nil {
 		return production.Rows{}, err
+	}
+	return found, nil
+}
+
+// Photo is as production.Lists has it.
+func (s *Store) Photo(ctx context.Context, t tenant.ID, id, photo string) (production.Photo, error) {
+	var found production.Photo
+	err := s.call(ctx, "photo", func(ctx context.Context, c *conn) error {
+		found = production.Photo{}
+		var doc []byte
+		err := c.QueryRow(ctx, `SELECT e.doc, p.data FROM kentongan.batches b
+			JOIN kentongan.entries e ON e.tenant = b.tenant AND e.batch = b.id AND e.kind = $3 AND e.id = $4
+			JOIN kentongan.photos p ON p.tenant = b.tenant AND p.batch = b.id AND p.id = e.id
+			WHERE b.tenant = $1 AND b.id = $2 AND b.deleted_at = 0`, t, key(id), string(rows.Photo), key(photo)).Scan(&doc, &found.Data)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("photo %.100q: %w", photo, production.ErrNotFound)
+		}
+		return cmp.Or(err, decode(doc, &found))
+	})
+	if err != nil {
+		return production.Photo{}, err
 	}
 	return found, nil
 }

@@ -66,6 +66,33 @@ func TestOpen(t *testing.T) {
 		}
 	})
 
+	t.Run("FirstSchemaTakesPhotos", func(t *testing.T) {
+		db := server.Database(t)
+		s := open(t, db)
+		if _, err := s.Commit(t.Context(), plan(kitchen, "b", 1)); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		sql(t, db, "DROP TABLE kentongan.photos; DELETE FROM kentongan.migrations WHERE version = 2")
+		s = open(t, db)
+		defer s.Close()
+		b, err := s.Batch(t.Context(), kitchen, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Alerts = nil
+		b.Revision++
+		added := production.Commit{
+			Tenant: kitchen, Batch: &b, Base: b.Revision - 1, Photos: []production.Photo{{ID: "p", ProductionID: "b", Data: []byte("x")}},
+		}
+		if _, err := s.Commit(t.Context(), added); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := s.Photo(t.Context(), kitchen, "b", "p"); err != nil || string(p.Data) != "x" {
+			t.Errorf("got %q, %v; want the photo", p.Data, err)
+		}
+	})
+
 	t.Run("NewerSchemaIsRefused", func(t *testing.T) {
 		db := server.Database(t)
 		open(t, db).Close()
@@ -74,7 +101,7 @@ func TestOpen(t *testing.T) {
 		if err == nil || errors.Is(err, production.ErrUnavailable) {
 			t.Fatalf("got %v, want that it does not know the schema", err)
 		}
-		for _, word := range []string{"version 99", "up to 1", "newer program"} {
+		for _, word := range []string{"version 99", "up to 2", "newer program"} {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%q does not say %q", err, word)
 			}

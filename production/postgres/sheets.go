@@ -41,6 +41,8 @@ var (
 	entrySheet = insertion("entries", 0, []column{ // n counts in the order of the rows
 		{"tenant", "text"}, {"batch", "text"}, {"kind", "text"}, {"id", "text"}, {"doc", "json"},
 	}, "")
+	photoSheet = insertion("photos", 0, []column{{"tenant", "text"}, {"batch", "text"}, {"id", "text"}, {"data", "bytea"}}, "")
+
 	listedSheet = insertion("listed", 3, []column{
 		{"tenant", "text"}, {"kind", "text"}, {"id", "text"}, {"name", "text"}, {"pin", "text"}, {"doc", "json"},
 	}, ` ON CONFLICT (tenant, kind, id) DO UPDATE SET (name, pin, doc) =
@@ -72,8 +74,8 @@ var (
 	basedBatch = append(slices.Clone(batchSheet), column{"base", "bigint"})
 
 	sheets = []*sheet{
-		batchInserts, batchUpdates, kitchenSheet, alertSheet, entrySheet, listedSheet, observationSheet, noticeSheet, keySheet, eventSheet,
-		auditSheet,
+		batchInserts, batchUpdates, kitchenSheet, alertSheet, entrySheet, photoSheet, listedSheet, observationSheet, noticeSheet, keySheet,
+		eventSheet, auditSheet,
 	}
 )
 

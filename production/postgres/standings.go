@@ -32,7 +32,7 @@ func standingPage(f production.StandingFilter) string {
 
 // Standings is as production.Standings has it: one round trip.
 func (s *Store) Standings(
-	ctx context.Context, f production.StandingFilter, after tenant.ID, limit int,
+	ctx context.Context, f production.StandingFilter, text string, after tenant.ID, limit int,
 ) (list []production.Standing, err error) {
 	type stored struct {
 		kitchen production.Kitchen
@@ -43,7 +43,7 @@ func (s *Store) Standings(
 		tenant tenant.ID
 		alert  production.Alert
 	}
-	page := "WITH page AS MATERIALIZED (" + standingPage(f) + " AND tenant > $1 ORDER BY tenant LIMIT $2) "
+	page, args := pageOf(f, text, after, limit)
 	err = s.call(ctx, "standings", func(ctx context.Context, c *conn) error {
 		var kitchens []stored
 		var alerts []raised
@@ -52,7 +52,7 @@ func (s *Store) Standings(
 					(SELECT count(*) FROM kentongan.batches b WHERE b.tenant = page.tenant AND `+openBatch+`),
 					coalesce((SELECT e.at FROM kentongan.heads h JOIN kentongan.events e ON e.tenant = h.tenant AND e.seq = h.event_seq
 						WHERE h.tenant = page.tenant), 0)
-				FROM page LEFT JOIN kentongan.kitchens k ON k.tenant = page.tenant ORDER BY page.tenant`, after, max(limit, 0)), &kitchens,
+				FROM page LEFT JOIN kentongan.kitchens k ON k.tenant = page.tenant ORDER BY page.tenant`, args...), &kitchens,
 				func(r pgx.CollectableRow) (k stored, err error) {
 					var doc []byte
 					if err := r.Scan((*string)(&k.kitchen.ID), &doc, &k.open, (*int64)(&k.last)); err != nil || doc == nil {
@@ -62,7 +62,7 @@ func (s *Store) Standings(
 					return k, err
 				})
 			into(b.Queue(page+"SELECT a.tenant, a.doc FROM page JOIN kentongan.alerts a ON a.tenant = page.tenant AND a.active",
-				after, max(limit, 0)), &alerts, func(r pgx.CollectableRow) (a raised, err error) {
+				args...), &alerts, func(r pgx.CollectableRow) (a raised, err error) {
 				var doc []byte
 				if err := r.Scan((*string)(&a.tenant), &doc); err != nil {
 					return a, err
@@ -88,6 +88,18 @@ func (s *Store) Standings(
 		return nil, err
 	}
 	return list, nil
+}
+
+// pageOf returns what selects the page of Standings, as a table "page", and its arguments.
+func pageOf(f production.StandingFilter, text string, after tenant.ID, limit int) (page string, args []any) {
+	page, args = standingPage(f)+" AND tenant > $1", []any{after, max(limit, 0)}
+	if text != "" { // in the collation C lower knows A to Z, as production.Kitchen.Named does
+		page = "SELECT tenant FROM (" + page + `) AS found WHERE (position(lower($3 COLLATE "C") IN lower(tenant)) > 0 OR EXISTS
+			(SELECT FROM kentongan.kitchens k
+				WHERE k.tenant = found.tenant AND position(lower($3 COLLATE "C") IN lower((k.doc ->> 'name') COLLATE "C")) > 0))`
+		args = append(args, word(text))
+	}
+	return "WITH page AS MATERIALIZED (" + page + " ORDER BY tenant LIMIT $2) ", args
 }
 
 // CountStandings is as production.Standings has it.

@@ -25,6 +25,7 @@ type Who struct {
 type caller struct {
 	tenant tenant.ID
 	actor  production.Actor
+	visits bool // the credential belongs to no kitchen
 }
 
 func (c *caller) role() production.Role { return c.actor.Role }
@@ -93,6 +94,7 @@ func (a *API) identify(ctx context.Context, r *http.Request, n need) (*caller, e
 		if !who.MaySee(t) {
 			return nil, fmt.Errorf("kitchen %s: %w", t, production.ErrNotFound) // as if it did not exist
 		}
+		c.visits = c.tenant == tenant.Global
 		c.tenant = t
 	case c.tenant == tenant.Global && !n.self:
 		return nil, invalid("query.tenant", "is missing: this credential belongs to no kitchen, so say which one to look into")

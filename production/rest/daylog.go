@@ -32,7 +32,8 @@ type DayLog struct {
 	AuditSeq int64              `json:"auditSeq"` // the newest entry of the audit trail that was looked at
 	Audit    production.Hash    `json:"auditHash"`
 
-	names map[string]string // of people, by id
+	names   map[string]string // of people, by id
+	visited bool              // by somebody who belongs to no kitchen: addresses name it
 }
 
 // LogBatch is one batch with all that was recorded about it.
@@ -45,6 +46,7 @@ type LogBatch struct {
 	Samples     []production.Sample     `json:"samples"`
 	Dispatches  []production.Dispatch   `json:"dispatches"`
 	Corrections []production.Correction `json:"corrections"`
+	Photos      []production.Photo      `json:"photoNotes"`
 	Alerts      []production.Alert      `json:"alerts"`
 	Reviewer    string                  `json:"reviewer"` // who released or cancelled it; empty: nobody yet
 }
@@ -118,7 +120,7 @@ func (a *API) collect(ctx context.Context, c *caller, d production.Day) (*DayLog
 	}
 	l := &DayLog{
 		Kitchen: kitchen, Day: d, MadeAt: now, MadeBy: c.actor.ID(), Batches: []LogBatch{}, Alerts: []production.Alert{},
-		names: map[string]string{},
+		names: map[string]string{}, visited: c.visits,
 	}
 	for _, p := range refs.People {
 		l.names[p.ID] = p.Name
@@ -161,11 +163,11 @@ func (a *API) addBatches(ctx context.Context, c *caller, l *DayLog, batches []pr
 			Production: b.Production.For(c.role()), KPIs: production.KPIsOf(b.Production, b.Facts).For(c.role()),
 			Steps: []LogStep{}, Alerts: []production.Alert{}, Corrections: correctionsFor(rows.Corrections, c.role()),
 			Readings: []production.Reading{}, Checks: []production.Check{},
-			Samples: []production.Sample{}, Dispatches: []production.Dispatch{},
+			Samples: []production.Sample{}, Dispatches: []production.Dispatch{}, Photos: []production.Photo{},
 		}
 		if l.Extract == "" {
 			lb.Readings, lb.Checks = list(rows.Readings), list(rows.Checks)
-			lb.Samples, lb.Dispatches = list(rows.Samples), list(rows.Dispatches)
+			lb.Samples, lb.Dispatches, lb.Photos = list(rows.Samples), list(rows.Dispatches), list(rows.Photos)
 		} else {
 			lb.Corrections = costsOnly(lb.Corrections)
 		}

@@ -66,6 +66,11 @@ func (l *DayLog) lines(b *LogBatch, sums bool) []line {
 			Limit: "layak sampai " + w.clock(b.Production.ConsumeBy), Operator: s.By,
 			Note: join(s.Vehicle, s.Notes, late(s.Late, s.ClockOff))})
 	}
+	for i := range b.Photos {
+		p := &b.Photos[i]
+		w.add(line{at: at(p.TakenAt, p.ReceivedAt, p.ClockOff), Kind: "Foto", What: cmp.Or(p.Note, "Foto"),
+			Actual: "sidik " + p.Digest.String()[:12], Operator: p.TakenBy, Note: late(false, p.ClockOff)})
+	}
 	for i := range b.Alerts {
 		w.alert(&b.Alerts[i])
 	}

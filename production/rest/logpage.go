@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
+	"net/url"
 	"time"
 
 	"kentongan/production"
@@ -20,8 +21,10 @@ var pageStyle string
 // pageTemplate is the printed log.
 var pageTemplate = template.Must(template.New("daylog").Parse(pageText))
 
-// pagePolicy lets a browser use the page's own style and nothing else: what people typed into the kitchen's tablets stands in the page.
-var pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; style-src 'sha256-" + styleHash() + "'"
+// pagePolicy lets a browser use the page's own style and the photos of this server, and nothing else: what people typed
+// into the kitchen's tablets stands in the page.
+var pagePolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; img-src 'self'; " +
+	"style-src 'sha256-" + styleHash() + "'"
 
 func styleHash() string {
 	sum := sha256.Sum256([]byte(pageStyle))
@@ -56,7 +59,32 @@ type sheetBatch struct {
 	Bad                  bool // cancelled
 	Facts                []fact
 	Lines                []line
+	Photos               []sheetPhoto
 	Reason               string
+}
+
+// sheetPhoto is a photo under the lines of its batch.
+type sheetPhoto struct {
+	Source, Caption string
+	Width, Height   int
+}
+
+// photos returns what is shown of the photos of b.
+func (l *DayLog) photos(b *LogBatch) []sheetPhoto {
+	var out []sheetPhoto
+	for i := range b.Photos {
+		p := &b.Photos[i]
+		source := "/api/productions/" + url.PathEscape(p.ProductionID) + "/photos/" + url.PathEscape(p.ID)
+		if l.visited {
+			source += "?tenant=" + url.QueryEscape(string(l.Kitchen.ID))
+		}
+		out = append(out, sheetPhoto{source, join(l.clockOf(p), l.name(p.TakenBy), p.Note), p.Width, p.Height})
+	}
+	return out
+}
+
+func (l *DayLog) clockOf(p *production.Photo) string {
+	return clock(at(p.TakenAt, p.ReceivedAt, p.ClockOff), l.Kitchen.Zone, l.Day)
 }
 
 // page is the log as a page in Indonesian, to print on A4.
@@ -79,7 +107,7 @@ func (l *DayLog) page() *fileOutput {
 		p := &b.Production
 		s.Batches = append(s.Batches, sheetBatch{
 			Number: p.BatchNumber, Menu: p.MenuName, Status: statusWords[p.Status], Bad: p.Status == production.Cancelled,
-			Facts: l.batchFacts(b), Lines: l.lines(b, true), Reason: p.RejectionReason,
+			Facts: l.batchFacts(b), Lines: l.lines(b, true), Photos: l.photos(b), Reason: p.RejectionReason,
 		})
 	}
 	own := logWriter{l: l, b: &LogBatch{}, limits: l.Kitchen.Limits.OrDefaults()}

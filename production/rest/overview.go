@@ -24,6 +24,7 @@ const unwatched = "unwatched"
 type overviewInput struct {
 	Who
 	Page
+	Text string `query:"q" maxLength:"100" doc:"The id or the name of the kitchen contains it, whatever the case of its letters A to Z; left out: all."`                                                                                                                                       //nolint:lll // a tag cannot be broken
 	Show string `query:"show" enum:"all,cooking,alarming,behind,unwatched" default:"all" doc:"cooking: with an open batch; alarming: with an active alert that is HIGH or CRITICAL; behind: with a batch that is behind its plan; unwatched: with an open batch, and no screen is connected."` //nolint:lll // a tag cannot be broken
 }
 
@@ -103,13 +104,13 @@ func (a *API) overview(ctx context.Context, in *overviewInput) (*overviewOutput,
 	limit := min(max(in.Limit, 1), mostPage)
 	var found []KitchenStanding
 	if in.Show == unwatched {
-		found, err = a.unwatched(ctx, after, limit+1)
+		found, err = a.unwatched(ctx, in.Text, after, limit+1)
 	} else {
 		filters := map[string]production.StandingFilter{
 			"cooking": production.CookingKitchens, "alarming": production.AlarmingKitchens, "behind": production.LateKitchens,
 		}
 		// Who is connected is known to the engine, not to the records: while that is out, the rest is still worth seeing.
-		found, _, err = a.standings(ctx, filters[in.Show], after, limit+1)
+		found, _, err = a.standings(ctx, filters[in.Show], in.Text, after, limit+1)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("overview: %w", err)
@@ -124,9 +125,9 @@ func (a *API) overview(ctx context.Context, in *overviewInput) (*overviewOutput,
 
 // standings returns a page of kitchens, and what is wrong with the engine if their screens are not known.
 func (a *API) standings(
-	ctx context.Context, f production.StandingFilter, after tenant.ID, limit int,
+	ctx context.Context, f production.StandingFilter, text string, after tenant.ID, limit int,
 ) (list []KitchenStanding, blind, err error) {
-	found, err := a.opts.Store.Standings(ctx, f, after, limit)
+	found, err := a.opts.Store.Standings(ctx, f, text, after, limit)
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // the caller says of what
 	}
@@ -163,9 +164,9 @@ func (a *API) screens(ctx context.Context, ids []tenant.ID) ([]Screens, error) {
 }
 
 // unwatched goes through the kitchens that cook for those that nobody watches.
-func (a *API) unwatched(ctx context.Context, after tenant.ID, limit int) (list []KitchenStanding, err error) {
+func (a *API) unwatched(ctx context.Context, text string, after tenant.ID, limit int) (list []KitchenStanding, err error) {
 	for len(list) < limit {
-		page, blind, err := a.standings(ctx, production.CookingKitchens, after, mostPage)
+		page, blind, err := a.standings(ctx, production.CookingKitchens, text, after, mostPage)
 		if err != nil || blind != nil {
 			return nil, errors.Join(err, blind)
 		}

@@ -62,6 +62,12 @@ func TestOverview(t *testing.T) {
 			t.Errorf("show=%s: %s; want %s", show, got, want)
 		}
 	}
+	for query, want := range map[string]string{"?q=PG_2": "sppg_2", "?q=sppg": "sppg_1 sppg_2", "?q=nobody": "", "?show=unwatched&q=_1": "sppg_1", "?show=unwatched&q=_2": ""} {
+		if got := names(s.as("super").overview(query)); got != want {
+			t.Errorf("%s: %s; want %s", query, got, want)
+		}
+	}
+	s.as("super").get("/api/overview?q="+strings.Repeat("x", 101)).refused(http.StatusUnprocessableEntity, "INVALID", "query.q")
 	page := s.as("super").overview("?limit=1")
 	if got := names(page); got != "sppg_1" || page.Next == "" {
 		t.Errorf("a page of one: %s, next %q", got, page.Next)

@@ -133,6 +133,7 @@ var titles = map[string]string{
 	string(production.CodeFinal):           "The batch is final",
 	string(production.CodeWrongStatus):     "Not in this status",
 	string(production.CodeProgressFalls):   "Progress falls on rework only",
+	string(production.CodeTooManyPhotos):   "The batch has as many photos as it can have",
 	string(production.CodeClockRestarts):   "The four hours never begin anew",
 	string(production.CodeNotOurs):         "Another app keeps this batch",
 	string(production.CodeAlertClosed):     "The alert is resolved already",

@@ -32,6 +32,13 @@ type DispatchBody struct {
 	Entry
 }
 
+// PhotoBody adds a photo with a note. It holds no act of production: that one is written down without the picture.
+type PhotoBody struct {
+	Photo []byte `json:"photo"`
+	Note  string `json:"note,omitempty"`
+	Entry
+}
+
 // CorrectionBody corrects a final batch.
 type CorrectionBody struct {
 	production.Correct
@@ -65,11 +72,18 @@ func (a *API) rows() {
 		func(ctx context.Context, r production.Request, id string, b *DispatchBody) (production.Result, error) {
 			return s.Dispatch(ctx, r, id, b.RecordDispatch)
 		})
+	change(a, add("addPhoto", "photos", "Add a photo with a note", optional+" A JPEG or PNG of at most 192 KiB and 4096 pixels a side; a "+
+		"batch has 20 at most. It is kept as it is sent: who takes it should encode it anew first, so that it says nothing of where and "+
+		"with what it was taken."),
+		func(ctx context.Context, r production.Request, id string, b *PhotoBody) (production.Result, error) {
+			return s.Photo(ctx, r, id, production.AddPhoto{Note: b.Note, Data: b.Photo})
+		})
 	change(a, add("addCorrection", "corrections", "Say what is wrong in a final batch", optional+" The record itself stays as it is."),
 		func(ctx context.Context, r production.Request, id string, b *CorrectionBody) (production.Result, error) {
 			return s.Correct(ctx, r, id, b.Correct)
 		})
 	a.readRows()
+	a.readPhotos()
 }
 
 type readingsInput struct {
@@ -93,6 +107,7 @@ type Records struct {
 	Samples     []production.Sample     `json:"samples"`
 	Dispatches  []production.Dispatch   `json:"dispatches"`
 	Corrections []production.Correction `json:"corrections"`
+	Photos      []production.Photo      `json:"photoNotes"`
 	Alerts      []production.Alert      `json:"alerts"`
 }
 
@@ -126,7 +141,7 @@ func (a *API) readRows() {
 	})
 	register(a, a.declare(operation{
 		id: "listRecords", method: http.MethodGet, path: "/api/productions/{id}/records", tag: tagRecords, need: see,
-		summary: "List checks, samples, dispatches, corrections and all alerts of a batch, each in the order in which they came",
+		summary: "List checks, samples, dispatches, corrections, photos and all alerts of a batch, each in the order in which they came",
 	}), func(ctx context.Context, c *caller, in *readInput) (*recordsOutput, error) {
 		rows, err := a.opts.Store.Rows(ctx, c.tenant, in.ID, "", 1)
 		if err != nil {
@@ -134,7 +149,7 @@ func (a *API) readRows() {
 		}
 		out := &recordsOutput{Body: Records{
 			Checks: list(rows.Checks), Samples: list(rows.Samples), Dispatches: list(rows.Dispatches),
-			Corrections: correctionsFor(rows.Corrections, c.role()), Alerts: []production.Alert{},
+			Corrections: correctionsFor(rows.Corrections, c.role()), Photos: list(rows.Photos), Alerts: []production.Alert{},
 		}}
 		for i := range rows.Alerts {
 			out.Body.Alerts = append(out.Body.Alerts, *alertFor(&rows.Alerts[i], c.role()))

@@ -108,6 +108,7 @@ var needed = map[string][]string{
 	"CancelBody":     {"reason"},
 	"ReadingBody":    {"kind", "celsius"},
 	"CheckBody":      {"checkType", "parameter", "actualValue"},
+	"PhotoBody":      {"photo"},
 	"CorrectionBody": {"field", "value", "reason"},
 	"DishCooked":     {"name"},
 	"Dish":           {"name"},

@@ -221,6 +221,14 @@ func (w *commit) writeEntries(ctx context.Context, c *conn) error {
 			return err
 		}
 	}
+	for i := range w.Photos {
+		p := &w.Photos[i]
+		_, err := c.exec(ctx, "INSERT INTO photos (production, id, data) SELECT n, ?, ? FROM productions WHERE tenant = ? AND id = ?",
+			p.ID, p.Data, string(w.Tenant), w.Batch.Production.ID)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -53,7 +53,7 @@ func TestOpenExplains(t *testing.T) {
 		"Short":          {path("short.db", "x"), "is no SQLite database"},
 		"OtherProgram":   {made("other.db", "CREATE TABLE t (x)"), "a database of another program"},
 		"OtherMarked":    {made("marked.db", "PRAGMA application_id = 7"), "a database of another program"},
-		"NewerSchema":    {newer, "its schema has version 99, and this program knows version 1"},
+		"NewerSchema":    {newer, "its schema has version 99, and this program knows version 2"},
 		"ReadOnlyFolder": {filepath.Join(readOnly(t), "k.db"), "cannot be made"},
 		"ReadOnlyFile":   {filepath.Join(readOnly(t), "there.db"), "cannot be written"},
 	} {
@@ -142,17 +142,60 @@ func TestOpenTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 1 || to != 1 {
-		t.Errorf("migrated from %d to %d, %v; want 1 to 1", from, to, err)
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 2 || to != 2 {
+		t.Errorf("migrated from %d to %d, %v; want 2 to 2", from, to, err)
 	}
 }
 
 func TestMigrateFromNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
-	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 0 || to != 1 {
-		t.Errorf("migrated from %d to %d, %v; want 0 to 1", from, to, err)
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 0 || to != 2 {
+		t.Errorf("migrated from %d to %d, %v; want 0 to 2", from, to, err)
 	}
 	open(t, path)
+}
+
+// TestMigrateFromTheFirst: a file of the first schema keeps what it has, and takes photos from then on.
+func TestMigrateFromTheFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k.db")
+	s := open(t, path)
+	c := newCommit(1)
+	if _, err := s.Commit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "DROP TABLE photos; PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 1 || to != 2 {
+		t.Fatalf("migrated from %d to %d, %v; want 1 to 2", from, to, err)
+	}
+	s = open(t, path)
+	id := c.Batch.Production.ID
+	b, err := s.Batch(t.Context(), c.Tenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Alerts = nil
+	b.Revision++
+	added := production.Commit{
+		Tenant: c.Tenant, Batch: &b, Base: b.Revision - 1, Photos: []production.Photo{{ID: "p", ProductionID: id, Data: []byte("x")}},
+	}
+	if _, err := s.Commit(t.Context(), added); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.Photo(t.Context(), c.Tenant, id, "p"); err != nil || string(p.Data) != "x" {
+		t.Errorf("got %q, %v; want the photo", p.Data, err)
+	}
 }
 
 func TestClosedIsUnavailable(t *testing.T) {

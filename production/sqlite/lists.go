@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -163,7 +164,7 @@ func readRows(ctx context.Context, c *conn, t tenant.ID, id, after string, limit
 	if err != nil {
 		return err
 	}
-	err = c.each(ctx, `SELECT kind, doc FROM entries WHERE production = ? AND kind IN ('check', 'sample', 'dispatch', 'correction')
+	err = c.each(ctx, `SELECT kind, doc FROM entries WHERE production = ? AND kind IN ('check', 'sample', 'dispatch', 'correction', 'photo')
 		ORDER BY kind, revision, place`, []any{n}, func(r *sql.Rows) error {
 		var kind rows.Kind
 		var doc sql.RawBytes
@@ -178,6 +179,26 @@ func readRows(ctx context.Context, c *conn, t tenant.ID, id, after string, limit
 	to.Alerts, err = documents[production.Alert](ctx, c,
 		"SELECT doc FROM alerts WHERE tenant = ? AND production = ? ORDER BY raised, id", string(t), id)
 	return err
+}
+
+// Photo is as production.Lists has it.
+func (s *Store) Photo(ctx context.Context, t tenant.ID, id, photo string) (production.Photo, error) {
+	var found production.Photo
+	err := s.read(ctx, func(c *conn) error {
+		var doc []byte
+		err := c.one(ctx, `SELECT e.doc, f.data FROM productions p JOIN entries e ON e.production = p.n
+			JOIN photos f ON f.production = p.n AND f.id = e.id
+			WHERE p.tenant = ? AND p.id = ? AND p.deleted = 0 AND e.kind = 'photo' AND e.id = ?`,
+			[]any{string(t), id, photo}, &doc, &found.Data)
+		if isNone(err) {
+			return fmt.Errorf("photo %.64q: %w", photo, production.ErrNotFound)
+		}
+		return cmp.Or(err, rows.Decode(doc, &found))
+	})
+	if err != nil {
+		return production.Photo{}, fmt.Errorf("read photo of %s: %w", t, err)
+	}
+	return found, nil
 }
 
 // Snapshot is as production.Lists has it.

@@ -37,10 +37,16 @@ func standingPage(f production.StandingFilter) string {
 
 // Standings is as production.Standings has it.
 func (s *Store) Standings(
-	ctx context.Context, f production.StandingFilter, after tenant.ID, limit int,
+	ctx context.Context, f production.StandingFilter, text string, after tenant.ID, limit int,
 ) (list []production.Standing, err error) {
-	page := "WITH page AS MATERIALIZED (" + standingPage(f) + " AND tenant > ? ORDER BY tenant LIMIT ?) "
-	args := []any{string(after), max(limit, 0)}
+	page, args := standingPage(f)+" AND tenant > ?", []any{string(after)}
+	if text != "" { // lower knows A to Z, as production.Kitchen.Named does
+		page = "SELECT tenant FROM (" + page + `) AS found WHERE (instr(lower(tenant), lower(?)) > 0 OR EXISTS
+			(SELECT 1 FROM kitchens k WHERE k.tenant = found.tenant AND instr(lower(json_extract(k.doc, '$.name')), lower(?)) > 0))`
+		args = append(args, text, text)
+	}
+	page = "WITH page AS MATERIALIZED (" + page + " ORDER BY tenant LIMIT ?) "
+	args = append(args, max(limit, 0))
 	err = s.read(ctx, func(c *conn) error {
 		alerts, err := standingAlerts(ctx, c, page, args)
 		if err != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,13 @@ func given(t *testing.T, n *node) {
 			ID: "d1", ProductionID: "full", TakenAt: noon, ReceivedAt: noon + 1, By: "b", Portions: new(0), Destination: "SDN 1", Vehicle: "B 1", Notes: "n", ClockOff: true, Late: true,
 		}},
 		Corrections: []production.Correction{{ID: "x1", ProductionID: "full", Field: "notes", Value: "v", Reason: "salah ketik saja", By: "u", At: noon}},
+		Photos: []production.Photo{
+			{
+				ID: "p1", ProductionID: "full", Note: "n", Type: "image/png", Size: 4, Width: 1, Height: 2, Digest: production.Hash{1, 31: 255}, TakenAt: noon,
+				ReceivedAt: noon + 1, TakenBy: "t", ClockOff: true, Data: []byte("\x00\xff\x89P"),
+			},
+			{ID: "p2", ProductionID: "full", Data: bytes.Repeat([]byte{0, 1, 2, 3, 4, 5, 6}, production.MaxPhotoBytes/7)},
+		},
 		Events: []production.Event{
 			{ID: "full.1.0", Tenant: k1, Channel: production.UpdatesChannel, ProductionID: "full", Version: 1, At: noon, Payload: []byte("{\"b\": 1.0,\"a\":[ ]\n}"), Money: true},
 			{ID: "full.1.1", Tenant: k1, Channel: production.AlertsChannel, At: noon + 1, Payload: []byte(`{}`)},
@@ -94,8 +102,17 @@ func given(t *testing.T, n *node) {
 	})
 	same(t, "batch", n.batch(k1, "full"), batch)
 	same(t, "rows", n.rows(k1, "full"), production.Rows{
-		Readings: c.Readings, Checks: c.Checks, Samples: c.Samples, Dispatches: c.Dispatches, Corrections: c.Corrections, Alerts: []production.Alert{raised},
+		Readings: c.Readings, Checks: c.Checks, Samples: c.Samples, Dispatches: c.Dispatches, Corrections: c.Corrections, Photos: withoutData(c.Photos),
+		Alerts: []production.Alert{raised},
 	})
+	for _, p := range c.Photos {
+		got, err := n.Photo(t.Context(), k1, "full", p.ID)
+		if err != nil || !bytes.Equal(got.Data, p.Data) {
+			t.Errorf("photo %s has %d bytes, %v; want the %d that were given", p.ID, len(got.Data), err, len(p.Data))
+		}
+		p.Data, got.Data = nil, nil
+		same(t, "photo", got, p)
+	}
 	same(t, "snapshot", n.snapshot(k1), production.Snapshot{Batches: []production.Batch{batch}, Alerts: []production.Alert{raised, oven}, Seq: 2})
 	claim, err := n.Claim(t.Context(), "relay", patience, 10)
 	if err != nil {
@@ -352,6 +369,14 @@ func alertsOfKitchen(t *testing.T, n *node) {
 	same(t, "rows of the batch", alertIDs(n.rows(k1, "b").Alerts), []string{"a1"})
 }
 
+func withoutData(photos []production.Photo) []production.Photo {
+	list := slices.Clone(photos)
+	for i := range list {
+		list[i].Data = nil
+	}
+	return list
+}
+
 func brokenCommits(t *testing.T, n *node) {
 	n.commit(plan(k1, "b", 1))
 	before := n.snapshot(k1)
@@ -376,9 +401,12 @@ func brokenCommits(t *testing.T, n *node) {
 		"SampleOfNothing":       func(c *production.Commit) { c.Samples = []production.Sample{{ID: "r"}} },
 		"DispatchOfNothing":     func(c *production.Commit) { c.Dispatches = []production.Dispatch{{ID: "r"}} },
 		"CorrectionOfNothing":   func(c *production.Commit) { c.Corrections = []production.Correction{{ID: "r"}} },
-		"EventOfAnother":        func(c *production.Commit) { c.Events[0].Tenant = k2 },
-		"NoticeOfAnother":       func(c *production.Commit) { c.Notices = []production.Notice{{ID: "n", Tenant: k2}} },
-		"AuditOfAnother":        func(c *production.Commit) { c.Audit[0].Tenant = k2 },
+		"PhotoOfAnotherBatch": func(c *production.Commit) {
+			c.Photos = []production.Photo{{ID: "p", ProductionID: "x", Data: []byte("x")}}
+		},
+		"EventOfAnother":  func(c *production.Commit) { c.Events[0].Tenant = k2 },
+		"NoticeOfAnother": func(c *production.Commit) { c.Notices = []production.Notice{{ID: "n", Tenant: k2}} },
+		"AuditOfAnother":  func(c *production.Commit) { c.Audit[0].Tenant = k2 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := next(n.batch(k1, "b"), nil)

@@ -166,6 +166,9 @@ func (p *pair) drawBatch(c *production.Commit) {
 	if p.maybe("sample") {
 		c.Samples = []production.Sample{{ID: fmt.Sprint(p.int("sample", 0, 20)), ProductionID: id}}
 	}
+	if p.maybe("photo") {
+		c.Photos = []production.Photo{{ID: fmt.Sprint(p.int("photo", 0, 3)), ProductionID: id, Data: []byte{byte(p.int("picture", 0, 255))}}}
+	}
 	for range p.int("alerts", 0, 2) {
 		a := p.alert(c.Tenant, id)
 		if !slices.ContainsFunc(c.Alerts, func(b production.Alert) bool { return a.ID == b.ID }) {
@@ -263,6 +266,8 @@ func (p *pair) look() {
 	compare(p, "alerts", func(s production.Store) ([]production.Alert, error) { return s.Alerts(ctx, t, g, nil, limit) }, s)
 	reading := pick(p, "after", "", "4")
 	compare(p, "rows", func(s production.Store) (production.Rows, error) { return s.Rows(ctx, t, p0, reading, limit) }, s)
+	photo := fmt.Sprint(p.int("photo", 0, 3))
+	compare(p, "photo", func(s production.Store) (production.Photo, error) { return s.Photo(ctx, t, p0, photo) }, s)
 	compare(p, "snapshot", func(s production.Store) (production.Snapshot, error) { return s.Snapshot(ctx, t, day) }, s)
 	compare(p, "references", func(s production.Store) (production.References, error) { return s.References(ctx, t) }, s)
 	flagged := p.maybe("flagged")
@@ -271,7 +276,8 @@ func (p *pair) look() {
 	}, s)
 	compare(p, "kitchens", func(s production.Store) ([]production.Kitchen, error) { return s.Kitchens(ctx, "", limit) }, s)
 	of := pick(p, "standings", production.EveryKitchen, pick(p, "filter", production.CookingKitchens, pick(p, "filter", production.AlarmingKitchens, production.LateKitchens)))
-	compare(p, "standings", func(s production.Store) ([]production.Standing, error) { return s.Standings(ctx, of, "", limit) }, s)
+	text := pick(p, "of kitchens", "", "", "1", "SP", "nobody")
+	compare(p, "standings", func(s production.Store) ([]production.Standing, error) { return s.Standings(ctx, of, text, "", limit) }, s)
 	compare(p, "standing counts", func(s production.Store) (production.StandingCounts, error) { return s.CountStandings(ctx) }, s)
 	now := p.instant("now")
 	compare(p, "due batches", func(s production.Store) ([]production.Due, error) { return s.DueBatches(ctx, now, limit) }, s)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"kentongan/production"
@@ -52,6 +53,7 @@ func rowsInOrder(t *testing.T, n *node) {
 		c.Samples = []production.Sample{{ID: id, ProductionID: "b"}}
 		c.Dispatches = []production.Dispatch{{ID: id, ProductionID: "b"}}
 		c.Corrections = []production.Correction{{ID: id, ProductionID: "b"}}
+		c.Photos = []production.Photo{{ID: id, ProductionID: "b", Data: []byte(id)}}
 		n.commit(c)
 		elsewhere := next(n.batch(k1, "other"), nil)
 		elsewhere.Readings = []production.Reading{{ID: fmt.Sprintf("o%d", i), ProductionID: "other"}}
@@ -61,8 +63,10 @@ func rowsInOrder(t *testing.T, n *node) {
 	all := n.rows(k1, "b")
 	same(t, "readings", ids(all.Readings, reading), want)
 	for i := range 30 {
-		if id := fmt.Sprintf("c%02d", i*7%30); all.Checks[i].ID != id || all.Samples[i].ID != id || all.Dispatches[i].ID != id || all.Corrections[i].ID != id {
-			t.Fatalf("row %d is %s %s %s %s, want %s", i, all.Checks[i].ID, all.Samples[i].ID, all.Dispatches[i].ID, all.Corrections[i].ID, id)
+		if id := fmt.Sprintf("c%02d", i*7%30); all.Checks[i].ID != id || all.Samples[i].ID != id || all.Dispatches[i].ID != id || all.Corrections[i].ID != id ||
+			all.Photos[i].ID != id {
+			t.Fatalf("row %d is %s %s %s %s %s, want %s", i, all.Checks[i].ID, all.Samples[i].ID, all.Dispatches[i].ID, all.Corrections[i].ID,
+				all.Photos[i].ID, id)
 		}
 	}
 	var paged []string
@@ -332,15 +336,19 @@ func standings(t *testing.T, n *node) {
 	n.commit(done)
 	n.commit(gone)
 
+	named := production.Kitchen{ID: "tk-B", Name: "Surabaya II, 100 % Élok"}
+	n.commit(production.Commit{Tenant: "tk-B", Kitchen: &production.KitchenState{Kitchen: named, Revision: 1}})
+
 	want := []production.Standing{
 		{Kitchen: production.Kitchen{ID: "a", Name: "A", Zone: production.WIT}, Open: 1, LastChange: noon},
 		{Kitchen: production.Kitchen{ID: "b"}, Open: 1, Behind: 1, Medium: 1, Low: 1, LastChange: noon},
 		{Kitchen: production.Kitchen{ID: "c"}, Open: 1, Critical: 1, High: 1, Unanswered: 1, UnansweredSince: noon - 5, LastChange: noon + 7},
 		{Kitchen: production.Kitchen{ID: "d"}, LastChange: noon},
+		{Kitchen: named},
 	}
 	look := func(f production.StandingFilter, after tenant.ID, limit int, want []production.Standing) {
 		t.Helper()
-		got, err := n.Standings(t.Context(), f, after, limit)
+		got, err := n.Standings(t.Context(), f, "", after, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,13 +358,22 @@ func standings(t *testing.T, n *node) {
 	look("what is none", "", 10, want)
 	look(production.EveryKitchen, "a", 2, want[1:3])
 	look(production.EveryKitchen, "", 0, nil)
-	look(production.EveryKitchen, "d", 10, nil)
+	look(production.EveryKitchen, "tk-B", 10, nil)
 	look(production.CookingKitchens, "", 10, want[:3])
 	look(production.LateKitchens, "", 10, want[1:2])
 	look(production.AlarmingKitchens, "", 10, want[2:3])
 	look(production.AlarmingKitchens, "c", 10, nil)
+	for text, want := range map[string]string{
+		"": "a b c d tk-B", "a": "a tk-B", "c": "c", "TK-b": "tk-B", "tk-": "tk-B", "surabaya ii": "tk-B", "%": "tk-B", "ÉL": "tk-B", "él": "", "_": "", "\x00": "", "b": "b tk-B",
+	} {
+		got, err := n.Standings(t.Context(), production.EveryKitchen, text, "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, fmt.Sprintf("with %q", text), strings.Join(ids(got, func(s *production.Standing) string { return string(s.Kitchen.ID) }), " "), want)
+	}
 	counts, err := n.CountStandings(t.Context())
-	if want := (production.StandingCounts{Kitchens: 4, Cooking: 3, Alarming: 1, Behind: 1}); err != nil || counts != want {
+	if want := (production.StandingCounts{Kitchens: 5, Cooking: 3, Alarming: 1, Behind: 1}); err != nil || counts != want {
 		t.Errorf("counted %+v, %v; want %+v", counts, err, want)
 	}
 }

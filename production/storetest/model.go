@@ -69,7 +69,8 @@ type kitchen struct {
 
 type batch struct {
 	production.Batch
-	rows production.Rows
+	rows   production.Rows
+	photos map[string][]byte // by id
 }
 
 type notice struct {
@@ -314,7 +315,7 @@ func (k *kitchen) conflict(c *production.Commit) error {
 func (k *kitchen) rowConflict(old *batch, c *production.Commit) error {
 	have := map[string]bool{}
 	for _, e := range rows.Entries(&production.Commit{
-		Readings: old.rows.Readings, Checks: old.rows.Checks, Samples: old.rows.Samples, Dispatches: old.rows.Dispatches, Corrections: old.rows.Corrections,
+		Readings: old.rows.Readings, Checks: old.rows.Checks, Samples: old.rows.Samples, Dispatches: old.rows.Dispatches, Corrections: old.rows.Corrections, Photos: old.rows.Photos,
 	}) {
 		have[string(e.Kind)+e.ID] = true
 	}
@@ -362,6 +363,12 @@ func (k *kitchen) writeBatch(c *production.Commit) {
 		if err != nil {
 			panic("storetest: " + err.Error())
 		}
+	}
+	for _, p := range c.Photos {
+		if b.photos == nil {
+			b.photos = map[string][]byte{}
+		}
+		b.photos[p.ID] = slices.Clone(p.Data)
 	}
 }
 

@@ -112,6 +112,24 @@ func (m *Model) Rows(ctx context.Context, t tenant.ID, id, after string, limit i
 	return r, nil
 }
 
+// Photo is as production.Lists has it.
+func (m *Model) Photo(ctx context.Context, t tenant.ID, id, photo string) (production.Photo, error) {
+	if err := over(ctx); err != nil {
+		return production.Photo{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.kitchen(t).live(id); b != nil {
+		for _, p := range b.rows.Photos {
+			if p.ID == photo {
+				p.Data = slices.Clone(b.photos[photo])
+				return p, nil
+			}
+		}
+	}
+	return production.Photo{}, fmt.Errorf("photo %s: %w", photo, production.ErrNotFound)
+}
+
 // Snapshot is as production.Lists has it.
 func (m *Model) Snapshot(ctx context.Context, t tenant.ID, since production.Day) (production.Snapshot, error) {
 	if err := over(ctx); err != nil {
@@ -238,9 +256,11 @@ func (m *Model) Kitchens(ctx context.Context, after tenant.ID, limit int) ([]pro
 }
 
 // Standings is as production.Standings has it.
-func (m *Model) Standings(ctx context.Context, f production.StandingFilter, after tenant.ID, limit int) ([]production.Standing, error) {
+func (m *Model) Standings(ctx context.Context, f production.StandingFilter, text string, after tenant.ID, limit int) ([]production.Standing, error) {
 	list, err := m.standings(ctx)
-	list = slices.DeleteFunc(list, func(s production.Standing) bool { return s.Kitchen.ID <= after || !f.Lets(&s) })
+	list = slices.DeleteFunc(list, func(s production.Standing) bool {
+		return s.Kitchen.ID <= after || !f.Lets(&s) || !s.Kitchen.Named(text)
+	})
 	return head(list, limit), err
 }
 

@@ -40,6 +40,7 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"DeleteOnlyHides", deleteHides},
 		{"DayLoad", dayLoads},
 		{"RowsInTheOrderOfAdding", rowsInOrder},
+		{"PhotosOfABatch", photos},
 		{"BatchesByPlace", batchesByPlace},
 		{"BatchesByFilter", batchesByFilter},
 		{"AlertsByPlaceAndFilter", alertLists},

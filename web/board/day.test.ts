@@ -18,12 +18,16 @@ test("the log has every entry once, newest first", () => {
       readings: [{ takenAt: at(5), kind: "CORE", dish: "Nasi", celsius: 76.5, takenBy: "u2" }],
       checks: [{ checkTime: at(9), checkType: "TASTE", passed: false, actualValue: "2", actionTaken: "dibumbui", checkedBy: "u3" }],
       samples: [{ takenAt: at(10), takenBy: "u3" }],
+      photoNotes: [{ id: "f1", productionId: "p/1", takenAt: at(20), note: "segel", takenBy: "u2", width: 40, height: 30 }],
+      corrections: [{ correctedAt: at(40), field: "notes", value: "benar", reason: "salah ketik", correctedBy: "u1" }],
       dispatches: [{ takenAt: at(30), portions: 1200, dispatchedBy: "u4" }],
       alerts: [{ id: "a", severity: "HIGH", message: { id: "Suhu inti kurang" }, raisedAt: Date.parse(at(6)) }],
     }],
   };
   assert.deepEqual(linesOf(log, format, say).map((l) => [format.clock(l.at), l.what, l.value, l.bad, l.who]), [
+    ["03.40", "Koreksi – notes", "benar – salah ketik", false, "u1"],
     ["03.30", "Catat Pengiriman", "1.200", false, "u4"],
+    ["03.20", "Foto", "segel", false, "u2"],
     ["03.10", "Sampel", "", false, "u3"],
     ["03.09", "Periksa Rasa", "Gagal – 2 – dibumbui", true, "u3"],
     ["03.06", "Peringatan: Suhu inti kurang", "Tinggi", true, undefined],
@@ -37,6 +41,7 @@ test("figures have their counts, and unknown is no 0", () => {
   const by = new Map(figures.map((f) => [f.word, f]));
   assert.deepEqual([by.get("checksPassed")?.value, by.get("checksPassed")?.count], ["90 %", "9 dari 10"]);
   assert.deepEqual([by.get("yield")?.value, by.get("yield")?.count], ["–", "rata-rata 0 batch"]);
+  assert.deepEqual(figuresOf(undefined, format, say).map((f) => f.value + f.count), Array(8).fill("–"), "before there was an answer nothing is counted");
 });
 
 test("nothing that a server may answer throws", () => {

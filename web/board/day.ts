@@ -4,6 +4,7 @@ import { field, instant, list, text } from "../client/src/json.ts";
 import { messageOf } from "./alarm.ts";
 import { STATUSES, type Status } from "./batch.ts";
 import { readEvent } from "./kitchen.ts";
+import { readPhoto, type Shown } from "./photo.ts";
 import type { Format } from "./format.ts";
 import type { Values, Word } from "./words.ts";
 
@@ -15,6 +16,7 @@ export interface Line {
   readonly value: string;
   readonly bad: boolean;
   readonly who: string | undefined; // id
+  readonly photo?: Shown | undefined;
 }
 
 type Say = (word: Word, values?: Values) => string;
@@ -50,6 +52,10 @@ export function linesOf(log: unknown, format: Format, say: Say): Line[] {
       const n = field(d, "portions");
       add(d, "takenAt", { what: say("recordDispatch"), value: join(typeof n === "number" ? format.amount(n) : undefined, text(d, "destination")), bad: false, who: text(d, "dispatchedBy") });
     }
+    for (const p of list(b, "photoNotes")) add(p, "takenAt", { what: say("photo"), value: text(p, "note") ?? "", bad: false, who: text(p, "takenBy"), photo: readPhoto(p) });
+    for (const c of list(b, "corrections")) {
+      add(c, "correctedAt", { what: join(say("correction"), text(c, "field")), value: join(text(c, "value"), text(c, "reason")), bad: false, who: text(c, "correctedBy") });
+    }
     for (const a of list(b, "alerts")) {
       const event = readEvent({ data: { type: "production_alert", productionId: text(a, "productionId"), alert: a }, time: 1 });
       if (event?.kind !== "alert") continue;
@@ -74,7 +80,7 @@ export interface DayFigure {
   readonly count: string;
 }
 
-/** Returns the figures of the answer to GET /api/kpis. What is not known is "–". */
+/** Returns the figures of the answer to GET /api/kpis. What is not known is "–", and of how many nothing is said before there was an answer. */
 export function figuresOf(report: unknown, format: Format, say: Say): DayFigure[] {
   const summary = field(report, "summary");
   const number = (v: unknown, name: string) => {
@@ -83,12 +89,12 @@ export function figuresOf(report: unknown, format: Format, say: Say): DayFigure[
   };
   const rate = (word: Word, name: string): DayFigure => {
     const r = field(summary, name);
-    return { word, value: format.percent(number(r, "percent")), count: say("ofCount", { n: number(r, "count") ?? 0, of: number(r, "of") ?? 0 }) };
+    return { word, value: format.percent(number(r, "percent")), count: r === undefined ? "" : say("ofCount", { n: number(r, "count") ?? 0, of: number(r, "of") ?? 0 }) };
   };
   const mean = (word: Word, name: string, unit: string): DayFigure => {
     const m = field(summary, name);
     const value = number(m, "value");
-    return { word, value: value === undefined ? "–" : `${format.amount(value)}${unit}`, count: say("meanOf", { n: number(m, "count") ?? 0 }) };
+    return { word, value: value === undefined ? "–" : `${format.amount(value)}${unit}`, count: m === undefined ? "" : say("meanOf", { n: number(m, "count") ?? 0 }) };
   };
   return [
     rate("checksPassed", "checksPassed"), rate("firstPass", "firstPass"), rate("onTime", "onTime"), rate("dispatchedInTime", "dispatchedWith60MinutesLeft"),

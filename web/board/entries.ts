@@ -116,6 +116,17 @@ export function dispatch(b: Batch, n: number): Draft {
   return draft(b, { path: `${base(b)}/dispatches`, body: { portions: n }, right: "dispatch", label: { word: "recordDispatch", values: { value: n } } });
 }
 
+/** Adds a photo, a JPEG in base64. It waits for nothing, and nothing waits for it. */
+export function photo(b: Batch, data: string, note: string): Draft {
+  return draft(b, {
+    path: `${base(b)}/photos`,
+    body: { photo: data, ...(note !== "" && { note }) },
+    right: "measure",
+    label: { word: "photo", ...(note !== "" && { values: { value: note } }) },
+    group: `${b.id} photos`,
+  });
+}
+
 export interface CheckEntry {
   readonly type: CheckType;
   readonly parameter: string;

@@ -6,6 +6,7 @@
 import { latestChecks, type Batch, type CheckType } from "./batch.ts";
 import type { Alert, Production } from "./kitchen.ts";
 import { list, text, instant } from "../client/src/json.ts";
+import { withPhotos } from "./photo.ts";
 import type { Limits } from "./api.ts";
 
 export interface Known {
@@ -56,11 +57,11 @@ function coreHolds(b: Batch, limits: Limits): boolean {
   return hot.every((d) => d.celsius !== undefined && d.celsius >= limits.coreMinC);
 }
 
-/** Returns a row with the checks of an answer to GET /api/productions/{id}/records; those of events that it lacks stay. */
+/** Returns a row with the checks and photos of an answer to GET /api/productions/{id}/records; those of events that it lacks stay. */
 export function withRecords(row: Production, records: unknown): Production {
   const read = list(records, "checks");
   const ids = new Set(read.map((c) => text(c, "id")));
   const events = list(row, "qualityChecks").filter((c) => !ids.has(text(c, "id")));
   const all = [...read, ...events].sort((a, b) => (instant(a, "checkTime") ?? 0) - (instant(b, "checkTime") ?? 0));
-  return { ...row, qualityChecks: all };
+  return withPhotos({ ...row, qualityChecks: all }, list(records, "photoNotes"));
 }

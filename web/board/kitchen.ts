@@ -3,11 +3,21 @@
  * a snapshot of the server adds to that.
  */
 
-import { applyEvent, NO_KITCHEN, readEvent, type Alert, type Kitchen, type Production } from "../client/src/production.ts";
+import { applyEvent, NO_KITCHEN, readEvent, type Alert, type Kitchen, type Production, type ProductionEvent } from "../client/src/production.ts";
 import { field, fields, instant, list, text, whole, type Fields } from "../client/src/json.ts";
+import { withPhotos } from "./photo.ts";
 import type { Position } from "../client/src/frame.ts";
 
 export { applyEvent, NO_KITCHEN, readEvent, type Alert, type Kitchen, type Production };
+
+/** Returns the kitchen after an event. A photo is added to those of its batch, even if the rest of its event has come by another way. */
+export function fold(k: Kitchen, e: ProductionEvent): Kitchen {
+  const next = applyEvent(k, e);
+  const row = next.productions.get(e.productionId ?? "");
+  const note = e.kind === "updated" ? fields(e.changes["photoNote"]) : undefined;
+  if (note === undefined || row === undefined) return next;
+  return { ...next, productions: new Map(next.productions).set(row.id, withPhotos(row, [note])) };
+}
 
 /** The answer to GET /api/productions?active=true. */
 export interface Snapshot {
@@ -44,16 +54,17 @@ function readStored(alert: Fields | undefined): Alert[] {
 
 /**
  * Returns the kitchen after a snapshot. before is what was known when the snapshot was asked for, k what is known now: what events have
- * told in between is newer, and stays. Batches go by their version, alerts by their time. Checks are in events only, so those that
- * are known stay with their batch.
+ * told in between is newer, and stays. Batches go by their version, alerts by their time. Checks and photos are in events only, so those
+ * that are known stay with their batch.
  */
 export function applySnapshot(before: Kitchen, k: Kitchen, s: Snapshot): Kitchen {
   const productions = new Map<string, Production>();
   for (const p of s.productions) {
     const known = k.productions.get(p.id);
     const newer = known?.version !== undefined && p.version !== undefined && known.version > p.version;
-    const checks = known?.["qualityChecks"];
-    productions.set(p.id, newer ? known : checks === undefined || p["qualityChecks"] !== undefined ? p : { ...p, qualityChecks: checks });
+    const rows: Record<string, unknown> = {};
+    for (const name of ["qualityChecks", "photoNotes"]) if (known?.[name] !== undefined) rows[name] = known[name];
+    productions.set(p.id, newer ? known : { ...rows, ...p });
   }
   for (const p of k.productions.values()) if (!productions.has(p.id) && !before.productions.has(p.id)) productions.set(p.id, p);
   let next: Kitchen = { ...k, productions, alerts: [], ready: true };

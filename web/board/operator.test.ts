@@ -97,6 +97,18 @@ test("it asks again, gets old without answers, and comes back", async (t) => {
   assert.deepEqual([last()?.show, last()?.overview?.kitchens.length, last()?.fresh.old], ["cooking", 0, false]);
   assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=100");
 
+  for (const typed of ["Ban", "Bandung", "Bandung & K"]) o.search(typed);
+  await settle();
+  assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=100", "not while somebody types");
+  t.mock.timers.tick(300);
+  await settle();
+  assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=100&q=Bandung%20%26%20K");
+  const before300 = asked.length;
+  o.search("");
+  t.mock.timers.tick(300);
+  await settle();
+  assert.deepEqual([asked.length, asked[asked.length - 1]], [before300 + 1, "/api/overview?show=cooking&limit=100"]);
+
   assert.deepEqual([o.more(), o.more(), o.more(), o.more(), o.more()], [true, true, true, true, false]);
   assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=500");
   await settle();

@@ -84,17 +84,21 @@ export function toneOfStanding(s: Standing): "bad" | "watch" | "good" | "plain" 
 
 export interface OperatorState {
   readonly show: Show;
+  /** A part of the name or id of the kitchens that are wanted; empty: all. */
+  readonly text: string;
   readonly overview: Overview | undefined; // of another filter than show while its answer is on the way
   readonly fresh: Freshness;
 }
 
-export const NO_OVERVIEW: OperatorState = { show: "all", overview: undefined, fresh: { lamp: "connecting", old: true, since: undefined } };
+export const NO_OVERVIEW: OperatorState = { show: "all", text: "", overview: undefined, fresh: { lamp: "connecting", old: true, since: undefined } };
 
 /** The server is asked again so long after its answer; so old may an answer be; so many kitchens are one page, and the most of them. */
 const ASK_EVERY_MS = 5_000;
 const OLD_AFTER_MS = 15_000;
 const PAGE = 100;
 const MOST = 500;
+/** Who types has stopped after this. */
+const TYPED_MS = 300;
 
 export interface OperatorOptions {
   readonly read: (path: string) => Promise<unknown>;
@@ -131,6 +135,15 @@ export class Operator {
     this.wake();
   }
 
+  /** Shows kitchens whose name or id has this in it. It asks once nobody types any more. */
+  search(text: string): void {
+    this.#limit = PAGE;
+    this.#run++; // what was asked before is of another text
+    this.#set({ text });
+    clearTimeout(this.#next);
+    this.#next = setTimeout(this.wake, TYPED_MS);
+  }
+
   /** Shows more kitchens; false if these are the most that one screen has. */
   more(): boolean {
     if (this.#limit >= MOST) return false;
@@ -153,9 +166,10 @@ export class Operator {
 
   async #ask(run: number): Promise<void> {
     if (this.#options.hidden()) return;
-    const { show } = this.#state;
+    const { show, text } = this.#state;
+    const like = text === "" ? "" : `&q=${encodeURIComponent(text)}`;
     try {
-      const overview = readOverview(await this.#options.read(`/api/overview?show=${show}&limit=${this.#limit}`));
+      const overview = readOverview(await this.#options.read(`/api/overview?show=${show}&limit=${this.#limit}${like}`));
       if (run !== this.#run) return;
       if (overview === undefined) throw new KentonganError(0, "UNEXPECTED", "the overview has not the shape that it should have", true);
       this.#answered = Date.now();

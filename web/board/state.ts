@@ -4,7 +4,7 @@ import { createClient, INITIAL_STATUS, type Client, type Status, type Subscripti
 import { tabs } from "../client/src/tabs.ts";
 import { KentonganError } from "../client/src/http.ts";
 import { field, parse, text } from "../client/src/json.ts";
-import { applyEvent, applySnapshot, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Alert, type Kitchen, type Production } from "./kitchen.ts";
+import { applyEvent, applySnapshot, fold, keep, NO_KITCHEN, readEvent, readKept, readSnapshot, withoutPast, type Alert, type Kitchen, type Production } from "./kitchen.ts";
 import { Format } from "./format.ts";
 import { freshness, type Freshness } from "./freshness.ts";
 import { cutLine, NO_SETTING, read, readSetting, signOut, type Setting } from "./api.ts";
@@ -282,7 +282,7 @@ export class Board {
       return this.#client!.subscribe(channel, {
         message: (m) => {
           const event = readEvent(m);
-          if (event !== undefined) this.#apply(applyEvent(this.#state.kitchen, event));
+          if (event !== undefined) this.#apply(fold(this.#state.kitchen, event));
         },
         gap: async () => { await this.#load(run); },
       }, { since: positions?.[channel] });

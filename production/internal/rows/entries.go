@@ -16,6 +16,7 @@ const (
 	Sample       Kind = "sample"
 	Dispatch     Kind = "dispatch"
 	Correction   Kind = "correction"
+	Photo        Kind = "photo"
 )
 
 // Entry is a row that is added to a batch.
@@ -28,7 +29,7 @@ type Entry struct {
 
 // Entries returns the rows that c adds, each kind in the order of c.
 func Entries(c *production.Commit) []Entry {
-	list := make([]Entry, 0, len(c.Readings)+len(c.Checks)+len(c.Samples)+len(c.Dispatches)+len(c.Corrections))
+	list := make([]Entry, 0, len(c.Readings)+len(c.Checks)+len(c.Samples)+len(c.Dispatches)+len(c.Corrections)+len(c.Photos))
 	for i := range c.Readings {
 		r := &c.Readings[i]
 		list = append(list, Entry{Reading, r.ID, r.ProductionID, r})
@@ -49,6 +50,10 @@ func Entries(c *production.Commit) []Entry {
 		r := &c.Corrections[i]
 		list = append(list, Entry{Correction, r.ID, r.ProductionID, r})
 	}
+	for i := range c.Photos {
+		r := &c.Photos[i]
+		list = append(list, Entry{Photo, r.ID, r.ProductionID, r})
+	}
 	return list
 }
 
@@ -65,6 +70,8 @@ func Add(to *production.Rows, k Kind, doc []byte) error {
 		return add(&to.Dispatches, doc)
 	case Correction:
 		return add(&to.Corrections, doc)
+	case Photo:
+		return add(&to.Photos, doc)
 	default:
 		return fmt.Errorf("entry of unknown kind %q: the database is of a newer program", k)
 	}

@@ -8,6 +8,7 @@ import { Alerts } from "./alerts.tsx";
 import { Bar, shortNumber } from "./wall.tsx";
 import { CheckSheet } from "./check.tsx";
 import { NumberPad, TextSheet, useAsking, type PadOptions } from "./pad.tsx";
+import { PhotoSheet, Photos } from "./photos.tsx";
 import { UNKNOWN, countdown } from "../format.ts";
 import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene } from "./use.ts";
@@ -18,7 +19,7 @@ import { say as sayIn, sayCode, sayGuard, type Word } from "../words.ts";
 import { text } from "../../client/src/json.ts";
 import type { Production } from "../kitchen.ts";
 
-type Open = "temperature" | "portions" | "waste" | "dispatch" | "rework" | "cancel" | CheckType;
+type Open = "photo" | "temperature" | "portions" | "waste" | "dispatch" | "rework" | "cancel" | CheckType;
 
 export function BatchView({ id }: { readonly id: string }): JSX.Element {
   const { board, state, say } = useScene();
@@ -100,6 +101,8 @@ function One({ row }: { readonly row: Production }): JSX.Element {
         </section>
       )}
 
+      <Photos row={row} onAdd={b.status !== "PLANNED" && can("measure") ? () => ask("measure", () => setOpen("photo")) : undefined} />
+
       <section aria-labelledby="h-batch-alerts">
         <h3 id="h-batch-alerts">{say("alerts")} <span class="count">{alerts.length}</span></h3>
         <Alerts alerts={alerts} />
@@ -162,6 +165,8 @@ function OpenSheet(props: { readonly open: Open; readonly batch: Batch; readonly
   const { limits } = state.setting;
   const pad = (options: PadOptions, make: (n: number) => Draft) => <NumberPad options={options} onClose={onClose} onSave={(n) => onEnter(make(n))} />;
   switch (props.open) {
+    case "photo":
+      return <PhotoSheet batch={b} onClose={onClose} onEnter={onEnter} />;
     case "temperature":
       return <Temperature batch={b} onClose={onClose} onEnter={onEnter} />;
     case "portions":

@@ -53,7 +53,7 @@ export function Day(): JSX.Element {
   const names = useMemo(() => new Map(state.setting.staff.map((m) => [m.id, m.name])), [state.setting.staff]);
   const batches = [...state.kitchen.productions.values()].map(batchOf).filter((b) => b.day === day);
   return (
-    <main id="main" class="day" tabIndex={-1}>
+    <main id="main" class={`day ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
       <div class="day-head">
         <h2>{say("log")} <small>{format.longDay(Date.parse(`${day}T12:00:00+08:00`))}</small></h2>
         <label class="field field-inline"><span>{say("date")}</span><input type="date" value={day} max={today} onInput={(e) => e.currentTarget.value !== "" && setDay(e.currentTarget.value)} /></label>
@@ -81,7 +81,7 @@ export function Day(): JSX.Element {
       <section aria-labelledby="h-log">
         <h3 id="h-log">{say("log")}</h3>
         {!exports && <p class="none">{say("noRight")}</p>}
-        {exports && loaded !== undefined && lines.length === 0 && <p class="none">{say("noEntries")}</p>}
+        {exports && loaded?.log !== undefined && lines.length === 0 && <p class="none">{say("noEntries")}</p>}
         {loaded === undefined && <p class="none">{say("loading")}</p>}
         {lines.length > 0 && (
           <div class="table-box" tabIndex={0} role="group" aria-label={say("log")}>
@@ -93,7 +93,14 @@ export function Day(): JSX.Element {
                     <td>{format.clock(l.at)}</td>
                     <td>{shortNumber(l.batch)}</td>
                     <td>{l.what}</td>
-                    <td>{l.bad && <Icon name="triangle" />}{l.value}</td>
+                    <td>
+                      {l.bad && <Icon name="triangle" />}{l.value}
+                      {l.photo?.path !== undefined && (
+                        <a class="photo" href={board.path(l.photo.path)} target="_blank" rel="noopener">
+                          <img src={board.path(l.photo.path)} width={l.photo.width} height={l.photo.height} loading="lazy" alt={`${say("photo")} ${l.value}`} />
+                        </a>
+                      )}
+                    </td>
                     <td>{l.who === undefined ? "–" : (names.get(l.who) ?? l.who)}</td>
                   </tr>
                 ))}

@@ -23,6 +23,10 @@ export function OperatorView(): JSX.Element {
         <h2 ref={title} tabIndex={-1}>{say("allKitchens")} <span class="count">{count(overview?.counts.all)}</span></h2>
         <p class="hint">{say("chooseText")}</p>
       </div>
+      <label class="field operator-search">
+        <span>{say("searchKitchens")}</span>
+        <input id="search" type="search" value={state.all.text} maxLength={100} autocomplete="off" onInput={(e) => board.operator?.search(e.currentTarget.value.trim())} />
+      </label>
       <div class="shows" role="group" aria-label={say("showOnly")}>
         {SHOWS.map((s) => (
           <button key={s} type="button" class="action plain" aria-pressed={s === show} onClick={() => board.operator?.show(s)}>
@@ -32,7 +36,7 @@ export function OperatorView(): JSX.Element {
         ))}
       </div>
       {overview === undefined && <p class="none">{say("loading")}</p>}
-      {overview !== undefined && shown.length === 0 && <p class="none">{say(show === "all" ? "chooseNone" : "noneLike")}</p>}
+      {overview !== undefined && shown.length === 0 && <p class="none">{say(show === "all" && state.all.text === "" ? "chooseNone" : "noneLike")}</p>}
       <ul class="standings" id="standings">
         {shown.map((k) => <Row key={k.id} standing={k} minute={Math.floor(now / 60_000)} words={words} />)}
       </ul>

@@ -35,6 +35,7 @@ const PATHS = {
   wall: "M3 5h18v11H3zM9 20h6M12 16v4",
   tablet: "M6 3h12v18H6zM11 18h2",
   grid: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+  camera: "M3 8h4l2-3h6l2 3h4v11H3zM16 13a4 4 0 1 1-8 0 4 4 0 0 1 8 0z",
   paper: "M6 3h9l4 4v14H6zM14 3v5h5M9 12h7M9 16h7",
 } as const;
 export type IconName = keyof typeof PATHS;

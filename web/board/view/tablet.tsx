@@ -1,6 +1,6 @@
 /** The tablet: the day's batches, what is wrong, and what is not sent. A tap on a batch opens it. */
 
-import type { JSX } from "preact";
+import { createRef, type JSX } from "preact";
 
 import { Alerts } from "./alerts.tsx";
 import { BatchView } from "./batch.tsx";
@@ -59,13 +59,42 @@ interface RowProps {
   readonly unsent: number;
 }
 
+/** Rows that somebody may see, or will when they scroll a little: only these count the seconds. */
+const inSight = new WeakMap<Element, (seen: boolean) => void>();
+const watcher = typeof IntersectionObserver === "undefined" ? undefined : new IntersectionObserver(
+  (changes) => changes.forEach((c) => inSight.get(c.target)?.(c.isIntersecting)),
+  { rootMargin: "300px" },
+);
+
 class Row extends Still<RowProps> {
+  #seen = watcher === undefined;
+  readonly #ref = createRef<HTMLLIElement>();
+
+  override shouldComponentUpdate(next: Readonly<RowProps>): boolean {
+    const before = this.props as Readonly<RowProps>;
+    return super.shouldComponentUpdate(this.#seen ? next : { ...next, second: before.second });
+  }
+
+  override componentDidMount(): void {
+    const row = this.#ref.current;
+    if (row === null) return;
+    inSight.set(row, (seen) => {
+      this.#seen = seen;
+      if (seen) this.forceUpdate(); // with the second of now
+    });
+    watcher?.observe(row);
+  }
+
+  override componentWillUnmount(): void {
+    if (this.#ref.current !== null) watcher?.unobserve(this.#ref.current);
+  }
+
   override render({ batch: b, worst, second, words, unsent }: RowProps): JSX.Element {
     const { format, say } = words;
     const now = second * 1000;
     const remaining = timeLeft(b, now);
     return (
-      <li class={`row tone-${toneOf(b, worst === "none" ? [] : [worst], now)}`}>
+      <li ref={this.#ref} class={`row tone-${toneOf(b, worst === "none" ? [] : [worst], now)}`}>
         <a href={`#tablet/b/${encodeURIComponent(b.id)}`} class="row-link">
           <span class="row-head">
             <StatusWord status={b.status} />

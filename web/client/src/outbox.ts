@@ -90,8 +90,9 @@ export interface Outbox {
 /** More than any tablet enters in days without a line (3,120 in a day with probes). Past it `add` throws, and the screen can say so. */
 export const MAX_UNSENT = 10_000;
 
-/** A request that takes longer than this is tried again. */
+/** A request that takes longer than this is tried again; a large one may take longer, for it has to get through a line of 32 kbit/s. */
 const ANSWER_WAIT_MS = 20_000;
+const BYTES_A_MS = 4;
 
 const EMPTY: OutboxState = { unsent: [], state: "idle", durable: true };
 
@@ -263,7 +264,8 @@ class Sender implements Outbox {
     if (entry.body !== undefined) headers["content-type"] = "application/json";
     if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
     const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), ANSWER_WAIT_MS);
+    const body = entry.body === undefined ? undefined : JSON.stringify(entry.body);
+    const timer = setTimeout(() => patience.abort(), ANSWER_WAIT_MS + (body?.length ?? 0) / BYTES_A_MS);
     const give = () => patience.abort();
     this.#end.signal.addEventListener("abort", give);
     try {
@@ -273,7 +275,7 @@ class Sender implements Outbox {
         headers,
         credentials: bearer === undefined ? "include" : "omit",
         signal: patience.signal,
-        ...(entry.body !== undefined && { body: JSON.stringify(entry.body) }),
+        ...(body !== undefined && { body }),
       });
       // The body is waited for as well: what breaks off in it is no answer.
       return new Response(response.status === 204 ? null : await response.text(), { status: response.status, headers: response.headers });
@@ -306,7 +308,7 @@ class Sender implements Outbox {
     if (this.#end.signal.aborted) return;
     const store = await this.#opened;
     const unsent = (await store.all()).map(entryOf);
-    const same = JSON.stringify(unsent) === JSON.stringify(this.#current.unsent);
+    const same = told(unsent) === told(this.#current.unsent);
     this.#set({ durable: store.durable, ...(!same && { unsent }) });
   }
 
@@ -317,6 +319,11 @@ class Sender implements Outbox {
     this.#current = next;
     for (const f of [...this.#listeners]) f(next);
   }
+}
+
+/** Returns what tells lists of entries apart: a body changes with its key only, and may be large. */
+function told(unsent: readonly Entry[]): string {
+  return JSON.stringify(unsent.map(({ seq, key, refusal }) => [seq, key, refusal]));
 }
 
 /** Returns the oldest entry that waits, and waits for no refused one of its group. */

@@ -198,6 +198,23 @@ test("a request that hangs is given up and repeated", async () => {
   expect(bodies()).toEqual([1]);
 });
 
+test("a large request has the time that it takes on a slow line", async () => {
+  const given: number[] = [];
+  const b = box({
+    fetch: (_, init) => {
+      const begin = Date.now();
+      return new Promise((__, reject) => init?.signal?.addEventListener("abort", () => {
+        given.push(Date.now() - begin);
+        reject(new Error("aborted"));
+      }));
+    },
+  });
+  await enter(b, "x".repeat(100_000));
+  await pass(60_000);
+  expect(given[0]).toBeGreaterThan(44_000); // 20 s, and a second for every 4 kB
+  expect(given[0]).toBeLessThan(46_000);
+});
+
 test("on an http page of a kitchen's own network keys are random all the same", async () => {
   vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
   kitchen.next = () => "down";
