@@ -53,8 +53,8 @@ func newPages(b realtime.Broker) *pages {
 	}
 }
 
-// read calls take with the page when it is the turn of home, and returns when it has returned. Other goroutines may call it, and the page is
-// shared: take must not wait, nor change it. When ctx ends, which is that of all who read, it is called with errSessionEnds.
+// read calls take with the page when it is the turn of home, and returns when it has returned. Other goroutines may call it, and the page
+// is shared: take must not wait, nor change it. When ctx ends, which is that of all who read, it is called with errSessionEnds.
 func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func(realtime.Page, error)) {
 	own, done := p.join(ask, take)
 	if own == nil {
