@@ -1,9 +1,12 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"maps"
 	"net/http"
@@ -37,7 +40,7 @@ const (
 // nothing of a kitchen. A route that is not listed fails TestIsolationKnowsEveryRoute, so none can be forgotten.
 var patterns = map[string][]string{
 	"endpoint":           {"GET /api/ws", "POST /api/ws"},
-	`"/{$}"`:             {"GET /"},
+	"rootPattern":        {"GET /"},
 	`"/api/sse"`:         {"GET /api/sse"},
 	`"GET /api/history"`: {"GET /api/history"}, `"GET /api/presence"`: {"GET /api/presence"},
 	`"POST /api/ws/extend"`: {"POST /api/ws/extend"},
@@ -101,6 +104,7 @@ type fortress struct {
 	*server
 	client    *http.Client
 	batch     string // of b
+	photo     string // of batch
 	alert     string // of b
 	operators map[string]http.Header
 	own       http.Header // the head of b
@@ -137,6 +141,7 @@ func (f *fortress) furnish(t *testing.T) {
 	k.want(http.StatusOK, http.MethodPut, "/api/references?tenant=b", `{"menus":[{"id":"m1","name":"`+mark+`","dishes":[{"name":"Nasi"},{"name":"Ayam"}]}]}`,
 		bearer(apiKey))
 	f.batch, _ = k.night()
+	f.photo = k.photo(f.batch)
 	_, body := f.try(t, "GET", "/api/alerts", "", "", f.own)
 	var alerts struct{ Alerts []struct{ ID string } }
 	if err := json.Unmarshal([]byte(body), &alerts); err != nil || len(alerts.Alerts) == 0 {
@@ -144,6 +149,28 @@ func (f *fortress) furnish(t *testing.T) {
 	}
 	f.alert = alerts.Alerts[0].ID
 	f.publish("production:updates:b", `{"productionId":"p","note":"`+mark+`"}`)
+}
+
+// photo adds a picture to a batch whose bytes end with the mark, and returns its id.
+func (k *kitchen) photo(batch string) string {
+	k.t.Helper()
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 2, 2))); err != nil {
+		k.t.Fatal(err)
+	}
+	picture.WriteString(mark)
+	body, err := json.Marshal(map[string]any{"photo": picture.Bytes(), "note": mark})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	path := "/api/productions/" + batch
+	k.want(http.StatusCreated, http.MethodPost, path+"/photos", string(body), k.s.cookie("manajer", k.id, string(staffOf["manajer"])))
+	var records struct{ PhotoNotes []struct{ ID string } }
+	text := k.want(http.StatusOK, http.MethodGet, path+"/records", "", k.s.cookie("kepala", k.id, string(staffOf["kepala"])))
+	if err := json.Unmarshal([]byte(text), &records); err != nil || len(records.PhotoNotes) != 1 {
+		k.t.Fatalf("%s (%v): want one photo", text, err)
+	}
+	return records.PhotoNotes[0].ID
 }
 
 // attackers are all who have nothing to look for in kitchen b.
@@ -226,7 +253,7 @@ func (f *fortress) operations(t *testing.T) []string {
 		if strings.HasPrefix(path, "/api/alerts") {
 			id = f.alert
 		}
-		filled := strings.NewReplacer("{id}", id, "{list}", "menus").Replace(path)
+		filled := strings.NewReplacer("{id}", id, "{list}", "menus", "{photo}", f.photo).Replace(path)
 		if strings.Contains(filled, "{") {
 			t.Fatalf("%s has a parameter that this test does not know", path)
 		}

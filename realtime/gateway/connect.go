@@ -128,8 +128,7 @@ func (g *Gateway) connect(
 	}
 	s := &session{gw: g, dialect: dialect, deflate: deflate, came: g.clock(), client: addressOf(client)}
 	if req.tenant != who.Tenant {
-		home := req.tenant // not req itself, which would then live as long as the session
-		s.abroad = &home
+		s.specially().abroad = req.tenant
 	}
 	s.who.Store(who)
 	if full := g.reserve(s); full != "" {
@@ -414,7 +413,7 @@ func (s *session) goLive(req request, head []byte) {
 		req.resume, req.cursor = true, s.gw.withoutSnapshots(subs)
 	}
 	if s.dialect == protocol.SSE && len(req.wishes) > 0 {
-		s.marks = &marks{positions: protocol.NewCursorEncoder(s.home(), req.cursor)}
+		s.specially().marks.positions = protocol.NewCursorEncoder(s.home(), req.cursor)
 	}
 	if s.dialect != protocol.V1 && !req.resume {
 		s.gw.hub.GoLive(subs[0], func(h hub.Heads) bool {
@@ -428,7 +427,7 @@ func (s *session) goLive(req request, head []byte) {
 		return
 	}
 	s.greet(head, subs, nil)
-	if s.marks != nil && !begins {
+	if s.own() != nil && !begins {
 		// There is no answer here that says when all that was missed has come; this says how far that is.
 		s.push(protocol.Heartbeat{Time: time.Now(), Offsets: s.offsets()})
 	}
@@ -483,8 +482,8 @@ func (s *session) welcome(subs []*hub.Subscription, cursor func() string) protoc
 	}
 	if s.dialect == protocol.SSE {
 		w.Retry = sseRetry
-		if cursor != nil && s.marks != nil {
-			w.Cursor = string(s.marks.positions.Append(nil))
+		if own := s.own(); cursor != nil && own != nil {
+			w.Cursor = string(own.positions.Append(nil))
 		} else if cursor != nil {
 			w.Cursor = cursor()
 		}

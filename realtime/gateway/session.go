@@ -30,13 +30,12 @@ type session struct {
 	bad     uint8 // messages that could not be read; only the callbacks of conn use it
 	state   state // mu guards it
 
-	id     uint64
-	abroad *tenant.ID    // whose channels an event stream follows; nil: those of the user's own kitchen
-	came   time.Duration // as gateway.clock
+	id   uint64
+	came time.Duration // as gateway.clock
 
-	visit *visit // nil: no line is written of it
-
-	proof *proof // what a bare client has for certain; nil: nobody wants to know
+	visit   *visit   // nil: no line is written of it
+	proof   *proof   // what a bare client has for certain; nil: nobody wants to know
+	special *special // what few event streams have; nil: it has nothing of it
 
 	who      atomic.Pointer[auth.Identity] // replaced when the session is extended
 	client   address                       // where it came from, behind proxies that are trusted
@@ -55,10 +54,6 @@ type session struct {
 	mu      sync.Mutex // guards everything below, and state and code
 	subs    []*hub.Subscription
 	waiting chan struct{} // closed when there is room again, or at the end
-
-	// marks are of an event stream that follows some channels by name; nil for all others, who share the cursor of their kitchen. Set
-	// before anything is sent.
-	marks *marks
 
 	prev, next *session // the gateway's list; the gateway's lock guards them
 }
@@ -84,8 +79,8 @@ func (a address) addr() netip.Addr {
 
 // home is whose channels an event stream follows, and where those of all kitchens are delivered.
 func (s *session) home() tenant.ID {
-	if s.abroad != nil {
-		return *s.abroad
+	if s.special != nil && s.special.abroad != "" {
+		return s.special.abroad
 	}
 	return s.who.Load().Tenant
 }

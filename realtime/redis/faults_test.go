@@ -587,7 +587,10 @@ func TestHalfOpenEach(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	proxy := newProxy(t, testenv.Redis(t))
 	b, w := follow(t, redis.Options{Address: proxy.addr, Names: bigHistory(t), SilenceLimit: 300 * time.Millisecond})
-	for i := range 10 {
+	for i := 0; b.Stats().Retried < 10; i++ { // now and then another question of the node meets the cut
+		if i == 50 {
+			t.Fatalf("%d answers of %d were lost, want 10", b.Stats().Retried, i)
+		}
 		settle(t, b, w) // the connections are up
 		page, err := b.History(t.Context(), channelA, realtime.Position{}, 0)
 		if err != nil {
@@ -606,9 +609,6 @@ func TestAnswerLost(t *testing.T) {
 	}
 	settle(t, b, w)
 	exactlyOnce(t, w, nil)
-	if s := b.Stats(); s.Retried < 10 {
-		t.Errorf("%d answers were lost, want 10", s.Retried)
-	}
 	// A channel without history has no memory of tokens: there the honest answer is that nobody knows.
 	none := realtime.Channel{Tenant: "k1", Name: "kept-nowhere"}
 	if _, err := b.Publish(t.Context(), none, []byte(`1`), realtime.PublishOptions{}); err != nil {
