@@ -29,7 +29,6 @@ import (
 const (
 	roleDriver = "driver"
 	roleTwin   = "go-floor"
-	roleAwake  = "awake"
 )
 
 // Exit codes.
@@ -54,7 +53,6 @@ type options struct {
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
 	HTTP    bool          `name:"http" help:"Publish to the memory engine with POST /api/publish, not through its Redis door."`
-	Awake   bool          `help:"Keep the processors from halting; --no-awake lets them." default:"true" negatable:""`
 	Profile string        `help:"Keep profiles of the server here, from rounds that do not count." placeholder:"DIR"`
 	JSON    string        `help:"Write all figures of all rounds here too, as JSON." name:"json" placeholder:"FILE"`
 }
@@ -69,8 +67,6 @@ func run(args []string, out, progress io.Writer) int {
 	switch {
 	case len(args) == 1 && args[0] == roleDriver:
 		err = drive.Run(os.Stdin, os.Stdout)
-	case len(args) == 1 && args[0] == roleAwake:
-		err = stayAwake(os.Stdin)
 	case len(args) > 1 && args[0] == roleTwin:
 		err = floor.Twin(args[1:], os.Stdout)
 	default:
@@ -141,11 +137,7 @@ func tell(out io.Writer, r results, o options) error {
 	if o.HTTP {
 		door = "memory engine: published with POST /api/publish, in lists of what is due"
 	}
-	processors := "processors: kept awake by a spinning child behind everything else"
-	if !o.Awake {
-		processors = "processors: may halt"
-	}
-	_, _ = fmt.Fprintf(out, "\n%s\n%s\n%s\n\n", machine(), processors, door)
+	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
 	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
 	if o.Peers {
 		err = errors.Join(err, printPeers(out, r.Rows))
@@ -153,7 +145,7 @@ func tell(out io.Writer, r results, o options) error {
 	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "awake": o.Awake, "door": door, "time": time.Now().UTC().Format(time.RFC3339),
+	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339),
 		"rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
@@ -201,13 +193,6 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 	driver, err := driverCommand()
 	if err != nil {
 		return r, err
-	}
-	if o.Awake {
-		stop, err := keepAwake()
-		if err != nil {
-			return r, err
-		}
-		defer stop()
 	}
 	l := &lab{driver: driver, pace: o.pace()}
 	if chosen.need(redis) {
