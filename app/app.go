@@ -62,7 +62,7 @@ type App struct {
 	schemas *schema.Set            // by which publications are checked; nil: they are not
 	engine  engine
 	auth    *auth.Authenticator
-	signIn  *auth.SignIn // nil without Options.Demo
+	signIn  *auth.SignIn // nil without production service, or without a session secret
 	line    *demoLine    // nil without Options.Demo
 	hub     *hub.Hub
 	sockets *socket.Engine
@@ -116,6 +116,11 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log); err != nil {
 		return nil, err
 	}
+	if cfg.Production.On && len(cfg.Auth.SessionSecrets) > 0 { // otherwise people sign in at their app
+		if a.signIn, err = newSignIn(cfg, a.log); err != nil {
+			return nil, err
+		}
+	}
 	if opts.Demo {
 		if err := a.buildDemo(); err != nil {
 			return nil, err
@@ -159,13 +164,10 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	return a, a.buildDoors() //nolint:gocritic // on an error nobody looks at a
 }
 
-// buildDemo makes what only a demo has: sign-in by link, and a line that its visitors can cut.
-func (a *App) buildDemo() (err error) {
+// buildDemo makes what only a demo has: a line that its visitors can cut.
+func (a *App) buildDemo() error {
 	if !a.cfg.Production.On {
 		return errNoProduction
-	}
-	if a.signIn, err = newSignIn(a.cfg); err != nil {
-		return err
 	}
 	a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
 	return nil

@@ -52,7 +52,7 @@ var patterns = map[string][]string{
 	`"GET /asyncapi.json"`:  {"GET /asyncapi.json"}, // the same for everybody
 	`"GET /healthz"`:        {"GET /healthz"}, `"GET /readyz"`: {"GET /readyz"},
 	`"/signout"`: {"POST /signout"},
-	`"/signin"`:  {}, // only in the demo, which has no other kitchens than its own
+	`"/signin"`:  {"GET /signin", "GET /signin?ticket=x"}, // has nothing for who has no link
 	`"/"`:        {"GET /live", "GET /board.html"},
 }
 

@@ -202,12 +202,10 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 	return a, nil
 }
 
-func newSignIn(cfg config.Config) (*auth.SignIn, error) {
-	if len(cfg.Auth.SessionSecrets) == 0 {
-		return nil, fmt.Errorf("sign-in by link: %w", errNoSecret)
-	}
+func newSignIn(cfg config.Config, log *slog.Logger) (*auth.SignIn, error) {
 	s, err := auth.NewSignIn(auth.SignInOptions{
 		Secret: string(cfg.Auth.SessionSecrets[0]), Secure: strings.HasPrefix(cfg.Server.PublicURL, "https://"),
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign-in by link: %w", err)

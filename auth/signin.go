@@ -21,16 +21,18 @@ type SignInOptions struct {
 	LinkLife    time.Duration // zero: 12 h
 	SessionLife time.Duration // zero: 8 h, as the app
 	Now         func() time.Time
+	Log         *slog.Logger // nil discards
 }
 
 // LogValue leaves the secret out.
 func (o SignInOptions) LogValue() slog.Value { return slog.StringValue("sign-in options") }
 
-// SignIn gives sessions to whoever has a link. It is for demonstrations, where there is no app to sign in at.
+// SignIn gives sessions to whoever has a link. It is for where there is no app to sign in at: demonstrations, and kitchens whose tablets
+// and wall are paired by a link that an operator has made.
 //
 // A link can be used again and again within its life. One that works once is used up by the preview of the messenger that it is
-// sent with, before a person has seen it. So a link is as good as a password for as long as it lives: it goes to the terminal
-// of who started the demonstration and to nobody else. Nothing is stored: the link carries its claims, sealed.
+// sent with, before a person has seen it. So a link is as good as a password for as long as it lives: it goes to who is to have it and to
+// nobody else, and lives no longer than it takes to get there. Nothing is stored: the link carries its claims, sealed.
 type SignIn struct {
 	o    SignInOptions
 	link *gcmKey
@@ -39,7 +41,8 @@ type SignIn struct {
 // link is what a sign-in link carries.
 type link struct {
 	Claims  map[string]any `json:"claims"`
-	Expires int64          `json:"expires"` // in seconds
+	Expires int64          `json:"expires"`        // in seconds
+	Life    int64          `json:"life,omitempty"` // of the session, in seconds; zero: as the server has it
 }
 
 // maxLinkBytes bounds the ticket of a link.
@@ -62,6 +65,9 @@ func NewSignIn(o SignInOptions) (*SignIn, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	key, err := hkdf.Key(sha256.New, []byte(o.Secret), nil, string(linkAAD), gcmKeyBytes)
 	if err != nil {
 		return nil, fmt.Errorf("derive link key: %w", err)
@@ -74,8 +80,11 @@ func NewSignIn(o SignInOptions) (*SignIn, error) {
 }
 
 // Link returns the path and query of a link that signs in with claims, to be put behind the address of the server.
-func (s *SignIn) Link(claims map[string]any) (string, error) {
-	text, err := json.Marshal(link{claims, s.o.Now().Add(s.o.LinkLife).Unix()})
+func (s *SignIn) Link(claims map[string]any) (string, error) { return s.LinkFor(claims, 0) }
+
+// LinkFor is Link for a session that lasts as long as life, from when the link is opened, whatever the server has for others.
+func (s *SignIn) LinkFor(claims map[string]any, life time.Duration) (string, error) {
+	text, err := json.Marshal(link{claims, s.o.Now().Add(s.o.LinkLife).Unix(), int64(life / time.Second)})
 	if err != nil {
 		return "", fmt.Errorf("write claims: %w", err)
 	}
@@ -88,27 +97,31 @@ func (s *SignIn) Link(claims map[string]any) (string, error) {
 	return "/signin?ticket=" + url.QueryEscape(ticket), nil
 }
 
-// open returns the claims of a ticket that Link made and that is still alive.
-func (s *SignIn) open(ticket string) (map[string]any, error) {
+// open returns the claims of a ticket that Link made and that is still alive, and how long the session lasts.
+func (s *SignIn) open(ticket string) (claims map[string]any, life time.Duration, err error) {
 	if len(ticket) > maxLinkBytes {
-		return nil, ErrBadCredential
+		return nil, 0, ErrBadCredential
 	}
 	sealed, err := appendBase64(nil, []byte(ticket))
 	if err != nil || len(sealed) < gcmIVBytes {
-		return nil, ErrBadCredential
+		return nil, 0, ErrBadCredential
 	}
 	text, err := s.link.aead.Open(nil, sealed[:gcmIVBytes], sealed[gcmIVBytes:], linkAAD)
 	if err != nil {
-		return nil, ErrBadCredential
+		return nil, 0, ErrBadCredential
 	}
 	var l link
 	if err := json.Unmarshal(text, &l); err != nil {
-		return nil, ErrBadCredential
+		return nil, 0, ErrBadCredential
 	}
 	if s.o.Now().Unix() >= l.Expires {
-		return nil, ErrExpired
+		return nil, 0, ErrExpired
 	}
-	return l.Claims, nil
+	life = s.o.SessionLife
+	if l.Life > 0 {
+		life = time.Duration(l.Life) * time.Second
+	}
+	return l.Claims, life, nil
 }
 
 // ServeHTTP answers GET /signin?ticket=…: it sets the session cookie and leads to the first page, or says in plain words that the
@@ -122,8 +135,9 @@ func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Use GET.", http.StatusMethodNotAllowed)
 		return
 	}
-	claims, err := s.open(r.URL.Query().Get("ticket"))
+	claims, life, err := s.open(r.URL.Query().Get("ticket"))
 	if err != nil {
+		s.o.Log.InfoContext(r.Context(), "sign-in link refused", "err", err)
 		linkPage(w)
 		return
 	}
@@ -131,12 +145,13 @@ func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if secure {
 		name = SecureSessionCookie
 	}
-	token, err := MintSession(s.o.Secret, name, claims, s.o.SessionLife)
+	token, err := MintSession(s.o.Secret, name, claims, life)
 	if err != nil {
 		http.Error(w, "The session could not be made.", http.StatusInternalServerError)
 		return
 	}
-	SetSession(w, name, token, secure, s.o.SessionLife)
+	s.o.Log.InfoContext(r.Context(), "signed in by link", "sub", claims["sub"], "life_s", int64(life.Seconds()))
+	SetSession(w, name, token, secure, life)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -157,11 +172,11 @@ const linkPageText = `<!doctype html>
 <title>Tautan tidak berlaku · Link not valid</title>
 <main>
 <h1>Tautan masuk ini tidak berlaku lagi</h1>
-<p>Tautan sudah kedaluwarsa, tidak lengkap, atau dibuat oleh server yang sudah dimulai ulang.
+<p>Tautan sudah kedaluwarsa, tidak lengkap, atau dibuat dengan kunci yang lain.
 Mintalah tautan baru kepada orang yang menjalankan server.</p>
 <section lang="en">
 <h2>This sign-in link is no longer valid</h2>
-<p>It has expired, is incomplete, or was made by a server that has been restarted since.
+<p>It has expired, is incomplete, or was made with another key.
 Ask whoever runs the server for a new one.</p>
 </section>
 </main>

@@ -51,6 +51,12 @@ func TestSignInLink(t *testing.T) {
 				t.Fatalf("%s: %+v, %v", use, id, err)
 			}
 		}
+		if link, err = s.LinkFor(kepala(), 30*24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if id, err := a.Authenticate(t.Context(), get("/", cookiesOf(serve(s, get(link))))); err != nil || time.Until(id.Expires.Time()) != 30*24*time.Hour+tolerance {
+			t.Errorf("by a link for thirty days: %+v, %v", id, err)
+		}
 		time.Sleep(time.Hour)
 		for name, target := range map[string]string{
 			"Expired": link, "Changed": link[:len(link)-3] + "AAA", "Unknown": "/signin?ticket=x", "None": "/signin", "Long": "/signin?ticket=" + strings.Repeat("A", maxLinkBytes+1),

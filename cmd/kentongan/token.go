@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"rsc.io/qr"
 
 	"kentongan/auth"
 	"kentongan/config"
@@ -18,18 +21,24 @@ type tokenCommand struct {
 	Role     string        `help:"Role of the user." default:"SPPG_KEPALA" placeholder:"ROLE"`
 	UserType string        `help:"Type of user." placeholder:"TYPE"`
 	Name     string        `help:"Name of the user." placeholder:"NAME"`
-	Lifetime time.Duration `help:"How long the session lasts." default:"1h" placeholder:"DURATION"`
+	Lifetime time.Duration `help:"How long the session lasts; by a link, from when it is opened." default:"1h" placeholder:"DURATION"`
+	LinkLife time.Duration `help:"How long a link can be opened." default:"15m" placeholder:"DURATION"`
 	Cookie   string        `help:"Name of the cookie; without it the configured one, or authjs.session-token." placeholder:"NAME"`
-	Format   string        `help:"What to print: ${enum}." enum:"header,value,curl" default:"header"`
-	Server   string        `help:"Address in the curl line." default:"http://localhost:3001" env:"KENTONGAN_SERVER" placeholder:"URL"`
+	Format   string        `help:"What to print: ${enum}." enum:"header,value,curl,link,qr" default:"header"`
+	Server   string        `help:"Address in what is printed; without it KENTONGAN_PUBLIC_URL, or http://localhost:3001." env:"KENTONGAN_SERVER" placeholder:"URL"`
 }
 
 // Help is what token --help adds.
 func (*tokenCommand) Help() string {
 	return `Makes a session as the app's Auth.js would, with the first session secret that is configured. Whoever has it is that user
-until it ends: it is for trying things out, not for people.
+until it ends.
+
+A link, or the same as a QR code to be read with a camera, pairs a tablet or the screen on the wall with a kitchen, where there is no app to
+sign in at: whoever opens it is that user from then on. It works at a server with the production service.
 
 Examples:
+
+  kentongan token --tenant sppg_7 --sub tablet_1 --role SPPG_STAFF_DAPUR --lifetime 720h --format qr --server https://papan.example.id
 
   kentongan token --tenant sppg_7
 
@@ -50,6 +59,11 @@ func (c *tokenCommand) Run(w *world) error {
 	if err := c.check(cfg.Auth); err != nil {
 		return err
 	}
+	who := person{sub: c.Sub, kitchen: c.Tenant, role: c.Role, userType: c.UserType, name: c.Name}
+	server := strings.TrimRight(cmp.Or(c.Server, cfg.Server.PublicURL, "http://localhost:3001"), "/")
+	if c.Format == "link" || c.Format == "qr" {
+		return c.link(w, cfg.Auth, who, server)
+	}
 	name := c.Cookie
 	if name == "" {
 		name = cfg.Auth.Cookie
@@ -57,7 +71,6 @@ func (c *tokenCommand) Run(w *world) error {
 	if name == "" {
 		name = auth.SessionCookie
 	}
-	who := person{sub: c.Sub, kitchen: c.Tenant, role: c.Role, userType: c.UserType, name: c.Name}
 	value, err := auth.MintSession(cfg.Auth.SessionSecrets[0].Reveal(), name, claimsFor(cfg.Auth.Claims, who), c.Lifetime)
 	if err != nil {
 		return usageError{err} // its errors are about the flags: the secret was checked
@@ -69,11 +82,60 @@ func (c *tokenCommand) Run(w *world) error {
 	case "curl":
 		format = "curl -H 'Origin: %[3]s' -H 'Cookie: %[1]s=%[2]s' '%[3]s/api/ws'\n"
 	}
-	_, err = fmt.Fprintf(w.out, format, name, value, strings.TrimRight(c.Server, "/"))
+	_, err = fmt.Fprintf(w.out, format, name, value, server)
 	if err != nil {
 		return fmt.Errorf("write token: %w", err)
 	}
 	return nil
+}
+
+// link prints what pairs a device.
+func (c *tokenCommand) link(w *world, a config.Auth, who person, server string) error {
+	signIn, err := auth.NewSignIn(auth.SignInOptions{Secret: a.SessionSecrets[0].Reveal(), LinkLife: c.LinkLife})
+	if err != nil {
+		return usageError{err}
+	}
+	path, err := signIn.LinkFor(claimsFor(a.Claims, who), c.Lifetime)
+	if err != nil {
+		return usageError{err} // too much of a name
+	}
+	address := server + path
+	if c.Format == "qr" {
+		code, err := qr.Encode(address, qr.L)
+		if err != nil {
+			return fmt.Errorf("draw QR code: %w", err)
+		}
+		address = drawQR(code) + address
+	}
+	if _, err := fmt.Fprintln(w.out, address); err != nil {
+		return fmt.Errorf("write link: %w", err)
+	}
+	return nil
+}
+
+// quiet is how many light modules stand around a code, by the standard.
+const quiet = 4
+
+// drawQR draws a code, two rows of modules in a line of text. The light ones are drawn: on a dark terminal that is the right way round.
+func drawQR(code *qr.Code) string {
+	light := func(x, y int) bool { return y >= code.Size+2*quiet || !code.Black(x-quiet, y-quiet) } // outside it, too
+	var b strings.Builder
+	for y := 0; y < code.Size+2*quiet; y += 2 {
+		for x := range code.Size + 2*quiet {
+			switch up, down := light(x, y), light(x, y+1); {
+			case up && down:
+				b.WriteRune('█')
+			case up:
+				b.WriteRune('▀')
+			case down:
+				b.WriteRune('▄')
+			default:
+				b.WriteByte(' ')
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // check refuses sessions that the server would refuse, so that nobody looks for the reason there.
@@ -89,6 +151,8 @@ func (c *tokenCommand) check(a config.Auth) error {
 		return usage("--sub must not be empty")
 	case c.Lifetime < time.Second:
 		return usage("--lifetime must be 1s or more")
+	case c.LinkLife < time.Second:
+		return usage("--link-life must be 1s or more")
 	}
 	return nil
 }
