@@ -169,6 +169,9 @@ func (a *App) buildDemo() error {
 	if !a.cfg.Production.On {
 		return errNoProduction
 	}
+	if a.signIn == nil {
+		return errNoSecret
+	}
 	a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	errNoSecret     = errors.New("a session secret is needed")
+	errNoSecret     = errors.New("the demo needs a session secret: its visitors sign in by links")
 	errNoProduction = errors.New("the demo needs the production service")
 )
 

@@ -20,7 +20,7 @@ func TestPairing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := func(s *server, path, cookie string) (*http.Response, func()) {
+	get := func(s *server, path, cookie string) (int, []*http.Cookie) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.public+path, http.NoBody)
 		if err != nil {
@@ -33,25 +33,21 @@ func TestPairing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, func() { _ = resp.Body.Close() }
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode, resp.Cookies()
 	}
 
 	s := start(t, "KENTONGAN_PRODUCTION=on", "DATABASE_URL=sqlite:"+t.TempDir()+"/k.db")
-	resp, done := get(s, link, "")
-	defer done()
-	cookies := resp.Cookies()
-	if resp.StatusCode != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].HttpOnly {
-		t.Fatalf("the link is answered with %s, cookies %v", resp.Status, cookies)
+	status, cookies := get(s, link, "")
+	if status != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].HttpOnly {
+		t.Fatalf("the link is answered with %d, cookies %v", status, cookies)
 	}
 	eventually(t, "the batches of its kitchen", func() bool { // once the database is open
-		resp, done := get(s, "/api/productions?active=true", cookies[0].Name+"="+cookies[0].Value)
-		defer done()
-		return resp.StatusCode == http.StatusOK
+		status, _ := get(s, "/api/productions?active=true", cookies[0].Name+"="+cookies[0].Value)
+		return status == http.StatusOK
 	})
-	resp, done = get(s, strings.Replace(link, "ticket=", "ticket=x", 1), "")
-	defer done()
-	if resp.StatusCode != http.StatusGone || len(resp.Cookies()) > 0 {
-		t.Errorf("a link that was changed is answered with %s, cookies %v", resp.Status, resp.Cookies())
+	if status, given := get(s, strings.Replace(link, "ticket=", "ticket=x", 1), ""); status != http.StatusGone || len(given) > 0 {
+		t.Errorf("a link that was changed is answered with %d, cookies %v", status, given)
 	}
 	ticket := link[strings.Index(link, "=")+1:]
 	eventually(t, "the line of the log", func() bool { return strings.Contains(s.logs.String(), `msg="signed in by link" sub=tablet_1`) })
@@ -59,10 +55,7 @@ func TestPairing(t *testing.T) {
 		t.Errorf("the log has a key:\n%s", log)
 	}
 
-	app := start(t)
-	resp, done = get(app, link, "")
-	defer done()
-	if len(resp.Cookies()) > 0 {
-		t.Errorf("beside an app the link is answered with %s, cookies %v", resp.Status, resp.Cookies())
+	if status, given := get(start(t), link, ""); len(given) > 0 {
+		t.Errorf("beside an app the link is answered with %d, cookies %v", status, given)
 	}
 }
