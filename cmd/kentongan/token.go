@@ -25,7 +25,7 @@ type tokenCommand struct {
 	LinkLife time.Duration `help:"How long a link can be opened." default:"15m" placeholder:"DURATION"`
 	Cookie   string        `help:"Name of the cookie; without it the configured one, or authjs.session-token." placeholder:"NAME"`
 	Format   string        `help:"What to print: ${enum}." enum:"header,value,curl,link,qr" default:"header"`
-	Server   string        `help:"Address of the server; else KENTONGAN_PUBLIC_URL, or this machine." env:"KENTONGAN_SERVER" placeholder:"URL"`
+	Server   string        `help:"Address of the server; else KENTONGAN_PUBLIC_URL." env:"KENTONGAN_SERVER" placeholder:"URL"`
 }
 
 // Help is what token --help adds.
