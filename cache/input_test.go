@@ -34,20 +34,25 @@ func TestClocksOfTheApp(t *testing.T) {
 	}
 	endsIn := func(key string) time.Duration {
 		t.Helper()
-		wantMenu(t, c, key, "soto")
-		e, err := c.Explain(t.Context(), kitchen, key, nil)
-		if err != nil || e.Memory == nil {
-			t.Fatalf("%s is not in memory: %+v, %v", key, e, err)
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			wantMenu(t, c, key, "soto")
+			e, err := c.Explain(t.Context(), kitchen, key, nil)
+			switch {
+			case err == nil && e.Memory != nil:
+				return e.Memory.EndsIn
+			case err != nil || time.Now().After(end): // while the fence is late, as on a busy machine, nothing is kept in memory
+				t.Fatalf("%s is not in memory: %+v, %v", key, e, err)
+			}
 		}
-		return e.Memory.EndsIn
 	}
-	// In memory nothing lives longer than it was to live, nor longer than in Redis by the writer's own word.
+	// In memory nothing lives longer than it was to live, nor longer than in Redis by the writer's own word; both clocks are read in whole
+	// milliseconds, and at different moments.
 	write("ahead", time.Hour)
-	if left := endsIn("ahead"); left > 300*time.Second || left < 200*time.Second {
+	if left := endsIn("ahead"); left > 301*time.Second || left < 200*time.Second {
 		t.Errorf("an entry of 300 s, by a clock that is an hour ahead, lives %s", left)
 	}
 	write("behind", -time.Minute)
-	if left := endsIn("behind"); left > 240*time.Second || left < 100*time.Second {
+	if left := endsIn("behind"); left > 241*time.Second || left < 100*time.Second {
 		t.Errorf("an entry of 300 s, by a clock that is a minute behind, lives %s", left)
 	}
 	malformed := c.Stats().Malformed
