@@ -45,14 +45,15 @@ func TestClocksOfTheApp(t *testing.T) {
 			}
 		}
 	}
-	// In memory nothing lives longer than it was to live, nor longer than in Redis by the writer's own word; both clocks are read in whole
-	// milliseconds, and at different moments.
+	// In memory nothing lives longer than it was to live, nor longer than in Redis by the writer's own word. Of that word a little is lost on
+	// the way: the app's process reads another clock than ours, in whole milliseconds (seen: 1.6 ms).
+	const clocks = 10 * time.Millisecond
 	write("ahead", time.Hour)
-	if left := endsIn("ahead"); left > 301*time.Second || left < 200*time.Second {
+	if left := endsIn("ahead"); left > 300*time.Second || left < 200*time.Second {
 		t.Errorf("an entry of 300 s, by a clock that is an hour ahead, lives %s", left)
 	}
 	write("behind", -time.Minute)
-	if left := endsIn("behind"); left > 241*time.Second || left < 100*time.Second {
+	if left := endsIn("behind"); left > 240*time.Second+clocks || left < 100*time.Second {
 		t.Errorf("an entry of 300 s, by a clock that is a minute behind, lives %s", left)
 	}
 	malformed := c.Stats().Malformed
