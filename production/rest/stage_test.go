@@ -33,7 +33,7 @@ const (
 	sppg    tenant.ID      = "sppg_1"
 	other   tenant.ID      = "sppg_2"
 	theDay  production.Day = "2026-11-26"
-	pinText                = "2468"
+	pinText                = "246813579"
 )
 
 // midnight is when theDay begins in Jakarta.
