@@ -52,6 +52,9 @@ func TestCPUOfSleeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	used, err := process.CPU(child.PID())
+	for end := time.Now().Add(30 * time.Second); err == nil && used == 0 && time.Now().Before(end); used, err = process.CPU(child.PID()) {
+		time.Sleep(time.Millisecond) // the kernel may not have accounted for anything yet
+	}
 	if err != nil || used <= 0 || used > time.Second {
 		t.Fatalf("cpu of sleep: %v, %v", used, err)
 	}

@@ -256,8 +256,16 @@ func (s *PostgresServer) Kill() {
 }
 
 // Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs. New
-// connections are taken by the kernel, and nothing answers on them either.
-func (s *PostgresServer) Pause() { s.signal(syscall.SIGSTOP) }
+// connections are taken by the kernel, and nothing answers on them either. When it returns nothing of the server runs any more.
+func (s *PostgresServer) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	for _, pid := range append([]int{s.cmd.Process.Pid}, childrenOf(s.cmd.Process.Pid)...) {
+		if err := awaitStopped(pid); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
 
 // Resume lets a paused server run on.
 func (s *PostgresServer) Resume() { s.signal(syscall.SIGCONT) }

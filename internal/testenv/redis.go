@@ -100,8 +100,15 @@ func (s *RedisServer) Restart() {
 	}
 }
 
-// Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs.
-func (s *RedisServer) Pause() { s.signal(syscall.SIGSTOP) }
+// Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs. When it returns
+// nothing of the server runs any more.
+func (s *RedisServer) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	if err := awaitStopped(s.cmd.Process.Pid); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 // Resume lets a paused server run on.
 func (s *RedisServer) Resume() { s.signal(syscall.SIGCONT) }

@@ -5,9 +5,11 @@ package testenv
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,24 +92,56 @@ func (r *Replicated) await(t testing.TB, addr, command, want string) {
 	t.Fatalf("%s: %s is answered with\n%s\nwant %q in it", addr, command, answer, want)
 }
 
-// inline sends one command and returns what is answered within a moment, without the lengths of RESP.
+// inline sends one command and returns what is answered, a line for each part, without the lengths of RESP. A server that does not
+// answer is waited for: a busy machine may need a second for what takes a millisecond, and none of this is asked twice by all callers.
 func inline(addr, command string) string {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err.Error()
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // of a new connection: what fails shows in the answer
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // of a new connection: what fails shows in the answer
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		return err.Error()
 	}
 	var out strings.Builder
-	for scan := bufio.NewScanner(conn); scan.Scan(); {
-		if line := strings.TrimRight(scan.Text(), "\r"); !strings.HasPrefix(line, "$") && !strings.HasPrefix(line, "*") {
-			out.WriteString(line + "\n")
-		}
+	if err := readAnswer(bufio.NewReader(conn), &out); err != nil {
+		return out.String() + err.Error()
 	}
 	return out.String()
+}
+
+// readAnswer reads one answer, with all that is in it.
+func readAnswer(r *bufio.Reader, out *strings.Builder) error {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read an answer: %w", err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	switch {
+	case strings.HasPrefix(line, "*"):
+		parts, err := strconv.Atoi(line[1:])
+		for ; err == nil && parts > 0; parts-- {
+			err = readAnswer(r, out)
+		}
+		return err
+	case strings.HasPrefix(line, "$"):
+		size, err := strconv.Atoi(line[1:])
+		if err != nil {
+			return fmt.Errorf("read the length of an answer: %w", err)
+		}
+		if size < 0 { // nothing
+			return nil
+		}
+		text := make([]byte, size+len("\r\n"))
+		if _, err := io.ReadFull(r, text); err != nil {
+			return fmt.Errorf("read an answer: %w", err)
+		}
+		out.WriteString(strings.ReplaceAll(string(text), "\r\n", "\n"))
+	default:
+		out.WriteString(line + "\n")
+	}
+	return nil
 }
 
 // Primary returns the address that the first of the sentinels names.

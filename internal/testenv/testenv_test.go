@@ -20,14 +20,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// ask sends one inline command to the Redis at addr and returns the first line of its answer.
-func ask(addr, command string) (string, error) {
+// ask sends one inline command to the Redis at addr and returns the first line of its answer, if that comes within patience.
+func ask(addr, command string, patience time.Duration) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(500 * time.Millisecond))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		return "", err
 	}
@@ -37,7 +37,7 @@ func ask(addr, command string) (string, error) {
 
 func want(t *testing.T, addr, command, answer string) {
 	t.Helper()
-	if got, err := ask(addr, command); got != answer {
+	if got, err := ask(addr, command, 30*time.Second); got != answer {
 		t.Fatalf("%s: got %q, %v; want %q", command, got, err, answer)
 	}
 }
@@ -53,7 +53,7 @@ func TestRestartKeepsTheAddressAndForgetsTheData(t *testing.T) {
 	s := testenv.StartRedis(t)
 	want(t, s.Addr, "SET k 1", "+OK")
 	s.Kill()
-	if got, err := ask(s.Addr, "PING"); err == nil {
+	if got, err := ask(s.Addr, "PING", 500*time.Millisecond); err == nil {
 		t.Fatalf("a killed server answers %q", got)
 	}
 	s.Kill() // changes nothing
@@ -71,7 +71,7 @@ func TestRestartKeepsTheDataIfToldSo(t *testing.T) {
 func TestPausedServerAnswersOnlyAfterResume(t *testing.T) {
 	s := testenv.StartRedis(t)
 	s.Pause()
-	if got, err := ask(s.Addr, "PING"); err == nil {
+	if got, err := ask(s.Addr, "PING", 500*time.Millisecond); err == nil {
 		t.Fatalf("a paused server answers %q", got)
 	}
 	s.Resume()
