@@ -110,7 +110,7 @@ func TestFailover(t *testing.T) {
 			old := r.Primary(t)
 			harm.begin(r.Servers[0])
 			more("reads while there is no primary", &good)
-			eventually(t, "another primary", func() bool { return r.Primary(t) != old })
+			r.AwaitFailover(t, old)
 			more("invalidations at the new primary", &invalidated)
 			eventually(t, "the new primary invalidates", func() bool { return a.InvalidateTag(t.Context(), kitchen, "quiet") == nil })
 			time.Sleep(bound)

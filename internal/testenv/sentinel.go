@@ -155,3 +155,15 @@ func (r *Replicated) Primary(t testing.TB) string {
 	t.Fatal("no sentinel names a primary")
 	return ""
 }
+
+// AwaitFailover waits until the sentinels name another primary than old. A first election may fail, and the next one comes after twice
+// their failover timeout; and a sentinel that a busy machine does not let run for two seconds looks on for half a minute.
+func (r *Replicated) AwaitFailover(t testing.TB, old string) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if r.Primary(t) != old {
+			return
+		}
+	}
+	t.Fatalf("the sentinels still name %s", old)
+}

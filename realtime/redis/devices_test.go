@@ -33,7 +33,7 @@ func TestDevicesOutliveAnOutage(t *testing.T) {
 	device := realtime.Device{Tenant: "k1", ID: realtime.DeviceID{1}}
 	want := func(position string) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			got, known, err := other.Devices().Positions(context.Background(), device)
 			if err == nil && known && len(got) == 1 && got[0] == position {
 				return
@@ -68,7 +68,7 @@ func TestDevicesInAnotherFormat(t *testing.T) {
 		t.Errorf("got %q, %v, %v; want a device that is not known", got, known, err)
 	}
 	b.Devices().Note(device, realtime.DeviceEvent{Kind: realtime.DeviceArrived, Connection: 1, Position: "a"})
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		text, err := do(t, c, "GET", key).ToString()
 		if _, bad := realtime.ParseDeviceRecord([]byte(text)); err == nil && bad == nil {
 			return

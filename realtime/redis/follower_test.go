@@ -81,7 +81,7 @@ func (r *record) Gap(g realtime.Gap) {
 
 func (r *record) wait(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		r.mu.Lock()
 		ok := f()
 		r.mu.Unlock()

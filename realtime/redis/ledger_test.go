@@ -24,7 +24,8 @@ type twins struct {
 	broker *Broker
 	memory *ledgertest.Memory
 
-	now    time.Time        // of the one in memory
+	now    time.Time        // of the one in memory, which stands still but for later
+	clock  time.Time        // of Redis, when both were last the same; zero: nothing was asked of it
 	feeds  map[string]*link // open ones
 	marks  *link
 	told   []string // by the one in memory
@@ -77,13 +78,42 @@ func (w *twins) word() string { w.words++; return fmt.Sprint("w", w.words) }
 // later moves both clocks, that of Redis by what it has written down.
 func (w *twins) later(d time.Duration) {
 	w.now = w.now.Add(d)
+	w.shift(-d)
+}
+
+// hold takes back what time has passed at Redis, whose clock nobody can stop: on a busy machine a lease would end there between two steps,
+// and live on in memory.
+func (w *twins) hold() {
+	w.t.Helper()
+	clock, err := w.broker.ask.Do(w.t.Context(), w.broker.ask.B().Time().Build()).AsStrSlice()
+	if err != nil || len(clock) != 2 {
+		w.t.Fatalf("TIME is answered with %q, %v", clock, err)
+	}
+	seconds, err1 := strconv.ParseInt(clock[0], 10, 64)
+	micros, err2 := strconv.ParseInt(clock[1], 10, 64)
+	if err1 != nil || err2 != nil {
+		w.t.Fatal(err1, err2)
+	}
+	now := time.UnixMicro(seconds*1e6 + micros).Truncate(time.Millisecond)
+	if !w.clock.IsZero() {
+		w.shift(now.Sub(w.clock))
+	}
+	w.clock = now
+}
+
+// shift moves the times that Redis has written down.
+func (w *twins) shift(d time.Duration) {
+	w.t.Helper()
+	if d == 0 {
+		return
+	}
 	for _, field := range []string{"until", "free"} {
 		at, err := w.broker.ask.Do(w.t.Context(), w.broker.ask.B().Hget().Key(w.broker.keys.intake()).Field(field).Build()).AsInt64()
 		if err != nil || at == 0 {
 			continue
 		}
 		err = w.broker.ask.Do(w.t.Context(), w.broker.ask.B().Hset().Key(w.broker.keys.intake()).FieldValue().
-			FieldValue(field, strconv.FormatInt(at-d.Milliseconds(), 10)).Build()).Error()
+			FieldValue(field, strconv.FormatInt(at+d.Milliseconds(), 10)).Build()).Error()
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -127,7 +157,8 @@ func (w *twins) play() int {
 			w.feeds[name] = w.subscribe(name)
 			feeds[k] = append(feeds[k], name)
 		case 1:
-			w.later(pick(w.r, 200*time.Millisecond, stamping.LeaseTime+200*time.Millisecond, stamping.Patience+time.Second))
+			const some = 270 * time.Millisecond // however often, it ends no lease by less than a tenth of a second
+			w.later(pick(w.r, some, stamping.LeaseTime+some, stamping.Patience+time.Second))
 		case 2:
 			tokens[k] = w.word()
 		case 3, 4:
@@ -189,6 +220,7 @@ func (w *twins) close(name string) {
 
 func (w *twins) report(ctx context.Context, r stamping.Report) {
 	w.t.Helper()
+	w.hold()
 	want, _ := w.memory.Report(ctx, r)
 	got, err := w.broker.ledger.Report(ctx, r)
 	if err != nil {
@@ -216,6 +248,7 @@ func (w *twins) stamp(ctx context.Context, token, numbering string) {
 		}})
 	}
 	b.Last = number + w.r.Int64N(2)
+	w.hold()
 	want, _ := w.memory.Stamp(ctx, b)
 	got, err := w.broker.ledger.Stamp(ctx, b)
 	if err != nil {

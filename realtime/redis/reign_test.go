@@ -51,7 +51,7 @@ func promoted(t *testing.T, fill func(*Broker)) (primary, replica *Broker) {
 	next := testenv.StartRedis(t, "--replicaof", "127.0.0.1 "+port)
 	primary = open(old.Addr)
 	fill(primary)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for n := int64(0); n == 0; { // until it is there, and has all
 		if n, err = primary.ask.Do(ctx, primary.ask.B().Wait().Numreplicas(1).Timeout(1000).Build()).AsInt64(); err != nil {

@@ -101,7 +101,7 @@ func TestFailover(t *testing.T) {
 			old := r.Primary(t)
 			harm.begin(r.Servers[0])
 			began := time.Now()
-			eventually(t, "another primary", func() bool { return r.Primary(t) != old })
+			r.AwaitFailover(t, old)
 			promoted := time.Since(began)
 			before := published()
 			eventually(t, "publications at the new primary", func() bool { return published() > before+200 })
@@ -134,8 +134,8 @@ func TestFailover(t *testing.T) {
 				reader.clock.Unlock()
 			}
 			t.Logf("promoted after %v, published again after %v", promoted, resumed)
-			if s := one.Stats(); s.Moves != 1 {
-				t.Errorf("the primary moved %d times, want once", s.Moves)
+			if one.Stats().Moves == 0 { // it is twice when the machine lets a server wait for the second after which it counts as down
+				t.Error("the primary moved, and that is not counted")
 			}
 		})
 	}
@@ -151,40 +151,42 @@ func TestSentinelsAreAsked(t *testing.T) {
 	}
 	opts := optionsOf(r)
 	opts.CommandTimeout = time.Second
-	publish := func(opts redis.Options) error {
-		_, err := open(t, opts).Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
-		return err
+	refused := func(opts redis.Options, what, want string) {
+		t.Helper()
+		b := open(t, opts)
+		var err error
+		eventually(t, what+" to be told "+want, func() bool { // a busy machine may be told first that the second is over
+			_, err = b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
+			if !errors.Is(err, realtime.ErrUnavailable) || strings.Contains(err.Error(), secret) {
+				t.Fatalf("%s: %v, want ErrUnavailable, and no password in it", what, err)
+			}
+			return strings.Contains(err.Error(), want)
+		})
 	}
-	if err := publish(opts); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("without a password: %v, want ErrUnavailable and NOAUTH", err)
-	}
+	refused(opts, "who has no password", "NOAUTH")
 	opts.SentinelUsername, opts.SentinelPassword = "kentongan", secret+"x"
-	if err := publish(opts); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), "WRONGPASS") || strings.Contains(err.Error(), secret) {
-		t.Errorf("with a wrong password: %v, want ErrUnavailable and WRONGPASS, and not the password", err)
-	}
+	refused(opts, "who has a wrong password", "WRONGPASS")
 	opts.SentinelPassword = secret
 	unknown := opts
 	unknown.SentinelName = "another"
-	if err := publish(unknown); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), `no primary called "another"`) {
-		t.Errorf("with another name: %v, want ErrUnavailable and the name", err)
-	}
+	refused(unknown, "who has another name", `no primary called "another"`)
 	wrong := opts
 	wrong.Sentinels = []string{r.Servers[0].Addr}
-	if err := publish(wrong); !errors.Is(err, realtime.ErrUnavailable) {
-		t.Errorf("with a redis for a sentinel: %v, want ErrUnavailable", err)
-	}
+	refused(wrong, "who has a redis for a sentinel", "")
 
 	b, w := follow(t, opts)
 	settle(t, b, w)
 	r.SentinelServers[0].Pause() // a machine that hangs
 	r.SentinelServers[1].Kill()
+	before := b.Stats().Reconnects
 	do(t, admin(t, r.Servers[0].Addr), "CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "a reconnect by the sentinel that is left", func() bool { return b.Stats().Reconnects == 2 })
+	eventually(t, "a reconnect by the sentinel that is left", func() bool { return b.Stats().Reconnects > before })
 	settle(t, b, w)
 	r.SentinelServers[0].Kill()
 	r.SentinelServers[2].Kill()
+	before = b.Stats().Reconnects
 	do(t, admin(t, r.Servers[0].Addr), "CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "a reconnect without any", func() bool { return b.Stats().Reconnects == 3 })
+	eventually(t, "a reconnect without any", func() bool { return b.Stats().Reconnects > before })
 	settle(t, b, w)
 }
 
@@ -200,9 +202,13 @@ func TestNoReplica(t *testing.T) {
 	run(t, b, nothing{})
 	want := "redis at " + replica.Addr + " is a replica of " + primary.Addr
 	eventually(t, "Ready to say so", func() bool { err := b.Ready(); return err != nil && strings.Contains(err.Error(), want) })
-	if _, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{}); !errors.Is(err, realtime.ErrUnavailable) || !strings.Contains(err.Error(), want) {
-		t.Errorf("publish: %v, want ErrUnavailable and %q", err, want)
-	}
+	eventually(t, "a publisher to be told so", func() bool { // and not only that the time was over
+		_, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
+		if !errors.Is(err, realtime.ErrUnavailable) {
+			t.Fatalf("publish: %v, want ErrUnavailable and %q", err, want)
+		}
+		return strings.Contains(err.Error(), want)
+	})
 	do(t, admin(t, replica.Addr), "REPLICAOF", "NO", "ONE")
 	eventually(t, "Ready after its promotion", func() bool { return b.Ready() == nil })
 }
@@ -313,7 +319,7 @@ func TestDuplicateIsNotForgotten(t *testing.T) {
 		}
 	}
 	run(t, other, nothing{}) // it looks after what it has acknowledged now
-	eventually(t, "its connection", func() bool { return other.Stats().Inspections == 1 })
+	eventually(t, "its connection", func() bool { return other.Stats().Inspections > 0 })
 	for range 5 {
 		settle(t, b, w)
 	}
@@ -363,7 +369,7 @@ func publishFrom(t *testing.T, name string, b *redis.Broker, stop <-chan struct{
 	return func() map[string]realtime.Position { wg.Wait(); return acked }
 }
 
-// ask sends one inline command and returns what comes within a moment.
+// ask sends one inline command and returns what comes, which fits into one packet. It may be asked of a server that hangs.
 func ask(t *testing.T, addr, command string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -371,7 +377,7 @@ func ask(t *testing.T, addr, command string) string {
 		return err.Error()
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond)) // of a new connection
+	_ = conn.SetDeadline(time.Now().Add(time.Second)) // of a new connection
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		return err.Error()
 	}
