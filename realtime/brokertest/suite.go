@@ -62,7 +62,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) Engine) {
 }
 
 // patience is how long a test waits for what must come. Only an engine that hangs uses it up.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // shortAge is the age of the channel "short". Tests only wait for its end, never for something to happen before it.
 const shortAge = 100 * time.Millisecond

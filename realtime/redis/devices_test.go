@@ -17,7 +17,7 @@ func TestDevices(t *testing.T) {
 	brokertest.RunDevices(t, func(*testing.T) brokertest.DevicesEngine {
 		prefix := newPrefix()
 		return brokertest.DevicesEngine{Shared: true, Open: func(t *testing.T) (realtime.Devices, func()) {
-			b := open(t, redis.Options{Address: addr, Prefix: prefix})
+			b := open(t, patient(redis.Options{Address: addr, Prefix: prefix}))
 			return b.Devices(), run(t, b, nothing{})
 		}}
 	})

@@ -44,9 +44,10 @@ func (b *Broker) Publish(ctx context.Context, ch realtime.Channel, data []byte, 
 	return realtime.Published{}, b.giveUp(o)
 }
 
-// giveUp takes o back if it has not gone out, and returns the error that says whether it had.
+// giveUp takes o back if it has not gone out, and returns the error that says whether it had. The sender, the caller and a timer may all
+// do so in the same moment, and whichever of them answers has to say the same.
 func (b *Broker) giveUp(o *outgoing) error {
-	if o.state.CompareAndSwap(outgoingWaits, outgoingGone) {
+	if o.state.CompareAndSwap(outgoingWaits, outgoingGone) || o.state.Load() == outgoingGone {
 		return fmt.Errorf("publish: %w: %w", realtime.ErrNotStored, b.tooLate(context.DeadlineExceeded))
 	}
 	return unavailable("publish", b.tooLate(context.DeadlineExceeded))

@@ -14,7 +14,7 @@ func TestQuarantine(t *testing.T) {
 	brokertest.RunQuarantine(t, func(*testing.T) brokertest.QuarantineEngine {
 		prefix := newPrefix()
 		return brokertest.QuarantineEngine{Shared: true, Open: func(t *testing.T) realtime.Quarantine {
-			b := open(t, redis.Options{Address: addr, Prefix: prefix})
+			b := open(t, patient(redis.Options{Address: addr, Prefix: prefix}))
 			run(t, b, nothing{})
 			return b.Quarantine()
 		}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -30,6 +31,12 @@ func open(t testing.TB, opts redis.Options) *redis.Broker {
 	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+// patient has a busy machine take its time, where that is not what is tried.
+func patient(o redis.Options) redis.Options {
+	o.AnswerLimit, o.CommandTimeout = 20*time.Second, 30*time.Second
+	return o
 }
 
 // nothing is a Sink.
@@ -63,7 +70,7 @@ func TestBroker(t *testing.T) {
 	brokertest.Run(t, func(*testing.T) brokertest.Engine {
 		prefix := newPrefix()
 		return brokertest.Engine{Shared: true, Open: func(t *testing.T, names *realtime.Names) realtime.Broker {
-			return open(t, redis.Options{Address: addr, Prefix: prefix, Names: names})
+			return open(t, patient(redis.Options{Address: addr, Prefix: prefix, Names: names}))
 		}}
 	})
 }
@@ -73,7 +80,7 @@ func TestPresence(t *testing.T) {
 	brokertest.RunPresence(t, func(*testing.T) brokertest.PresenceEngine {
 		prefix := newPrefix()
 		return brokertest.PresenceEngine{Shared: true, Open: func(t *testing.T) (realtime.Presence, func()) {
-			b := open(t, redis.Options{Address: addr, Prefix: prefix})
+			b := open(t, patient(redis.Options{Address: addr, Prefix: prefix}))
 			stop := run(t, b, nothing{})
 			if _, err := b.Follow(t.Context(), tenant.ID("k1")); err != nil {
 				t.Fatal(err)
