@@ -17,7 +17,8 @@ const (
 	crowded = 0.75
 	roomy   = 0.45
 
-	// roomyFor is how long it has to be roomy.
+	// roomyFor is how long it has to be roomy, taken together: a single tick says little of a load that comes in bursts, and
+	// a server that has one processor too many uses more of them, so that no ten ticks in a row might ever be calm.
 	roomyFor = 10 * loadTick
 )
 
@@ -55,28 +56,27 @@ func followLoad(ctx context.Context, log *slog.Logger) {
 type processors struct {
 	most int
 	now  int
-	calm time.Duration // for how long one fewer would do
+	span time.Duration // since it was last crowded, or judged whether one fewer would do
+	used time.Duration // of all processors, in span
 }
 
 // look takes what was used of all processors in a span of time, and returns whether the number changes.
 func (p *processors) look(span, used time.Duration) bool {
-	load := used.Seconds() / span.Seconds()
-	if load > crowded*float64(p.now) {
-		p.calm = 0
+	if used.Seconds() > crowded*float64(p.now)*span.Seconds() {
+		p.span, p.used = 0, 0
 		if p.now == p.most {
 			return false
 		}
 		p.now = min(p.most, 2*p.now) // half of a burst is over before we would have come there one by one
 		return true
 	}
-	if p.now == 1 || load >= roomy*float64(p.now-1) {
-		p.calm = 0
+	if p.span, p.used = p.span+span, p.used+used; p.span < roomyFor {
 		return false
 	}
-	if p.calm += span; p.calm < roomyFor {
-		return false
+	roomy := p.now > 1 && p.used.Seconds() < roomy*float64(p.now-1)*p.span.Seconds()
+	p.span, p.used = 0, 0
+	if roomy {
+		p.now--
 	}
-	p.calm = 0
-	p.now--
-	return true
+	return roomy
 }

@@ -55,3 +55,16 @@ func TestProcessorsSettle(t *testing.T) {
 		}
 	})
 }
+
+// TestProcessorsOfBursts: a third of a processor is a third also if it comes in bursts.
+func TestProcessorsOfBursts(t *testing.T) {
+	p := processors{most: 2, now: 2}
+	for range 5 {
+		for _, load := range []float64{0.2, 0.7, 0.1, 0.3} {
+			p.feed(load, loadTick)
+		}
+	}
+	if p.now != 1 {
+		t.Errorf("%d processors after two seconds of bursts that need one", p.now)
+	}
+}
