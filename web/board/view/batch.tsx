@@ -27,7 +27,7 @@ export function BatchView({ id }: { readonly id: string }): JSX.Element {
   useEffect(() => void board.readRecords(id), [board, id, state.kitchen.ready]);
   return (
     <main id="main" class={`one ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
-      <a class="action plain" href="#tablet"><Icon name="turn" />{say("back")}</a>
+      <a class="action plain" href="#tablet"><Icon name="back" />{say("back")}</a>
       {row === undefined ? <p class="none">{sayCode(state.language, "NOT_FOUND")}</p> : <One row={row} />}
     </main>
   );

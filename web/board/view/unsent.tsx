@@ -19,7 +19,7 @@ export function Unsent(): JSX.Element {
   const stopped = new Set<string>();
   return (
     <main id="main" class="unsent" tabIndex={-1}>
-      <a class="action plain" href="#tablet"><Icon name="turn" />{say("back")}</a>
+      <a class="action plain" href="#tablet"><Icon name="back" />{say("back")}</a>
       <h2>{say("unsent")} <span class="count">{unsent.length}</span></h2>
       {unsent.length === 0 && <p class="none">{say("unsentNone")}</p>}
       <ol class="unsent-list">
@@ -34,7 +34,7 @@ export function Unsent(): JSX.Element {
 }
 
 function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: boolean }): JSX.Element {
-  const { state, format, say } = useScene();
+  const { board, state, format, say } = useScene();
   const kept = readKept(e.body);
   const row = kept?.note.batchId === undefined ? undefined : state.kitchen.productions.get(kept.note.batchId);
   return (
@@ -44,7 +44,7 @@ function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: bo
         {row !== undefined && <span> {shortNumber(batchOf(row).number)} {batchOf(row).menu ?? ""}</span>}
       </p>
       <p class="unsent-when">
-        {say("enteredAt", { time: format.clock(e.enteredAt) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
+        {say("enteredAt", { time: format.clock(board.told(e.enteredAt)) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
       </p>
       {e.refusal !== undefined && <Decision entry={e} kept={kept} row={row} />}
     </li>
