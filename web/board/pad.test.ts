@@ -4,7 +4,8 @@ import test from "node:test";
 import { chance, pick } from "../live/random.test-support.ts";
 import { press, readTyped } from "./view/pad.tsx";
 import { both } from "./view/unsent.tsx";
-import { shortNumber, worstOf } from "./view/wall.tsx";
+import { shortNumber } from "./batch.ts";
+import { worstOf } from "./view/wall.tsx";
 
 const CELSIUS = { least: -30, most: 130, decimals: 1 } as const;
 const COUNT = { least: 0, most: 10_000, decimals: 0 } as const;

@@ -4,12 +4,12 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { Icon } from "./parts.tsx";
+import { shortNumber } from "../batch.ts";
 import { batchOf, useScene } from "./use.ts";
 import { figuresOf, linesOf } from "../day.ts";
 import { may } from "../rights.ts";
 import { read } from "../api.ts";
 import { sayCode } from "../words.ts";
-import { shortNumber } from "./wall.tsx";
 import { KentonganError } from "../../client/src/http.ts";
 import type { Batch } from "../batch.ts";
 

@@ -8,8 +8,8 @@ import { Icon, SeverityWord, StatusWord, Still } from "./parts.tsx";
 import { Unsent } from "./unsent.tsx";
 import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene, type Words } from "./use.ts";
-import { Bar, shortNumber, worstOf } from "./wall.tsx";
-import { byUrgency, isFinal, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
+import { Bar, worstOf } from "./wall.tsx";
+import { byUrgency, isFinal, shortNumber, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
 import { countdown, UNKNOWN } from "../format.ts";
 
 export function Tablet(): JSX.Element {

@@ -9,7 +9,7 @@ import { UNKNOWN } from "../format.ts";
 import { batchOf, useScene } from "./use.ts";
 import { labelText, readKept, unmetOf, type Kept } from "../entries.ts";
 import { sayCode, sayGuard, type Word } from "../words.ts";
-import { shortNumber } from "./wall.tsx";
+import { shortNumber } from "../batch.ts";
 import type { Entry } from "../../client/src/outbox.ts";
 import type { Production } from "../kitchen.ts";
 
