@@ -161,6 +161,7 @@ func TestBoard(t *testing.T) {
 	t.Run("CooksABatchByTapsAlone", func(t *testing.T) { k.in(t).cooksByTaps(t, chromium) })
 	t.Run("KeepsWhatIsEnteredWithoutALine", func(t *testing.T) { k.in(t).keepsEntries(t, chromium) })
 	t.Run("TakesPhotosWithoutALine", func(t *testing.T) { k.in(t).takesPhotos(t, chromium) })
+	t.Run("LetsEntriesOvertakePhotos", func(t *testing.T) { k.in(t).overtakesPhotos(t, chromium) })
 	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
 	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
 	t.Run("ShowsTwelveBatchesWhole", func(t *testing.T) { k.in(t).fits(t, chromium) })
@@ -342,6 +343,7 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 	s.waitText("Langkah: Memasak")
 	s.accessible("day")
 	s.picture("day")
+	k.turnsDays(s)
 	s.size(phoneWidth, phoneHeight)
 	s.accessible("day on a phone")
 	for _, view := range []string{"tablet", "tablet/b/" + id, "wall"} {
@@ -354,6 +356,30 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 	s.waitText("Quality check")
 	s.size(wallWidth, wallHeight)
 	s.picture("wall-en")
+}
+
+// turnsDays looks at other days: they are called as Indonesians call them, whatever the language of the browser.
+func (k *kitchenServer) turnsDays(s *screen) {
+	s.t.Helper()
+	today, err := time.Parse(time.DateOnly, k.day)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	days := []string{"Minggu", "Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu"}
+	months := []string{"Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"}
+	shows := func(d time.Time) {
+		s.t.Helper()
+		s.wait(fmt.Sprintf(`document.getElementById('day').innerText.includes(%q)`, fmt.Sprintf("%s, %d %s %d", days[d.Weekday()], d.Day(), months[d.Month()-1], d.Year())))
+	}
+	shows(today)
+	s.run(`document.getElementById('day-before').click()`)
+	shows(today.AddDate(0, 0, -1))
+	s.waitText("Belum ada catatan")
+	s.run(`((e) => { e.value = '2026-01-31'; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector('.day-field input'))`) // as the calendar does
+	shows(time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC))
+	s.run(fmt.Sprintf(`((e) => { e.value = %q; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector('.day-field input'))`, k.day))
+	shows(today)
+	s.waitText("Langkah: Memasak")
 }
 
 // sounds has an alert that flashes until somebody taps; then it stays in sight, and sounds again once it has risen.

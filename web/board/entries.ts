@@ -26,6 +26,8 @@ export interface Draft {
   readonly undo: boolean;
   /** What the person saw of the fields that this overwrites. Undefined: it only adds, and needs no version. */
   readonly basis: Readonly<Record<string, unknown>> | undefined;
+  /** It is large, and what is entered later does not wait for it. */
+  readonly bulky?: boolean;
 }
 
 /** What an outbox keeps of a draft: what is sent, and what only this page needs. */
@@ -116,7 +118,7 @@ export function dispatch(b: Batch, n: number): Draft {
   return draft(b, { path: `${base(b)}/dispatches`, body: { portions: n }, right: "dispatch", label: { word: "recordDispatch", values: { value: n } } });
 }
 
-/** Adds a photo, a JPEG in base64. It waits for nothing, and nothing waits for it. */
+/** Adds a photo, a JPEG in base64. It waits for nothing but other photos, and nothing waits for it. */
 export function photo(b: Batch, data: string, note: string): Draft {
   return draft(b, {
     path: `${base(b)}/photos`,
@@ -124,6 +126,7 @@ export function photo(b: Batch, data: string, note: string): Draft {
     right: "measure",
     label: { word: "photo", ...(note !== "" && { values: { value: note } }) },
     group: `${b.id} photos`,
+    bulky: true,
   });
 }
 
@@ -198,7 +201,7 @@ function alertDraft(a: AlertName, verb: string, body: Draft["body"], right: Righ
 export function outgoing(d: Draft, key: string, version: number | undefined, takenAt: number): Outgoing {
   const send = { ...d.body, ...(d.basis !== undefined && version !== undefined && { version }), takenAt: new Date(takenAt).toISOString() };
   const note: Note = { tag: key, label: d.label, batchId: d.batchId, right: d.right, basis: d.basis };
-  return { method: "POST", path: d.path, key, group: d.group, body: { send, note } satisfies Kept };
+  return { method: "POST", path: d.path, key, group: d.group, body: { send, note } satisfies Kept, ...(d.bulky === true && { bulky: true }) };
 }
 
 /** Reads what an outbox has kept; undefined: it is none of ours. */

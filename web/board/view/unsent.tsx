@@ -44,7 +44,7 @@ function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: bo
         {row !== undefined && <span> {shortNumber(batchOf(row).number)} {batchOf(row).menu ?? ""}</span>}
       </p>
       <p class="unsent-when">
-        {say("enteredAt", { time: format.clock(board.told(e.enteredAt)) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
+        {say("enteredAt", { time: format.clock(board.told(e.enteredAt)) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : e.bulky === true ? "beside" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
       </p>
       {e.refusal !== undefined && <Decision entry={e} kept={kept} row={row} />}
     </li>
