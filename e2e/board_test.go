@@ -352,6 +352,12 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 		s.accessible(view + " on a phone")
 	}
 	s.picture("phone")
+	for _, pasted := range []string{"tablet/b/%E0%A4%A", "tablet/b/nobody", "tablet/unsent/%", "day/<script>", "x/%"} {
+		s.turn(pasted)
+		s.wait(`document.querySelector('main.wall') === null || location.hash === '#x/%'`)
+		s.turn("wall") // nothing has broken
+		s.wait(`document.querySelector('main.wall') !== null`)
+	}
 	s.tap("#language", "EN")
 	s.waitText("Quality check")
 	s.size(wallWidth, wallHeight)

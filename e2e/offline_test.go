@@ -83,9 +83,13 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.wait(`JSON.parse(localStorage.getItem('kentongan.kitchen') ?? '{}').productions?.some((p) => p.id === ` + quoted(id) + ` && p.status === 'COOKING')`)
 	network.Cut()
 	cut := time.Now()
+	var known []string // when the newest was known, in the kitchen's minutes
+	for at := cut.Add(-2 * time.Minute); !at.After(cut.Add(time.Minute)); at = at.Add(time.Minute) {
+		known = append(known, at.In(time.FixedZone("WIB", 7*3600)).Format(`15\.04`))
+	}
 	unsent := func(n int) {
 		t.Helper()
-		s.wait(fmt.Sprintf(`/Terputus – data pukul \d\d\.\d\d – %d belum terkirim/.test(document.getElementById('banner')?.innerText ?? '')`, n))
+		s.wait(fmt.Sprintf(`/Terputus – data pukul (%s) – %d belum terkirim/.test(document.getElementById('banner')?.innerText ?? '')`, strings.Join(known, "|"), n))
 	}
 	var want []string
 	var entered []time.Time

@@ -4,6 +4,7 @@ import type { Batch, CheckType, Status } from "./batch.ts";
 import type { Outgoing } from "../client/src/outbox.ts";
 import type { Right } from "./rights.ts";
 import { field, fields, list, text } from "../client/src/json.ts";
+import { DEFAULT_ZONE, Format } from "./format.ts";
 import { say, type Language, type Values, type Word } from "./words.ts";
 
 /** What an entry is called on screens. Values that are words themselves are given as "@word". */
@@ -94,7 +95,7 @@ export function waste(b: Batch, kg: number): Draft {
     path: `${base(b)}/work`,
     body: { wasteAmount: kg },
     right: "work",
-    label: { word: "waste", values: { value: `${kg} kg` } },
+    label: { word: "waste", values: { value: kg, unit: "kg" } },
     basis: { wasteAmount: b.wasteKg ?? null },
   });
 }
@@ -106,7 +107,7 @@ export function reading(b: Batch, kind: ReadingKind, celsius: number, dish?: str
     path: `${base(b)}/readings`,
     body: { kind, celsius, ...(dish !== undefined && { dish }) },
     right: "measure",
-    label: { word: `reading_${kind}`, values: { value: `${celsius} °C` } },
+    label: { word: `reading_${kind}`, values: { value: celsius, unit: "°C" } },
   });
 }
 
@@ -213,14 +214,16 @@ export function readKept(body: unknown): Kept | undefined {
   return { send, note: note as unknown as Note };
 }
 
-/** Returns what an entry is called, with its value: "Porsi: 1200". */
+/** Returns what an entry is called, with its value: "Porsi: 1.200", "Suhu inti: 60,5 °C". */
 export function labelText(l: Language, label: Label): string {
-  const values: Record<string, string | number> = {};
+  const format = new Format(l, DEFAULT_ZONE);
+  const values: Record<string, string> = {};
   for (const [name, v] of Object.entries(label.values ?? {})) {
-    values[name] = typeof v === "string" && v.startsWith("@") ? say(l, v.slice(1) as Word) : v;
+    values[name] = typeof v === "number" ? format.amount(v) : String(v).startsWith("@") ? say(l, v.slice(1) as Word) : String(v);
   }
   const name = say(l, label.word, values);
-  return values["value"] === undefined ? name : `${name}: ${values["value"]}`;
+  const value = [values["value"], values["unit"]].filter((v) => v !== undefined).join(" ");
+  return value === "" ? name : `${name}: ${value}`;
 }
 
 /** Reports whether nothing that an entry overwrites has changed since the person saw it: then another version is no conflict. */

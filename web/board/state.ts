@@ -109,7 +109,7 @@ export class Board {
   #client: Client | undefined;
   #queue: Queue | undefined;
   #subscriptions: Subscription[] = [];
-  #loadedAt: number | undefined;
+  #loadedAt: number | undefined; // by this device's clock: how wrong that is may be known only later
   #keptSkewMs = 0;
   #unreached = false;
   #keeping: ReturnType<typeof setTimeout> | undefined;
@@ -262,8 +262,8 @@ export class Board {
     const kept = parse(storage()?.getItem("kentongan.kitchen") ?? "");
     const before = text(kept, "of") === session.kitchen ? readKept(kept, Date.now()) : undefined;
     if (before !== undefined) {
-      this.#loadedAt = before.at;
       this.#keptSkewMs = before.skewMs;
+      this.#loadedAt = before.at - before.skewMs;
       this.#set({ kitchen: { ...before.kitchen, ready: false }, setting: readSetting(field(kept, "settings"), field(kept, "references")) });
     }
     this.#queue = new Queue({
@@ -320,7 +320,7 @@ export class Board {
     if (snapshot === undefined) throw new KentonganError(0, "UNEXPECTED", "the snapshot has not the shape that it should have", true);
     if (run !== this.#run) return undefined;
     this.#settings = { settings: kitchen, references };
-    this.#loadedAt = this.now();
+    this.#loadedAt = Date.now();
     this.#set({ setting: readSetting(kitchen, references) });
     this.#apply(applySnapshot(before, this.#state.kitchen, snapshot));
     return snapshot.positions;
@@ -375,7 +375,9 @@ export class Board {
   }
 
   #line(status: Status): void {
-    this.#set({ status, fresh: freshness(status, this.#state.kitchen.ready, this.#loadedAt, this.#skew(status), this.#unreached) });
+    const skew = this.#skew(status);
+    const loadedAt = this.#loadedAt === undefined ? undefined : this.#loadedAt + skew;
+    this.#set({ status, fresh: freshness(status, this.#state.kitchen.ready, loadedAt, skew, this.#unreached) });
     if (status.phase === "denied" && this.#state.session !== undefined) this.#bar(status.denial?.status === 401 ? "signed-out" : "refused");
     if (status.fresh) this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);
   }

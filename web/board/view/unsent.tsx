@@ -53,13 +53,13 @@ function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: bo
 
 /** What a person decides about an entry that the server has refused. */
 function Decision({ entry: e, kept, row }: { readonly entry: Entry; readonly kept: Kept | undefined; readonly row: Production | undefined }): JSX.Element {
-  const { board, state, say } = useScene();
+  const { board, state, format, say } = useScene();
   const [asking, setAsking] = useState(false);
   const { queue } = board;
   const code = e.refusal?.code ?? "";
   const remove = () => void queue?.remove(e);
   if (code === "VERSION_CONFLICT") {
-    const values = both(kept, row);
+    const values = both(kept, row, (n) => format.amount(n));
     const show = (v: string) => (v.startsWith("@") ? say(v.slice(1) as Word) : v);
     return (
       <div role="alert" class="decision">
@@ -91,11 +91,11 @@ function Decision({ entry: e, kept, row }: { readonly entry: Entry; readonly kep
   );
 }
 
-/** Returns what is on the server and what was entered, of the field that both have written; words begin with "@". */
-export function both(kept: Kept | undefined, row: Production | undefined): { readonly theirs: string; readonly ours: string } | undefined {
+/** Returns what is on the server and what was entered, of the field that both have written; words begin with "@", numbers are as amount writes them. */
+export function both(kept: Kept | undefined, row: Production | undefined, amount: (n: number) => string): { readonly theirs: string; readonly ours: string } | undefined {
   const name = Object.keys(kept?.note.basis ?? {})[0];
   if (kept === undefined || row === undefined || name === undefined) return undefined;
-  const text = (v: unknown) => (v === undefined || v === null ? UNKNOWN : name === "status" ? `@${String(v)}` : String(v));
+  const text = (v: unknown) => (v === undefined || v === null ? UNKNOWN : name === "status" ? `@${String(v)}` : typeof v === "number" ? amount(v) : String(v));
   const ours = name === "status" ? (kept.send["to"] ?? "CANCELLED") : kept.send[name];
   return { theirs: text(row[name]), ours: text(ours) };
 }
