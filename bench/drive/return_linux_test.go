@@ -125,7 +125,7 @@ func (h *house) plan(screens int) drive.Plan {
 // until asks for the counts until they please.
 func until(t *testing.T, fleet *drive.Fleet, pleases func(drive.Counts) bool) drive.Counts {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		counts, err := fleet.Counts()
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +202,7 @@ func TestBadResumesAreNoticed(t *testing.T) {
 // waitFor waits until n screens have been answered that are still connected: all that were cut before are noticed by their writes.
 func (h *house) waitFor(n int) {
 	h.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		h.mu.Lock()
 		got := len(h.queries)
 		h.mu.Unlock()
