@@ -19,9 +19,11 @@ type overload struct {
 }
 
 var (
-	fullOverload = overload{beside: beside{kitchens: 1000, each: 5, rate: 1000, window: 6 * time.Second}, turns: 3, window: 10 * time.Second}
+	fullOverload = overload{turns: 3, window: 10 * time.Second,
+		beside: beside{kitchens: 1000, each: 5, rate: 1000, window: 6 * time.Second}}
 
-	quickOverload = overload{beside: beside{kitchens: 200, each: 5, rate: 200, window: 2 * time.Second}, turns: 2, window: 6 * time.Second}
+	quickOverload = overload{turns: 2, window: 6 * time.Second,
+		beside: beside{kitchens: 200, each: 5, rate: 200, window: 2 * time.Second}}
 )
 
 func (o overload) run(ctx context.Context, st *stage) (err error) {
@@ -68,8 +70,8 @@ func (o overload) run(ctx context.Context, st *stage) (err error) {
 	st.report.add("answered otherwise", float64(counts.Failures), "", atMost(0))
 	st.compared("", seen, limit{}, atMost(little))
 	if counts.Entered+counts.Failures > 0 || counts.Full < limitOf*o.turns {
-		st.fails(fmt.Sprintf("of those beyond the limit %d were refused as they should be, %d let in, %d answered otherwise: %s", counts.Full,
-			counts.Entered, counts.Failures, counts.Why))
+		st.fails(fmt.Sprintf("of those beyond the limit %d were refused as they should be, %d let in, %d answered otherwise: %s",
+			counts.Full, counts.Entered, counts.Failures, counts.Why))
 	}
 	return nil
 }

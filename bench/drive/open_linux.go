@@ -61,16 +61,13 @@ func (c *crowd) begin(plan *Plan) *answer {
 	return nil
 }
 
-// stepBehind gives this thread, which is the loop's own, a tenth of the weight that it had. Attackers have machines of their own; here they
-// share the processors with those that they are to disturb by way of the server alone. A kernel that does not allow it leaves things as they
-// are.
+// stepBehind gives this thread, which is the loop's own, a tenth of the weight that it had, and no realtime priority. Attackers have machines
+// of their own; here they share the processors with those that they are to disturb by way of the server alone. A kernel that does not
+// allow it leaves things as they are.
 func stepBehind() {
-	const (
-		behind = 10
-		turned = 20 // the system call returns it less the value, so that no value looks like an error
-	)
-	if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, turned-now+behind)
+	const behind = 10
+	if now, err := unix.SchedGetAttr(0, 0); err == nil {
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: now.Nice + behind}, 0)
 	}
 }
 

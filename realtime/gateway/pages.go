@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 
+	"kentongan/internal/giveway"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -16,8 +17,9 @@ import (
 // asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
 type pages struct {
 	broker  realtime.Broker
-	reads   *turns // of reads
-	writers *turns // of those who encode and send what was read
+	reads   *turns            // of reads
+	writers *turns            // of those who encode and send what was read
+	ways    chan *giveway.Way // one for each writer, not in use
 
 	mu      sync.Mutex
 	waiting map[pageAsk]*pageRead
@@ -48,8 +50,21 @@ const (
 )
 
 func newPages(b realtime.Broker) *pages {
-	return &pages{
-		broker: b, reads: newTurns(maxReads), writers: newTurns(max(1, runtime.GOMAXPROCS(0)/replayPart)), waiting: map[pageAsk]*pageRead{},
+	writers := max(1, runtime.GOMAXPROCS(0)/replayPart)
+	p := &pages{
+		broker: b, reads: newTurns(maxReads), writers: newTurns(writers), ways: make(chan *giveway.Way, writers),
+		waiting: map[pageAsk]*pageRead{},
+	}
+	for range writers {
+		p.ways <- new(giveway.Way)
+	}
+	return p
+}
+
+// close closes what reads have opened. None may run, and none may follow.
+func (p *pages) close() {
+	for range cap(p.ways) {
+		(<-p.ways).Close()
 	}
 }
 
@@ -72,16 +87,30 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 	} else {
 		joined = p.begin(ask, own)
 	}
-	if err == nil {
-		if p.writers.take(ctx, home) {
-			defer p.writers.give()
-		} else {
-			page, err = realtime.Page{}, errSessionEnds
-		}
+	all := append([]func(realtime.Page, error){take}, joined...)
+	switch {
+	case err != nil:
+	case p.writers.take(ctx, home):
+		defer p.writers.give()
+		p.write(page, all)
+		return
+	default:
+		page, err = realtime.Page{}, errSessionEnds
 	}
-	take(page, err)
-	for _, other := range joined {
-		other(page, err)
+	for _, take := range all {
+		take(page, err)
+	}
+}
+
+// write lets all take the page. Each encodes and sends up to 16 KiB and more, and there are 65 of them: what is live goes first meanwhile.
+// A turn of the writers is held.
+func (p *pages) write(page realtime.Page, all []func(realtime.Page, error)) {
+	way := <-p.ways // there is one for each turn
+	defer func() { p.ways <- way }()
+	way.Begin()
+	for _, take := range all {
+		take(page, nil)
+		way.Sometimes()
 	}
 }
 
