@@ -61,9 +61,9 @@ func (c *crowd) begin(plan *Plan) *answer {
 	return nil
 }
 
-// stepBehind gives this thread, which is the loop's own, a tenth of the weight that it had, and no realtime priority. Attackers have machines
-// of their own; here they share the processors with those that they are to disturb by way of the server alone. A kernel that does not
-// allow it leaves things as they are.
+// stepBehind gives this thread, which is the loop's own, a tenth of the weight that it had, and no realtime priority. Attackers have
+// machines of their own; here they share the processors with those that they are to disturb by way of the server alone. A kernel that
+// does not allow it leaves things as they are.
 func stepBehind() {
 	const behind = 10
 	if now, err := unix.SchedGetAttr(0, 0); err == nil {
