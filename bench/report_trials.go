@@ -110,7 +110,9 @@ func merge(rounds []report) report {
 			f.Rounds = append(f.Rounds, r.Figures[i].Value)
 			f.Turns = append(f.Turns, r.Figures[i].Turns...)
 		}
-		f.Value = middle(f.Rounds)
+		if f.Value = middle(f.Rounds); len(f.Turns) > 0 {
+			f.Value = middle(f.Turns)
+		}
 	}
 	for _, r := range rounds[1:] {
 		if sum.Failed == "" {

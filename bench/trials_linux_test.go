@@ -206,10 +206,12 @@ func TestMergeTakesMedians(t *testing.T) {
 	round := func(v float64, failed string) report {
 		r := report{Trial: "t", Failed: failed, Log: failed}
 		r.add("x", v, "ms", atMost(2))
+		r.each("y", []float64{v, 3, 3}, "ms", limit{})
 		return r
 	}
 	got := merge([]report{round(9, ""), round(1, "lost"), round(2, "also")})
-	if got.Figures[0].Value != 2 || got.Failed != "lost" || got.Log != "lost" || len(got.Figures[0].Rounds) != 3 {
+	if got.Figures[0].Value != 2 || got.Failed != "lost" || got.Log != "lost" || len(got.Figures[0].Rounds) != 3 ||
+		got.Figures[1].Value != 3 || len(got.Figures[1].Turns) != 9 {
 		t.Fatalf("%+v; want the median 2 of three rounds and the first failure", got)
 	}
 }

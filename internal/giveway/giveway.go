@@ -4,7 +4,7 @@
 // processor has nothing else to run, or every 10 ms; and a goroutine that yields is something to run. So a message that arrives while two
 // goroutines take in a thousand connects waits for 10 ms, though each connect takes 50 µs. [Way.Give] sleeps where goroutines
 // sleep that wait for the network, on a descriptor of its own that is ready at once: the processor then has to ask the kernel, and
-// whoever has become ready runs before Give returns.
+// whoever has become ready runs before Give returns, or soon after: one time in 61 Go looks elsewhere first.
 package giveway
 
 import (
@@ -20,6 +20,7 @@ const Slice = 500 * time.Microsecond
 // time, and must be closed then.
 type Way struct {
 	began time.Time
+	gave  int
 	place place
 }
 
@@ -40,7 +41,11 @@ func (w *Way) Give() {
 	w.place.sleep()
 	// What the processor was told together with our own descriptor now stands in its queue.
 	runtime.Gosched()
+	w.gave++
 }
+
+// Gave returns how often w has given way.
+func (w *Way) Gave() int { return w.gave }
 
 // Close closes the descriptor. The Way may be used again.
 func (w *Way) Close() { w.place.close() }
