@@ -124,6 +124,10 @@ vulncheck: ## known vulnerabilities that the code can reach; VULNDB=file:///dir 
 licences: ## the licences of all that is in the program; one that asks for more than to be named fails
 	@go run ./internal/release -licences
 
+.PHONY: unit
+unit: programs ## how exposed the systemd unit is: 0 is best, 10 a service without any hardening
+	@systemd-analyze security --offline=true --no-pager deploy/systemd/kentongan.service | tail -1
+
 .PHONY: reproducible
 reproducible: ## build the release twice, at two places, and compare the bytes: some minutes
 	$(call step,two builds,go run ./internal/release -verify)
@@ -152,7 +156,7 @@ example: client ## build examples/nextjs against the npm packages, as an app doe
 ##@ Parts of test
 
 .PHONY: programs
-programs: ## install redis-server, postgresql, chromium, promtool and gcc if they are missing
+programs: ## install redis-server, postgresql, chromium, promtool, systemd-analyze and gcc if they are missing
 	$(call step,programs,internal/testenv/install)
 
 .PHONY: packages
