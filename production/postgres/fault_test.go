@@ -341,14 +341,14 @@ func standby(t *testing.T, server *testenv.PostgresServer) {
 // deadlock has somebody with psql who locks in another order. The commit is what the server ends, and it is made again.
 func deadlock(t *testing.T, server *testenv.PostgresServer) {
 	db := server.Database(t)
-	s := open(t, db)
+	s := open(t, db+"&deadlock_timeout=3s") // the server looks for one so long after somebody began to wait, once
 	defer s.Close()
 	c := plan(kitchen, "b", 1)
 	if _, err := s.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	other := session(t, db)
-	other.exec("BEGIN; SELECT FROM kentongan.batches FOR UPDATE")
+	other.exec("SET deadlock_timeout = '1min'; BEGIN; SELECT FROM kentongan.batches FOR UPDATE")
 	done := make(chan error, 1)
 	go func() {
 		_, err := s.Commit(t.Context(), next(*c.Batch))
