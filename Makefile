@@ -66,13 +66,13 @@ peers: bench/peers/node_modules/.package-lock.json ## install what make bench BE
 ##@ Prove
 
 .PHONY: test
-test: programs packages formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
+test: programs packages sources formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
 	@printf '== %s\n' 'go test -race'
-	@go test -race -vet=off -p 3 -timeout 12m -json ./... | go run ./internal/testreport
+	@go test -race -vet=off -p 3 -timeout 25m -json ./... | go run ./internal/testreport
 
 .PHONY: e2e
-e2e: programs packages ## only the tests with real browsers, Redis and Node; RUN=regexp
-	go test -race -count=1 -timeout 10m -v -run '$(RUN)' ./e2e/...
+e2e: programs packages sources ## only the tests with real browsers, Redis and Node; RUN=regexp
+	go test -race -count=1 -timeout 25m -v -run '$(RUN)' ./e2e/...
 
 .PHONY: chaos
 chaos: ## break it on purpose, each fault alone and all at once: about half an hour; SEED=n CHAOS=options
@@ -124,6 +124,10 @@ vulncheck: ## known vulnerabilities that the code can reach; VULNDB=file:///dir 
 licences: ## the licences of all that is in the program; one that asks for more than to be named fails
 	@go run ./internal/release -licences
 
+.PHONY: unit
+unit: programs ## how exposed the systemd unit is: 0 is best, 10 a service without any hardening
+	@systemd-analyze security --offline=true --no-pager deploy/systemd/kentongan.service | tail -1
+
 .PHONY: reproducible
 reproducible: ## build the release twice, at two places, and compare the bytes: some minutes
 	$(call step,two builds,go run ./internal/release -verify)
@@ -152,11 +156,20 @@ example: client ## build examples/nextjs against the npm packages, as an app doe
 ##@ Parts of test
 
 .PHONY: programs
-programs: ## install redis-server, postgresql, chromium, promtool and gcc if they are missing
+programs: ## install redis-server, postgresql, chromium, promtool, systemd-analyze and gcc if they are missing
 	$(call step,programs,internal/testenv/install)
 
 .PHONY: packages
 packages: $(TESTENV_NPM)/node_modules/.package-lock.json web/node_modules/.package-lock.json ## install the npm packages
+
+# Go asks for a module once, wherever it first needs it, and a registry may have a bad moment.
+.PHONY: sources
+sources: ## get the Go modules, those of the ACME authority of the tests among them
+	$(call step,go modules,\
+		for wait in 5 20 60 0; do \
+			if out=$$(go mod download 2>&1 && go -C internal/testenv/pebble mod download 2>&1); then break; fi; \
+			[ $$wait -gt 0 ] || { echo "$$out" >&2; exit 1; }; sleep $$wait; \
+		done)
 
 .PHONY: formatted
 formatted: ## gofmt

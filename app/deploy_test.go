@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -214,6 +215,19 @@ func TestComposeRedis(t *testing.T) {
 			t.Errorf("the Redis of the compose file is weak: %+v", check)
 		}
 	}
+}
+
+// TestUnitIsHardened asks systemd how exposed the service is: 0 is best, 10 a service without any hardening. Where the score is higher than
+// what docs/deployment.md says, systemd-analyze fails.
+func TestUnitIsHardened(t *testing.T) {
+	const most = "15" // tenths; the documentation says 1.2, and newer versions of systemd look at more
+	said, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+most,
+		"../deploy/systemd/kentongan.service").CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	if score := lines[len(lines)-1]; err != nil || !strings.Contains(score, "exposure level") {
+		t.Fatalf("%v; want a score of at most 1.5:\n%s", err, said)
+	}
+	t.Log(lines[len(lines)-1])
 }
 
 // TestUnitStopsAfterTheDrain compares the unit with the settings.

@@ -146,7 +146,8 @@ func (a *arena) connect(t *testing.T) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	// One deadline for all that the test does with it, so that pings do not put it off for ever: a thousand of them may be opened meanwhile.
+	if err := conn.SetDeadline(time.Now().Add(4 * patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &raw{t: t, conn: conn, r: bufio.NewReader(conn)}

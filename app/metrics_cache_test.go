@@ -61,12 +61,12 @@ func TestEachMetricOfTheCacheMoves(t *testing.T) {
 	until := func(what string, ok func(now map[string]float64) bool) {
 		t.Helper()
 		var now map[string]float64
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			if now = scrape(c); ok(now) {
 				return
 			}
 		}
-		t.Fatalf("%s: not after 20 s: %v", what, now)
+		t.Fatalf("%s: not after 30 s: %v", what, now)
 	}
 	moved := map[string]bool{}
 	// moves runs f until these series have risen.

@@ -93,6 +93,7 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
 	opts := RedisOptions(cfg)
 	opts.Names, opts.MaxDataBytes, opts.Log = names, cfg.Limits.PublishBytes, log
+	opts.MaxTenantBytes = int64(cfg.Edge.TenantHistoryBytes)
 	opts.OnRevocation, opts.OnExtension = news.revocation, news.extension
 	var err error
 	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
@@ -125,7 +126,7 @@ func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *s
 			return engineStats{
 				published: st.Published, duplicates: st.Duplicates, refused: st.Refused, delivered: st.Delivered,
 				repaired: st.Repaired, gaps: st.Gaps, reconnects: st.Reconnects, queued: int64(st.Queued), roundTrip: st.RoundTrip,
-				weaknesses: int64(len(broker.Weaknesses())),
+				evicted: st.Evicted, weaknesses: int64(len(broker.Weaknesses())),
 			}
 		},
 	}, nil

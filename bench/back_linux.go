@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"kentongan/bench/drive"
-	"kentongan/bench/latency"
 	"kentongan/bench/mark"
 	"kentongan/bench/publish"
 )
@@ -18,14 +17,15 @@ type back struct {
 	most           int // clients in one driver
 	missed         int // messages of each kitchen meanwhile
 	rate           int // at which those are published
+	turns          int
 	beside         beside
 }
 
 var (
 	// As many as 20,000 descriptors of the server allow beside the neighbours, in two drivers.
-	fullBack = back{kitchens: 3000, each: 5, most: 7500, missed: 10, rate: 10_000,
+	fullBack = back{kitchens: 3000, each: 5, most: 7500, missed: 10, rate: 10_000, turns: 3,
 		beside: beside{kitchens: 200, each: 5, rate: 200, window: 5 * time.Second}}
-	quickBack = back{kitchens: 400, each: 5, most: 1000, missed: 10, rate: 10_000,
+	quickBack = back{kitchens: 400, each: 5, most: 1000, missed: 10, rate: 10_000, turns: 2,
 		beside: beside{kitchens: 100, each: 5, rate: 200, window: 2 * time.Second}}
 )
 
@@ -42,7 +42,7 @@ func (b back) run(ctx context.Context, st *stage) (err error) {
 		return err
 	}
 	const atOnce = 1024 // connects under way in one driver: what a listener's queue holds, not what is kind to the server
-	p.Most, p.Window = b.most, atOnce
+	p.Most, p.Window, p.Behind = b.most, atOnce, true
 	fleet, err := st.open(p)
 	if err != nil {
 		return err
@@ -52,70 +52,111 @@ func (b back) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := fleet.Cut(); err != nil {
-		return err
-	}
-	if err := st.store(ctx, r, publish.Load{Tenants: b.kitchens, Rate: b.rate, Bytes: messageBytes}, b.missed*b.kitchens); err != nil {
-		return err
-	}
-	quiet, err := near.quietly(ctx, b.beside.window)
+	door, err := r.door()
 	if err != nil {
 		return err
 	}
-	return b.measure(ctx, st, fleet, near, quiet)
+	defer func() { err = errors.Join(err, door.Close()) }()
+	publisher, err := publish.New(door, publish.Load{Tenants: b.kitchens, Rate: b.rate, Bytes: messageBytes}, now)
+	if err != nil {
+		return err
+	}
+	crowd := returning{back: b, st: st, server: r, fleet: fleet, publisher: publisher}
+	seen, err := near.turns(ctx, b.turns, b.beside.window, noise{ready: func() error { return crowd.leave(ctx) }, run: crowd.comeBack})
+	if err != nil {
+		return err
+	}
+	st.delivered(crowd.counts, b.missed*clients*b.turns)
+	const (
+		soon = 8   // s
+		live = 100 // ms
+	)
+	st.report.each("all caught up after", crowd.took, "s", atMost(soon))
+	st.report.each("connects in the fullest second", crowd.fullest, "", limit{})
+	st.report.add("connects refused", float64(crowd.counts.Failures), "", atMost(0))
+	st.compared("", seen, atMost(live), limit{})
+	return nil
 }
 
-// measure lets all come back. Quiet is how the neighbours were served before.
-func (b back) measure(ctx context.Context, st *stage, fleet *drive.Fleet, near *neighbours, quiet *latency.Histogram) error {
-	expected := b.missed * b.kitchens * b.each
+// returning is what the crowd does in all turns.
+type returning struct {
+	back
+
+	st     *stage
+	server *running
+	fleet  *drive.Fleet
+
+	publisher *publish.Publisher // one for all turns: messages are numbered on
+
+	counts  drive.Counts // of all turns
+	took    []float64    // s, of each
+	fullest []float64    // connects in a second, of each
+}
+
+// leave cuts the lines of all, and publishes what they miss.
+func (c *returning) leave(ctx context.Context) error {
+	if err := c.fleet.Cut(); err != nil {
+		return err
+	}
+	messages := c.missed * c.kitchens
+	return c.st.stored(ctx, c.server, messages, func() error {
+		_, err := c.publisher.Run(ctx, time.Duration(messages)*time.Second/time.Duration(c.rate))
+		return err
+	})
+}
+
+// comeBack lets all come back.
+func (c *returning) comeBack(ctx context.Context, measure measuring) error {
+	expected := c.missed * c.kitchens * c.each
 	var counts drive.Counts
 	var begun int64
-	loud, err := near.during(ctx, func(ctx context.Context) error {
-		if err := fleet.Reset(); err != nil {
+	err := measure(ctx, func(ctx context.Context) error {
+		if err := c.fleet.Reset(); err != nil {
 			return err
 		}
 		begun = mark.Now()
-		err := fleet.Back()
+		err := c.fleet.Back()
 		if err == nil {
-			counts, err = st.await(ctx, fleet, expected)
+			counts, err = c.st.await(ctx, c.fleet, expected)
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	returns, err := fleet.Returns()
+	returns, err := c.fleet.Returns()
 	if err != nil {
 		return err
 	}
-	st.delivered(counts, expected)
-	const (
-		soon = 8   // s
-		live = 100 // ms
-	)
-	st.report.add("all caught up after", time.Duration(counts.LastNs-begun).Seconds(), "s", atMost(soon))
 	highest, _ := busiest(returns.Slots)
-	st.report.add("connects in the fullest second", float64(highest), "")
-	st.report.add("connects refused", float64(counts.Failures), "", atMost(0))
-	st.compare(quiet, loud, atMost(live), limit{})
+	c.took = append(c.took, time.Duration(counts.LastNs-begun).Seconds())
+	c.fullest = append(c.fullest, float64(highest))
+	c.counts.Add(counts)
 	return nil
 }
 
 // store publishes a number of messages and waits until the server has stored them.
 func (st *stage) store(ctx context.Context, r *running, load publish.Load, messages int) error {
+	return st.stored(ctx, r, messages, func() error {
+		door, err := r.door()
+		if err != nil {
+			return err
+		}
+		publisher, err := publish.New(door, load, now)
+		if err == nil {
+			_, err = publisher.Run(ctx, time.Duration(messages)*time.Second/time.Duration(load.Rate))
+		}
+		return errors.Join(err, door.Close())
+	})
+}
+
+// stored lets a number of messages be published, and waits until the server has stored them.
+func (st *stage) stored(ctx context.Context, r *running, messages int, publish func() error) error {
 	before, err := metric(ctx, r.admin, published)
 	if err != nil {
 		return err
 	}
-	door, err := r.door()
-	if err != nil {
-		return err
-	}
-	publisher, err := publish.New(door, load, now)
-	if err == nil {
-		_, err = publisher.Run(ctx, time.Duration(messages)*time.Second/time.Duration(load.Rate))
-	}
-	if err := errors.Join(err, door.Close()); err != nil {
+	if err := publish(); err != nil {
 		return err
 	}
 	return st.stamped(ctx, r, before+float64(messages))

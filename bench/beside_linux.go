@@ -105,10 +105,3 @@ func during(ctx context.Context, publisher *publish.Publisher, act func(context.
 	}
 	return sent, err
 }
-
-// compare adds the neighbours' latencies with and without what happens.
-func (st *stage) compare(quiet, loud *latency.Histogram, p99, ratio limit) {
-	st.report.spans("neighbours alone,", quiet)
-	st.report.spans("neighbours meanwhile,", loud, p99)
-	st.report.add("neighbours' p99, meanwhile over alone", over(float64(loud.Quantile(0.99)), float64(quiet.Quantile(0.99))), "×", ratio)
-}

@@ -19,6 +19,7 @@ type crowd struct {
 	bytes    int // of a message to the deaf
 	rate     int // of such messages a second
 	settle   time.Duration
+	turns    int
 	window   time.Duration
 	beside   beside
 }
@@ -26,9 +27,9 @@ type crowd struct {
 // A backlog of the default size, 1 MiB, is full after about 40 messages of 30 KB, and the close frame has 5 s to get through: at 4 a second
 // the deaf are thrown out every 15 s.
 var (
-	fullCrowd = crowd{lorises: 2500, deaf: 2500, bytes: 30_000, rate: 4, settle: 3 * time.Second, window: 20 * time.Second,
-		beside: beside{kitchens: 40, each: 5, rate: 100, window: 10 * time.Second}}
-	quickCrowd = crowd{lorises: 500, deaf: 500, bytes: 30_000, rate: 16, settle: time.Second, window: 10 * time.Second,
+	fullCrowd = crowd{lorises: 2500, deaf: 2500, bytes: 30_000, rate: 4, settle: 3 * time.Second, turns: 3, window: 16 * time.Second,
+		beside: beside{kitchens: 40, each: 5, rate: 100, window: 8 * time.Second}}
+	quickCrowd = crowd{lorises: 500, deaf: 500, bytes: 30_000, rate: 16, settle: time.Second, turns: 2, window: 8 * time.Second,
 		beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
 )
 
@@ -44,68 +45,92 @@ func (c crowd) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	quiet, err := near.quietly(ctx, c.beside.window)
+	a := attack{crowd: c, st: st, server: r}
+	seen, err := near.turns(ctx, c.turns, c.beside.window, noise{ready: a.ready, run: a.run})
 	if err != nil {
 		return err
 	}
-	lorises, err := st.attackers(r, drive.Loris, c.lorises)
-	if err != nil {
+	const little = 1.2
+	st.compared("", seen, limit{}, atMost(little))
+	st.report.add("thrown out for a head without an end", float64(a.slow.Closed), "")
+	st.report.add("thrown out for not reading", float64(a.full.Closed), "")
+	st.report.add("returns refused", float64(a.slow.Failures+a.full.Failures), "")
+	if a.slow.Closed == 0 || a.full.Closed == 0 { // then there was no attack
+		st.fails(fmt.Sprintf("no attack: %d and %d were thrown out", a.slow.Closed, a.full.Closed))
+	}
+	return nil
+}
+
+// attack is what attackers do in all turns.
+type attack struct {
+	crowd
+
+	st            *stage
+	server        *running
+	lorises, deaf attackers    // of this turn
+	slow, full    drive.Counts // what became of them, in all turns
+}
+
+// attackers are a fleet and what it is to do.
+type attackers struct {
+	fleet *drive.Fleet
+	plan  drive.Plan
+}
+
+// ready starts the processes of a turn.
+func (a *attack) ready() (err error) {
+	if a.lorises, err = a.st.attackers(a.server, drive.Loris, a.crowd.lorises); err != nil {
 		return err
 	}
-	deaf, err := st.attackers(r, drive.Deaf, c.deaf)
-	if err != nil {
-		return err
+	a.deaf, err = a.st.attackers(a.server, drive.Deaf, a.crowd.deaf)
+	return err
+}
+
+// run lets the attackers come, and counts what became of them while measure ran.
+func (a *attack) run(ctx context.Context, measure measuring) (err error) {
+	defer a.lorises.fleet.Close()
+	defer a.deaf.fleet.Close()
+	for _, one := range []attackers{a.lorises, a.deaf} {
+		if _, err := one.fleet.Open(one.plan); err != nil {
+			return fmt.Errorf("open attackers: %w", err)
+		}
 	}
-	door, err := r.door()
+	door, err := a.server.door()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, door.Close()) }()
-	noise, err := publish.New(door, publish.Load{Tenants: 1, Rate: c.rate, Bytes: c.bytes}, now)
+	loud, err := publish.New(door, publish.Load{Tenants: 1, Rate: a.rate, Bytes: a.bytes}, now)
 	if err != nil {
 		return err
 	}
-	_, err = during(ctx, noise, func(ctx context.Context) error {
-		if err := sleep(ctx, c.settle); err != nil {
+	_, err = during(ctx, loud, func(ctx context.Context) error {
+		if err := sleep(ctx, a.settle); err != nil {
 			return err
 		}
-		loud, err := near.quietly(ctx, c.window)
-		if err == nil {
-			const little = 1.2
-			st.compare(quiet, loud, limit{}, atMost(little))
-		}
-		return err
+		return measure(ctx, lasting(a.window))
 	})
 	if err != nil {
 		return err
 	}
-	return c.tell(st, lorises, deaf)
+	return errors.Join(count(a.lorises.fleet, &a.slow), count(a.deaf.fleet, &a.full))
 }
 
-// attackers connects them, all of one kitchen.
-func (st *stage) attackers(r *running, manner drive.Manner, count int) (*drive.Fleet, error) {
+// count adds what a fleet has counted.
+func count(fleet *drive.Fleet, to *drive.Counts) error {
+	counts, err := fleet.Counts()
+	if err == nil {
+		to.Closed, to.Failures = to.Closed+counts.Closed, to.Failures+counts.Failures
+	}
+	return err
+}
+
+// attackers starts the processes of some, all of one kitchen.
+func (st *stage) attackers(r *running, manner drive.Manner, count int) (attackers, error) {
 	p, err := plan(manner, 0, 1, count, r)
 	if err != nil {
-		return nil, err
+		return attackers{}, err
 	}
-	return st.open(p)
-}
-
-// tell adds what became of the attackers. If it is nothing, there was no attack.
-func (c crowd) tell(st *stage, lorises, deaf *drive.Fleet) error {
-	slow, err := lorises.Counts()
-	if err != nil {
-		return err
-	}
-	full, err := deaf.Counts()
-	if err != nil {
-		return err
-	}
-	st.report.add("thrown out for a head without an end", float64(slow.Closed), "")
-	st.report.add("thrown out for not reading", float64(full.Closed), "")
-	st.report.add("returns refused", float64(slow.Failures+full.Failures), "")
-	if slow.Closed == 0 || full.Closed == 0 {
-		st.fails(fmt.Sprintf("no attack: %d and %d were thrown out", slow.Closed, full.Closed))
-	}
-	return nil
+	a := attackers{fleet: st.fleet(), plan: p}
+	return a, a.fleet.Launch(p)
 }

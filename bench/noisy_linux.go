@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"kentongan/bench/drive"
-	"kentongan/bench/latency"
 	"kentongan/bench/publish"
 )
 
@@ -22,16 +21,17 @@ type noisy struct {
 	storm   int // of its people connect and leave again and again
 	replays int // clients of it that ask at once for all of its history
 	history int // messages
+	turns   int
 	window  time.Duration
 	beside  beside
 }
 
 var (
 	fullNoisy = noisy{screens: 50, flood: 200, deaf: 200, bytes: 30_000, rate: 4, storm: 100, replays: 500, history: 10_000,
-		window: 10 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 10 * time.Second}}
+		turns: 3, window: 8 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 8 * time.Second}}
 
 	quickNoisy = noisy{screens: 50, flood: 200, deaf: 100, bytes: 30_000, rate: 16, storm: 50, replays: 200, history: 5000,
-		window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
+		turns: 2, window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
 )
 
 // stormPause is how long one of a storm waits between two connects: in a storm of a hundred that is a thousand a second.
@@ -50,123 +50,133 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	noises := []struct {
+	for _, kind := range []struct {
 		name string
-		make func(ctx context.Context, st *stage, r *running, near *neighbours) (*latency.Histogram, error)
-	}{{"flood", n.flooded}, {"readers that do not read", n.unread}, {"connect storm", n.stormed}, {"replays", n.replayed}}
-	for _, noise := range noises {
-		quiet, err := near.quietly(ctx, n.beside.window)
+		make func(ctx context.Context, st *stage, r *running) (noise, func() error, error)
+	}{{"flood", n.flooded}, {"readers that do not read", n.unread}, {"connect storm", n.stormed}, {"replays", n.replayed}} {
+		beside, after, err := kind.make(ctx, st, r)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		loud, err := noise.make(ctx, st, r, near)
+		seen, err := near.turns(ctx, n.turns, n.beside.window, beside)
+		if err == nil {
+			err = after()
+		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", noise.name, err)
+			return fmt.Errorf("%s: %w", kind.name, err)
 		}
 		const little = 1.2
-		ms := func(h *latency.Histogram) float64 { return float64(h.Quantile(0.99)) / float64(time.Millisecond) }
-		st.report.add(noise.name+": neighbours' p99 alone", ms(quiet), "ms")
-		st.report.add(noise.name+": meanwhile", ms(loud), "ms")
-		st.report.add(noise.name+": meanwhile over alone", over(ms(loud), ms(quiet)), "×", atMost(little))
+		st.compared(kind.name+": ", seen, limit{}, atMost(little))
 	}
 	return nil
 }
 
-// noise publishes to a kitchen while the neighbours are measured.
-func (n noisy) noise(ctx context.Context, r *running, near *neighbours, load publish.Load) (loud *latency.Histogram, err error) {
-	door, err := r.door()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, door.Close()) }()
-	publisher, err := publish.New(door, load, now)
-	if err != nil {
-		return nil, err
-	}
-	_, err = during(ctx, publisher, func(ctx context.Context) (err error) {
-		if err = sleep(ctx, n.window/4); err == nil { // until it is as it stays
-			loud, err = near.quietly(ctx, n.window)
-		}
-		return err
-	})
-	return loud, err
-}
-
-func (n noisy) flooded(ctx context.Context, st *stage, r *running, near *neighbours) (*latency.Histogram, error) {
-	p, err := plan(drive.Bare, 0, 1, n.screens, r)
-	if err != nil {
-		return nil, err
-	}
-	p.Behind = true
+// published is a noise of what is published to a kitchen whose screens are there all the while.
+func (n noisy) published(st *stage, r *running, p drive.Plan, load publish.Load) (noise, func() error, error) {
 	fleet, err := st.open(p)
 	if err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
-	defer fleet.Close()
-	return n.noise(ctx, r, near, publish.Load{Tenants: 1, Rate: n.flood, Bytes: messageBytes})
+	run := func(ctx context.Context, measure measuring) (err error) {
+		door, err := r.door()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, door.Close()) }()
+		publisher, err := publish.New(door, load, now)
+		if err != nil {
+			return err
+		}
+		_, err = during(ctx, publisher, func(ctx context.Context) error {
+			if err := sleep(ctx, n.window/4); err != nil { // until it is as it stays
+				return err
+			}
+			return measure(ctx, lasting(n.window))
+		})
+		return err
+	}
+	return noise{run: run}, func() error { fleet.Close(); return nil }, nil
 }
 
-func (n noisy) unread(ctx context.Context, st *stage, r *running, near *neighbours) (*latency.Histogram, error) {
+func (n noisy) flooded(_ context.Context, st *stage, r *running) (noise, func() error, error) {
+	p, err := plan(drive.Bare, 0, 1, n.screens, r)
+	if err != nil {
+		return noise{}, nil, err
+	}
+	p.Behind = true
+	return n.published(st, r, p, publish.Load{Tenants: 1, Rate: n.flood, Bytes: messageBytes})
+}
+
+func (n noisy) unread(_ context.Context, st *stage, r *running) (noise, func() error, error) {
 	const kitchen = 1
 	p, err := plan(drive.Deaf, kitchen, 1, n.deaf, r)
 	if err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
+	return n.published(st, r, p, publish.Load{First: kitchen, Tenants: 1, Rate: n.rate, Bytes: n.bytes})
+}
+
+func (n noisy) stormed(_ context.Context, st *stage, r *running) (noise, func() error, error) {
+	const kitchen = 2
+	p, err := plan(drive.Knock, kitchen, 1, n.storm, r)
+	if err != nil {
+		return noise{}, nil, err
+	}
+	p.Window, p.Pause = n.storm, stormPause
 	fleet, err := st.open(p)
 	if err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
-	defer fleet.Close()
-	return n.noise(ctx, r, near, publish.Load{First: kitchen, Tenants: 1, Rate: n.rate, Bytes: n.bytes})
-}
-
-func (n noisy) stormed(ctx context.Context, st *stage, r *running, near *neighbours) (loud *latency.Histogram, err error) {
-	const kitchen = 2
-	storm, err := r.knock(kitchen, n.storm, stormPause)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := storm.during(ctx, func(ctx context.Context) (err error) {
-		loud, err = near.quietly(ctx, n.window)
-		return err
-	})
-	if err == nil {
-		st.report.add("connect storm: connects", over(float64(seen.in), n.window.Seconds()), "/s")
-		if seen.full+seen.other > 0 || seen.in == 0 {
-			st.fails(fmt.Sprintf("no storm: %d let in, %d refused: %s", seen.in, seen.full+seen.other, seen.why))
+	return knocking(fleet, n.window), func() error {
+		defer fleet.Close()
+		seen, err := fleet.Counts()
+		if err != nil {
+			return err
 		}
-	}
-	return loud, err
+		st.report.add("connect storm: connects", over(float64(seen.Entered), float64(n.turns)*n.window.Seconds()), "/s")
+		if seen.Full+seen.Failures > 0 || seen.Entered == 0 {
+			st.fails(fmt.Sprintf("no storm: %d let in, %d refused: %s", seen.Entered, seen.Full+seen.Failures, seen.Why))
+		}
+		return nil
+	}, nil
 }
 
-func (n noisy) replayed(ctx context.Context, st *stage, r *running, near *neighbours) (*latency.Histogram, error) {
+// replayed has clients ask for all there is, once a turn. The window is as long as that takes.
+func (n noisy) replayed(ctx context.Context, st *stage, r *running) (noise, func() error, error) {
 	const kitchen = 3
 	if err := st.store(ctx, r, publish.Load{First: kitchen, Tenants: 1, Rate: n.history, Bytes: messageBytes}, n.history); err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
 	epoch, err := r.epoch(ctx, publish.Channel(kitchen))
 	if err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
 	clients, err := plan(drive.V1, kitchen, 1, n.replays, r)
 	if err != nil {
-		return nil, err
+		return noise{}, nil, err
 	}
 	clients.Window, clients.Behind = n.replays, true
 	for i := range clients.Screens {
 		clients.Screens[i].Epoch = epoch
 	}
-	fleet := st.fleet()
 	expected := n.history * n.replays
-	return near.during(ctx, func(ctx context.Context) error {
-		_, err := fleet.Open(clients)
-		if err != nil {
+	var fleet *drive.Fleet
+	ready := func() error {
+		fleet = st.fleet()
+		return fleet.Launch(clients)
+	}
+	run := func(ctx context.Context, measure measuring) error {
+		defer func() { fleet.Close() }()
+		return measure(ctx, func(ctx context.Context) error {
+			if _, err := fleet.Open(clients); err != nil {
+				return fmt.Errorf("open: %w", err)
+			}
+			counts, err := st.await(ctx, fleet, expected)
+			if why := losses(counts, expected); err == nil && why != "" {
+				st.fails(why)
+			}
 			return err
-		}
-		counts, err := st.await(ctx, fleet, expected)
-		if why := losses(counts, expected); err == nil && why != "" {
-			st.fails(why)
-		}
-		return err
-	})
+		})
+	}
+	return noise{ready: ready, run: run}, func() error { return nil }, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kentongan/bench/drive"
+	"kentongan/bench/latency"
 	"kentongan/bench/mark"
 	"kentongan/bench/publish"
 	"kentongan/internal/process"
@@ -58,7 +59,7 @@ func (p replay) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	clients.Window = p.clients
+	clients.Window, clients.Behind = p.clients, true
 	for i := range clients.Screens {
 		clients.Screens[i].Epoch = epoch
 	}
@@ -87,7 +88,7 @@ func (p replay) run(ctx context.Context, st *stage) (err error) {
 	const mega = 1e6
 	st.report.add("bytes replayed", over(float64(counts.Bytes), took.Seconds())/mega, "MB/s")
 	st.report.add("server's RSS grew by at most", float64(grown)/(1<<20), "MiB")
-	st.compare(quiet, loud, limit{}, limit{})
+	st.compared("", comparison{[]*latency.Histogram{quiet}, []*latency.Histogram{loud}}, limit{}, limit{})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -28,6 +29,7 @@ type figure struct {
 	Unit   string    `json:"unit,omitempty"`
 	Aim    limit     `json:"aim,omitzero"`
 	Rounds []float64 `json:"rounds"`
+	Turns  []float64 `json:"turns,omitempty"` // of all rounds, where it was measured several times in each: Value is their median
 }
 
 // limit is what a figure should keep to. The zero value promises nothing.
@@ -76,9 +78,14 @@ func (r *report) add(name string, value float64, unit string, aim ...limit) {
 	r.Figures = append(r.Figures, f)
 }
 
+// each appends a figure that was measured several times. The median of values is what has to keep to the aim; all are told.
+func (r *report) each(name string, values []float64, unit string, aim limit) {
+	r.add(name, middle(values), unit, aim)
+	r.Figures[len(r.Figures)-1].Turns = values
+}
+
 // spans adds the quantiles of a histogram that this bench tells of, in ms. The aim is that of the 99th percentile.
 func (r *report) spans(name string, h histogram, aim ...limit) {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	r.add(name+" p50", ms(h.Quantile(0.5)), "ms")
 	r.add(name+" p95", ms(h.Quantile(0.95)), "ms")
 	r.add(name+" p99", ms(h.Quantile(0.99)), "ms", aim...)
@@ -98,11 +105,14 @@ func merge(rounds []report) report {
 	sum.Figures = slices.Clone(sum.Figures)
 	for i := range sum.Figures {
 		f := &sum.Figures[i]
-		f.Rounds = nil
+		f.Rounds, f.Turns = nil, nil
 		for _, r := range rounds {
 			f.Rounds = append(f.Rounds, r.Figures[i].Value)
+			f.Turns = append(f.Turns, r.Figures[i].Turns...)
 		}
-		f.Value = middle(f.Rounds)
+		if f.Value = middle(f.Rounds); len(f.Turns) > 0 {
+			f.Value = middle(f.Turns)
+		}
 	}
 	for _, r := range rounds[1:] {
 		if sum.Failed == "" {
@@ -122,7 +132,7 @@ func printReports(w io.Writer, reports []report) error {
 			if f.Aim.missed(f.Value) {
 				aim += " (missed)"
 			}
-			_, _ = fmt.Fprintf(out, "  %s\t%s\t%s\t%s\n", f.Name, f.spell(), f.Unit, aim)
+			_, _ = fmt.Fprintf(out, "  %s\t%s\t%s\t%s\n", f.Name, f.spell(), f.Unit, strings.TrimSpace(aim+f.turns()))
 		}
 		if r.Failed != "" {
 			_, _ = fmt.Fprintf(out, "  FAILED: %s\n", r.Failed)
@@ -139,6 +149,18 @@ func (f *figure) spell() string {
 	}
 	const tenThousandths = 1e4
 	return strconv.FormatFloat(math.Floor(f.Value*tenThousandths)/tenThousandths, 'f', -1, 64)
+}
+
+// turns spells all values of a figure that has several.
+func (f *figure) turns() string {
+	if len(f.Turns) == 0 {
+		return ""
+	}
+	texts := make([]string, len(f.Turns))
+	for i, v := range f.Turns {
+		texts[i] = number(v)
+	}
+	return "  of " + strings.Join(texts, ", ")
 }
 
 // number spells v with as many digits as are worth reading: a count in full, anything else with three.

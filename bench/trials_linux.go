@@ -56,7 +56,7 @@ func trials(quick bool) []trial {
 		{name: "restart-kill", engines: []string{redis}, play: pick(fullRestart.killed(), quickRestart.killed())},
 		{name: "stamping", engines: []string{redis}, play: pick(fullStamping, quickStamping)},
 		{name: "back", engines: both, play: pick(fullBack, quickBack)},
-		{name: "crowd", engines: []string{memory}, play: pick(fullCrowd, quickCrowd)},
+		{name: "crowd", engines: []string{memory}, long: []string{memory}, play: pick(fullCrowd, quickCrowd)},
 		{name: "overload", engines: []string{memory}, play: pick(fullOverload, quickOverload)},
 		{name: "noisy", engines: both, long: both, play: pick(fullNoisy, quickNoisy)},
 		{name: "replay", engines: both, long: []string{redis}, play: pick(fullReplay, quickReplay)},

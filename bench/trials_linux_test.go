@@ -69,16 +69,16 @@ func TestTrialsOfTinySize(t *testing.T) {
 		{"restart-kill", []string{redis}, restart{kitchens: 4, each: 10, rate: 50, around: around}.killed(), []string{"away p99"}},
 		{"stamping", []string{redis}, stamping{kitchens: 10, messages: 500, faster: 2, rate: 200},
 			[]string{"redis: the script, from a bare client", "memory alone over redis", "redis: PUBLISH to socket at 200/s, p99"}},
-		{"back", []string{memory, redis}, back{kitchens: 10, each: 3, most: 15, missed: 5, rate: 1000, beside: near},
+		{"back", []string{memory, redis}, back{kitchens: 10, each: 3, most: 15, missed: 5, rate: 1000, turns: 2, beside: near},
 			[]string{"all caught up after", "neighbours meanwhile, p99"}},
 		{"crowd", []string{memory}, crowd{settings: []string{"KENTONGAN_HEADER_TIMEOUT=1s", "KENTONGAN_BACKLOG_BYTES=64KiB", "KENTONGAN_MAX_PUBLISH_BYTES=64KiB"},
-			lorises: 5, deaf: 5, bytes: 60_000, rate: 50, window: 9 * time.Second, beside: near},
+			lorises: 5, deaf: 5, bytes: 60_000, rate: 50, turns: 1, window: 9 * time.Second, beside: near},
 			[]string{"neighbours' p99, meanwhile over alone", "thrown out for not reading"}},
-		{"overload", []string{memory}, overload{beside: near, window: time.Second},
+		{"overload", []string{memory}, overload{beside: near, turns: 2, window: time.Second},
 			[]string{"refusal, p99", "refused with 503 and Retry-After", "neighbours' p99, meanwhile over alone"}},
-		{"noisy", []string{memory, redis}, noisy{screens: 5, flood: 50, deaf: 3, bytes: 30_000, rate: 10, storm: 3, replays: 5, history: 300,
+		{"noisy", []string{memory, redis}, noisy{screens: 5, flood: 50, deaf: 3, bytes: 30_000, rate: 10, storm: 3, replays: 5, history: 300, turns: 2,
 			window: 400 * time.Millisecond, beside: near},
-			[]string{"flood: meanwhile over alone", "connect storm: connects", "replays: meanwhile over alone"}},
+			[]string{"flood: neighbours' p99, meanwhile over alone", "connect storm: connects", "replays: neighbours' p99, meanwhile over alone"}},
 		{"replay", []string{memory, redis}, replay{clients: 10, messages: 300, rate: 5000, beside: near},
 			[]string{"all have everything after", "server's RSS grew by at most"}},
 	}
@@ -206,10 +206,12 @@ func TestMergeTakesMedians(t *testing.T) {
 	round := func(v float64, failed string) report {
 		r := report{Trial: "t", Failed: failed, Log: failed}
 		r.add("x", v, "ms", atMost(2))
+		r.each("y", []float64{v, 3, 3}, "ms", limit{})
 		return r
 	}
 	got := merge([]report{round(9, ""), round(1, "lost"), round(2, "also")})
-	if got.Figures[0].Value != 2 || got.Failed != "lost" || got.Log != "lost" || len(got.Figures[0].Rounds) != 3 {
+	if got.Figures[0].Value != 2 || got.Failed != "lost" || got.Log != "lost" || len(got.Figures[0].Rounds) != 3 ||
+		got.Figures[1].Value != 3 || len(got.Figures[1].Turns) != 9 {
 		t.Fatalf("%+v; want the median 2 of three rounds and the first failure", got)
 	}
 }

@@ -21,7 +21,7 @@ type Edge struct {
 	AddressConnections int // from one public address on this node; 0: no limit
 	UpgradeRate        int // upgrades a second of one public address; 0: no limit
 	TenantPublishRate  int // publications a second to one kitchen; 0: no limit
-	TenantHistoryBytes int // of the history of one kitchen; memory engine only
+	TenantHistoryBytes int // of the history of one kitchen
 }
 
 // ACME says how certificates are got. Without Domains they are not.
@@ -154,7 +154,7 @@ func (l *loader) joinEdge() {
 	} {
 		l.samePort("edge.redirect_listen", e.RedirectListen, other.key, other.address)
 	}
-	if most := l.d.Limits.HistoryBytes; e.TenantHistoryBytes > most && l.sources["history.tenant_bytes"].given() {
+	if most := l.d.Limits.HistoryBytes; !l.d.Redis.Enabled() && e.TenantHistoryBytes > most && l.sources["history.tenant_bytes"].given() {
 		l.problems.add(where("history.tenant_bytes"), "is more than %s, which bounds all kitchens together", where("history.memory_bytes"))
 	}
 	slices.Sort(e.ACME.Domains)

@@ -128,9 +128,9 @@ func channelSection() section { //nolint:funlen // a table
 		settings: append(historySettings(), []setting{
 			{
 				key: "history.tenant_bytes", env: []string{"KENTONGAN_MAX_TENANT_HISTORY_BYTES"}, def: "64MiB", example: "16MiB",
-				meaning: "Memory engine only: bound of the history of one kitchen, which loses its oldest first. With Redis " +
-					"each channel has " +
-					"its own bounds alone.",
+				meaning: "Bound of the history of one kitchen, which loses its oldest first. With Redis its largest channels do, and " +
+					"by what Redis says that they take: a node looks when it has published a sixteenth of the bound to a kitchen, so " +
+					"that for some seconds it may be a little more.",
 				kind: size{func(d *draft) *int { return &d.Edge.TenantHistoryBytes }, 1 << 20, min(1<<40, math.MaxInt)},
 			},
 			{

@@ -17,6 +17,7 @@ type kitchenServer struct {
 	*server
 	t       testing.TB // of the test that asks now
 	kitchen string
+	zone    string // of the kitchen
 	day     string // the serving day, today in the kitchen
 	head    map[string]string
 }
@@ -57,8 +58,8 @@ func tablet(kitchen string) user {
 func openKitchen(t *testing.T, env ...string) *kitchenServer {
 	t.Helper()
 	s := serve(t, append([]string{"KENTONGAN_PRODUCTION=on", "DATABASE_URL=sqlite:" + t.TempDir() + "/kitchen.db"}, env...)...)
-	zone := time.FixedZone("WIB", 7*3600)
-	k := &kitchenServer{server: s, t: t, kitchen: "sppg_7", day: time.Now().In(zone).Format(time.DateOnly), head: map[string]string{}}
+	zone, day := awayFromMidnight(time.Now())
+	k := &kitchenServer{server: s, t: t, kitchen: "sppg_7", zone: zone, day: day, head: map[string]string{}}
 	eventually(t, "the database is open", func() bool {
 		status, _ := s.get("/openapi.json")
 		return status == http.StatusOK
@@ -77,8 +78,33 @@ func openKitchen(t *testing.T, env ...string) *kitchenServer {
 	}
 	lists["staff"] = people
 	k.ask(apiUser, http.MethodPut, "/api/references?tenant="+k.kitchen, lists, http.StatusOK)
-	k.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG Sukamaju Bandung", "timeZone": "Asia/Jakarta"}, http.StatusOK)
+	k.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG Sukamaju Bandung", "timeZone": k.zone}, http.StatusOK)
 	return k
+}
+
+// awayFromMidnight returns the zone of a kitchen in which it does not become tomorrow for more than half an hour, and the day that it is
+// there. A test that goes over midnight plans for a day that is over, and looks for batches of yesterday on a board of today.
+func awayFromMidnight(now time.Time) (zone, day string) {
+	zone, hours := "Asia/Jakarta", 7
+	if soon := now.Add(45 * time.Minute).UTC(); soon.Hour() == (24-hours)%24 && soon.Minute() <= 45 {
+		zone, hours = "Asia/Makassar", 8 // past midnight already
+	}
+	return zone, now.In(time.FixedZone(zone, hours*3600)).Format(time.DateOnly)
+}
+
+// TestAwayFromMidnight looks at each minute of a day.
+func TestAwayFromMidnight(t *testing.T) {
+	begin := time.Date(2026, time.March, 31, 0, 0, 30, 0, time.UTC)
+	for now := begin; now.Before(begin.Add(24 * time.Hour)); now = now.Add(time.Minute) {
+		zone, day := awayFromMidnight(now)
+		place, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if later := now.Add(30 * time.Minute).In(place).Format(time.DateOnly); later != day || now.In(place).Format(time.DateOnly) != day {
+			t.Errorf("at %s in %s it is said to be %s, and half an hour later it is %s", now, zone, day, later)
+		}
+	}
 }
 
 // in returns k for a part of the test.

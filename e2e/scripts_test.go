@@ -31,7 +31,7 @@ func TestScriptsAreText(t *testing.T) {
 			map[string]any{"id": "manajer", "name": evil("manager"), "role": "SPPG_PRODUKSI_MANAGER", "pin": pin},
 		},
 	}, http.StatusOK)
-	k.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 1, "name": evil("kitchen"), "timeZone": "Asia/Jakarta"}, http.StatusOK)
+	k.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 1, "name": evil("kitchen"), "timeZone": k.zone}, http.StatusOK)
 	begin := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
 	id := field(t, k.ask("manajer", http.MethodPost, "/api/productions", map[string]any{
 		"programId": "mbg", "menuId": "jahat", "productionDate": k.day, "plannedPortions": 100, "headCook": "manajer", "wave": 1,

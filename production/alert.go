@@ -103,6 +103,8 @@ type Alert struct {
 
 	// NextEscalation is when they are called next if nobody answers; zero: never.
 	NextEscalation Instant
+
+	Source Source // AppRecord: an app says so, and no rule; empty: it comes from a rule
 }
 
 // Active reports whether the alert is neither resolved nor has resolved itself.
@@ -132,6 +134,7 @@ type alertJSON struct {
 	CorrectiveAction string      `json:"correctiveAction,omitempty"`
 	Escalations      int         `json:"escalations,omitempty"`
 	EscalatedAt      int64       `json:"escalatedAt,omitempty"`
+	Source           Source      `json:"source,omitempty"`
 }
 
 // MarshalJSON returns the alert object of the events.
@@ -139,7 +142,7 @@ func (a Alert) MarshalJSON() ([]byte, error) {
 	return json.Marshal(alertJSON{
 		a.ID, a.Code, a.Severity, a.Status, a.ProductionID, a.BatchNumber, a.Message, a.Value, a.Limit, a.Unit,
 		int64(a.RaisedAt), int64(a.RisenAt), int64(a.AcknowledgedAt), a.AcknowledgedBy, int64(a.ResolvedAt), a.ResolvedBy,
-		a.CorrectiveAction, a.Escalations, int64(a.EscalatedAt),
+		a.CorrectiveAction, a.Escalations, int64(a.EscalatedAt), a.Source,
 	})
 }
 
@@ -154,6 +157,7 @@ func (a *Alert) UnmarshalJSON(data []byte) error {
 		Message: j.Message, Value: j.Value, Limit: j.Limit, Unit: j.Unit, RaisedAt: Instant(j.RaisedAt), RisenAt: Instant(j.RisenAt),
 		AcknowledgedAt: Instant(j.AcknowledgedAt), AcknowledgedBy: j.AcknowledgedBy, ResolvedAt: Instant(j.ResolvedAt),
 		ResolvedBy: j.ResolvedBy, CorrectiveAction: j.CorrectiveAction, Escalations: j.Escalations, EscalatedAt: Instant(j.EscalatedAt),
+		Source: j.Source,
 	}
 	return nil
 }

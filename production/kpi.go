@@ -197,7 +197,7 @@ func Summarise(batches []Batch, alerts []Alert) Summary {
 		k := KPIsOf(*p, *f)
 		s.Batches++
 		s.ByStatus[p.Status]++
-		s.PlannedPortions += p.counted()
+		s.PlannedPortions += p.Counted()
 		if p.ActualPortions != nil {
 			s.ActualPortions += *p.ActualPortions
 		}

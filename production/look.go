@@ -141,7 +141,7 @@ func (v *life) meet(hits []finding) {
 		switch {
 		case at >= 0 && hits[at].severity.Rank() > a.Severity.Rank():
 			v.rise(a, hits[at])
-		case at < 0 && clearsItself(&a):
+		case at < 0 && v.ends(&a):
 			a.Status, a.ResolvedAt, a.NextEscalation = AlertAutoResolved, v.now, 0
 			v.write(a)
 		default:
@@ -166,9 +166,13 @@ func (v *life) isSettled(f finding) bool {
 	})
 }
 
-// clearsItself reports whether an alert ends when its cause is gone. What concerned the safety of food ends by a person.
-func clearsItself(a *Alert) bool {
-	return a.Severity != Critical && a.Code != QCFailed && a.Code != CoreTempLow
+// ends reports whether an alert ends when no rule finds its cause. What concerned the safety of food ends by a person. Of what an app has
+// told no rule knows the cause; there are apps that never tell of an end.
+func (v *life) ends(a *Alert) bool {
+	if a.Severity == Critical || a.Code == QCFailed || a.Code == CoreTempLow {
+		return false
+	}
+	return a.Source != AppRecord || v.now >= a.RisenAt.Add(appAlertLife)
 }
 
 func (v *life) raise(f finding) {
@@ -184,15 +188,21 @@ func (v *life) raise(f finding) {
 func (v *life) rise(a Alert, f finding) {
 	a.Severity, a.RisenAt, a.Value, a.Limit, a.Unit = f.severity, v.now, f.value, f.limit, f.unit
 	a.Status, a.AcknowledgedAt, a.AcknowledgedBy, a.NextEscalation = AlertOpen, 0, "", 0
-	switch a.Severity {
-	case High:
-		a.NextEscalation = v.now.Add(minutes(v.l.EscalateHighMin))
-	case Critical:
-		a.NextEscalation = v.now.Add(minutes(v.l.EscalateCriticalMin))
-	case Low, Medium:
-	}
+	a.NextEscalation = firstCall(a.Severity, v.l, v.now)
 	v.write(a)
 	v.keep(a)
+}
+
+// firstCall returns when somebody is called if nobody answers an alert that came to its severity now; zero: never.
+func firstCall(s Severity, l *Limits, now Instant) Instant {
+	switch s {
+	case High:
+		return now.Add(minutes(l.EscalateHighMin))
+	case Critical:
+		return now.Add(minutes(l.EscalateCriticalMin))
+	default:
+		return 0
+	}
 }
 
 // escalate calls Head and Nutritionist if nobody has answered in time. However long nobody looked, they are called once.
@@ -214,6 +224,9 @@ func (v *life) escalate(a Alert) {
 func (v *life) keep(a Alert) {
 	v.alerts = append(v.alerts, a)
 	v.next = sooner(v.next, a.NextEscalation)
+	if end := a.RisenAt.Add(appAlertLife); a.Source == AppRecord && v.now < end {
+		v.next = sooner(v.next, end)
+	}
 }
 
 // write stores an alert and tells the screens. What a person did and what time did to it may come in one commit.

@@ -112,7 +112,7 @@ func (k *memoryKitchen) load(day Day) DayLoad {
 		if b.Production.Day != day {
 			continue
 		}
-		l.Portions += b.Production.counted()
+		l.Portions += b.Production.Counted()
 		var n int
 		fmt.Sscanf(b.Production.BatchNumber, "BATCH-%8d-%d", new(int), &n)
 		l.LastNumber = max(l.LastNumber, n)

@@ -30,6 +30,7 @@ const (
 	FlagProgress     Flag = "PROGRESS_FALLS"     // likewise
 	FlagClock        Flag = "CLOCK_RESTARTS"     // a cooked time that is later than the one before: the earlier one counts
 	FlagNumberTaken  Flag = "BATCH_NUMBER_TAKEN" // another batch has the number: it is shown as APP-id
+	FlagAlerts       Flag = "TOO_MANY_ALERTS"    // the batch has as many alerts of the app as it can have: another one is not shown
 	FlagField        Flag = "FIELD"              // a field that cannot be what it should be; it is left as it was
 	appNumber             = "APP-"               // before the id: the number of a batch whose app told none
 	maxObservationID      = 128
@@ -41,6 +42,7 @@ type message struct {
 	kind string
 	id   string
 	data map[string]json.RawMessage
+	said map[string]json.RawMessage // of an alert
 	at   json.RawMessage
 	flag Flag // what is wrong with it, so that nothing can be done
 }
@@ -70,6 +72,11 @@ func readMessage(payload []byte) message {
 			msg.flag = FlagMalformed
 		}
 	case "production_alert":
+		if msg.said, ok = object(m["alert"]); !ok {
+			msg.flag = FlagMalformed
+		} else if msg.id == "" {
+			msg.id = word(msg.said["productionId"])
+		}
 	default:
 		msg.flag = FlagUnknownType
 	}
@@ -113,9 +120,12 @@ func Observe(in Loaded, id string, payload []byte, now Instant) (c Commit, flags
 	msg := readMessage(payload)
 	o := observer{in: in, msg: msg, now: now, limits: in.Kitchen.Kitchen.Limits.OrDefaults(), id: id}
 	o.commit.Tenant = in.Kitchen.Kitchen.ID
-	if msg.flag != "" {
+	switch {
+	case msg.flag != "":
 		o.flag(msg.flag)
-	} else if msg.kind != "production_alert" {
+	case msg.kind == "production_alert":
+		o.hear()
+	default:
 		o.take()
 	}
 	o.commit.Observations = []Observation{{ID: id, At: now, ProductionID: msg.id, Payload: payload, Flags: o.flags}}
@@ -142,19 +152,28 @@ func (o *observer) flag(f Flag) {
 	}
 }
 
-func (o *observer) take() {
-	old := o.in.Batch
-	o.p, o.f = old.Production, old.Facts.clone()
-	known := o.p.ID != ""
+// meet finds the batch of the message and its time, and reports whether an app may tell of that batch.
+func (o *observer) meet() (known, ours bool) {
+	o.p, o.f = o.in.Batch.Production, o.in.Batch.Facts.clone()
+	known = o.p.ID != ""
 	if known && o.p.Source != AppRecord {
 		o.flag(FlagKeptHere)
-		return
+		return known, false
 	}
 	var said Instant
 	if len(o.msg.at) > 0 && json.Unmarshal(o.msg.at, &said) != nil {
 		o.flag(FlagField + ":timestamp")
 	}
 	o.at = believable(said, o.now, said.Sub(o.now) > MaxClockSkew)
+	return known, true
+}
+
+func (o *observer) take() {
+	old := o.in.Batch
+	known, ours := o.meet()
+	if !ours {
+		return
+	}
 	version := int64(0)
 	if text := o.msg.data["version"]; text != nil && (json.Unmarshal(text, &version) != nil || version < 1) {
 		o.flag(FlagField + ":version")
@@ -174,10 +193,15 @@ func (o *observer) take() {
 	o.p.Version = max(version, o.p.Version+1)
 	o.p.UpdatedAt = o.now
 
-	b := Batch{Production: o.p, Facts: o.f, Alerts: old.Alerts, Revision: old.Revision + 1}
+	o.store(old.Alerts)
+}
+
+// store has the batch stored as it is now, with these alerts once the rules have looked at it.
+func (o *observer) store(alerts []Alert) {
+	b := Batch{Production: o.p, Facts: o.f, Alerts: alerts, Revision: o.in.Batch.Revision + 1}
 	look(&b, &o.commit, &o.in.Kitchen.Kitchen, o.in.Day, &o.limits, o.now)
 	number(&o.commit, b.Production.ID, b.Revision)
-	o.commit.Batch, o.commit.Base = &b, old.Revision
+	o.commit.Batch, o.commit.Base = &b, o.in.Batch.Revision
 }
 
 // begin is what is known of a batch of which nothing was told.
@@ -343,7 +367,8 @@ func (s *Service) Observe(ctx context.Context, t tenant.ID, id string, payload [
 	if id == "" || len(id) > maxObservationID {
 		panic(fmt.Sprintf("production: the id of an observation has %d bytes", len(id)))
 	}
-	want := Want{Production: ObservedProduction(payload), Observed: id}
+	msg := readMessage(payload)
+	want := Want{Production: msg.id, Observed: id, Alert: msg.alertID()}
 	leave, err := s.lanes.enter(ctx, string(t), want.Production)
 	if err != nil {
 		return nil, err
@@ -353,7 +378,7 @@ func (s *Service) Observe(ctx context.Context, t tenant.ID, id string, payload [
 	for range maxTries {
 		in, err := s.store.Load(ctx, t, want)
 		if errors.Is(err, ErrNotFound) {
-			in, err = s.store.Load(ctx, t, Want{Observed: id})
+			in, err = s.store.Load(ctx, t, Want{Observed: id, Alert: want.Alert})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("load production %s: %w", want.Production, err)

@@ -258,7 +258,7 @@ func (m *mob) alertsHeld(what string) {
 			m.rt.Fatalf("%s: %s fell to %s", what, a.Code, a.Severity)
 		}
 		m.severity[id] = a.Severity.Rank()
-		if a.Status == AlertAutoResolved && !clearsItself(&a) || a.Status == AlertResolved && a.ResolvedBy == "" ||
+		if a.Status == AlertAutoResolved && (a.Severity == Critical || a.Code == QCFailed || a.Code == CoreTempLow) || a.Status == AlertResolved && a.ResolvedBy == "" ||
 			a.Status == AlertResolved && a.Severity.Rank() >= High.Rank() && len(a.CorrectiveAction) < 5 {
 			m.rt.Fatalf("%s: ended as it must not: %+v", what, a)
 		}

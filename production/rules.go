@@ -108,22 +108,22 @@ func (d *draft) decision() Decision {
 	d.p.Version = d.before.Version + 1
 	d.p.UpdatedAt = d.now
 	day := d.in.Day
-	day.Portions += d.p.counted() - d.before.counted()
+	day.Portions += d.p.Counted() - d.before.Counted()
 	b := Batch{Production: d.p, Facts: d.f, Alerts: d.in.Batch.Alerts, Revision: d.in.Batch.Revision + 1}
 	d.commit.Events = append(d.commit.Events, d.event())
 	look(&b, &d.commit, &d.in.Kitchen.Kitchen, day, &d.limits, d.now)
 	d.commit.Batch, d.commit.Base = &b, d.in.Batch.Revision
 	number(&d.commit, b.Production.ID, b.Revision)
 	d.commit.Audit = append(d.commit.Audit, d.audit())
-	if day.Portions > d.limits.cap(d.in.Kitchen.Kitchen) && d.p.counted() > d.before.counted() {
+	if day.Portions > d.limits.cap(d.in.Kitchen.Kitchen) && d.p.Counted() > d.before.Counted() {
 		d.warn(WarnOverCapacity)
 	}
 	d.result.Production = b.Production
 	return Decision{d.commit, d.result}
 }
 
-// counted returns the portions with which p counts for its day.
-func (p Production) counted() int {
+// Counted returns the portions with which p counts for its day.
+func (p Production) Counted() int {
 	if p.Status == Cancelled || p.DeletedAt.Known() {
 		return 0
 	}

@@ -169,8 +169,8 @@ func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result
 		return Result{}, err
 	}
 	defer leave()
-	for range maxTries {
-		result, err := s.once(ctx, c, want, mark)
+	for try := range maxTries {
+		result, err := s.once(ctx, c, want, mark, try == 0)
 		if !errors.Is(err, errAgain) {
 			return result, err
 		}
@@ -181,9 +181,19 @@ func (s *Service) do(ctx context.Context, r Request, id string, act Act) (Result
 // errAgain says that somebody else's commit came between load and commit.
 var errAgain = errors.New("decide again")
 
-func (s *Service) once(ctx context.Context, c Change, want Want, mark Hash) (Result, error) {
+// read returns what a change has to know: if it may, what is remembered, else what is stored.
+func (s *Service) read(ctx context.Context, t tenant.ID, want Want, recall bool) (Loaded, error) {
+	if r, can := s.store.(Recaller); can && recall {
+		if in, ok := r.Recall(t, want); ok {
+			return in, nil
+		}
+	}
+	return s.store.Load(ctx, t, want) //nolint:wrapcheck // the caller tells its errors apart
+}
+
+func (s *Service) once(ctx context.Context, c Change, want Want, mark Hash, recall bool) (Result, error) {
 	now := At(s.opts.Now())
-	in, err := s.store.Load(ctx, c.Tenant, want)
+	in, err := s.read(ctx, c.Tenant, want, recall)
 	if errors.Is(err, ErrNotFound) {
 		return Result{}, refuse(ErrNotFound, CodeNotFound, "there is no such production in this kitchen")
 	}
@@ -194,9 +204,13 @@ func (s *Service) once(ctx context.Context, c Change, want Want, mark Hash) (Res
 		return repeat(in.Remembered, mark)
 	}
 	d, err := Apply(in, c, now)
+	if in.Recalled != 0 && (err != nil || d.Commit.Batch == nil) {
+		return Result{}, errAgain // a no, or that there is nothing to do, has to be of what is stored
+	}
 	if err != nil {
 		return Result{}, err
 	}
+	d.Commit.Recalled = in.Recalled
 	if d.Commit.Batch == nil && d.Commit.Kitchen == nil {
 		return d.Result, nil
 	}

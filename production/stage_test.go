@@ -19,6 +19,7 @@ type stage struct {
 	svc   *Service
 	now   time.Time
 	n     int
+	said  int // alerts of an app
 }
 
 const (

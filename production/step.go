@@ -128,7 +128,7 @@ func (d *draft) noStep(to Status) error {
 	if d.p.Status.Final() {
 		return d.within()
 	}
-	r := refuse(ErrRefused, CodeNoSuchStep, fmt.Sprintf("no step leads from %s to %s; Unmet lists where one leads", d.p.Status, to))
+	r := refuse(ErrRefused, CodeNoSuchStep, fmt.Sprintf("no step leads from %s to %s; unmet lists where one leads", d.p.Status, to))
 	for _, s := range steps {
 		if s.from == d.p.Status {
 			r.Unmet = append(r.Unmet, string(s.to))

@@ -70,6 +70,8 @@ type Loaded struct {
 	Alert      *Alert            // nil: does not exist
 	Reading    *Reading          // nil: does not exist, or is of another batch
 	Observed   bool              // Want.Observed is there
+
+	Recalled uint64 // not zero: see Recaller
 }
 
 // Commit is everything that one change writes.
@@ -103,6 +105,8 @@ type Commit struct {
 	Audit       []AuditEntry // in this order
 
 	Observations []Observation
+
+	Recalled uint64 // of the Loaded that it was decided on; a Store that is no Recaller does not look at it
 
 	Put      References // lists: insert, or replace by ID. An empty Person.PIN leaves the stored one as it is
 	Remember *Remembered

@@ -23,7 +23,7 @@ const (
 )
 
 // patience is how long a page may take for what it should do at once: the machine of the tests may be busy.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // visit opens a page and fails the test at its end if the browser found a fault: an uncaught error, or something that
 // the security policy blocks.

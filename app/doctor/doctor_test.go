@@ -35,7 +35,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	secret   = "Zq1v8yXo3mT5u0cKJ7rWfB2nH4sLdE6gPaQiVxYtO9A="
 	another  = "k3NfPz8Q0wYb5RjMxU2oVtC7eS1hGdL9aI4vXyTqB6E="
-	patience = 20 * time.Second
+	patience = 30 * time.Second
 )
 
 // base is the environment of a server with which nothing is wrong; more comes behind it and wins.
@@ -52,7 +52,7 @@ var safeRedis = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 func examine(t *testing.T, o doctor.Options) doctor.Report {
 	t.Helper()
 	if o.Timeout == 0 {
-		o.Timeout = 5 * time.Second
+		o.Timeout = 20 * time.Second // nothing waits for its end unless a test says so: a busy machine may need some of it
 	}
 	r := doctor.Run(t.Context(), o)
 	text, err := json.Marshal(r)
@@ -83,10 +83,19 @@ func want(t *testing.T, r *doctor.Report, check string, level doctor.Level, what
 	t.Errorf("no finding of %s that is a %s and says %q; found: %+v", check, level, what, r.Findings)
 }
 
-func wantNothing(t *testing.T, r *doctor.Report) {
+// examineGood examines what has nothing wrong, and returns the report. That a round trip takes long is true of a machine that is busy with
+// other tests: it is looked at again.
+func examineGood(t *testing.T, o doctor.Options) (r doctor.Report) {
 	t.Helper()
-	for _, f := range r.Findings {
-		t.Errorf("nothing is wrong, and it finds %+v", f)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		r = examine(t, o)
+		if len(r.Findings) == 0 {
+			return r
+		}
+		if time.Now().After(end) {
+			t.Errorf("nothing is wrong, and it finds %+v", r.Findings)
+			return r
+		}
 	}
 }
 
@@ -142,8 +151,7 @@ func TestCleanSetUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := examine(t, doctor.Options{Environ: environ, Cookie: "authjs.session-token=" + token, URL: front})
-	wantNothing(t, &r)
+	r := examineGood(t, doctor.Options{Environ: environ, Cookie: "authjs.session-token=" + token, URL: front})
 	for _, c := range r.Checked {
 		if c.Skipped != "" && c.Check != "certificate" {
 			t.Errorf("%s was not looked at: %s", c.Check, c.Skipped)
@@ -194,7 +202,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	r := examine(t, doctor.Options{Environ: base("KENTONGAN_ADMIN_LISTEN=" + l.Addr().String()), Timeout: 200 * time.Millisecond})
+	r := examine(t, doctor.Options{Environ: base("KENTONGAN_ADMIN_LISTEN=" + l.Addr().String())})
 	want(t, &r, "ports", doctor.Broken, "address already in use")
 }
 
@@ -276,8 +284,7 @@ func TestRedis(t *testing.T) {
 			want(t, &r, "redis", one.level, one.what)
 		})
 	}
-	r := examine(t, doctor.Options{Environ: base("REDIS_URL=redis://" + good)})
-	wantNothing(t, &r)
+	examineGood(t, doctor.Options{Environ: base("REDIS_URL=redis://" + good)})
 }
 
 // relay is a line to addr that is slow, or changes what comes back.
@@ -394,8 +401,7 @@ func TestDatabase(t *testing.T) {
 			want(t, &r, "database", c.level, c.what)
 		})
 	}
-	r := examine(t, doctor.Options{Environ: base("KENTONGAN_PRODUCTION=on", "DATABASE_URL=sqlite:"+folder+"/fine.db")})
-	wantNothing(t, &r)
+	examineGood(t, doctor.Options{Environ: base("KENTONGAN_PRODUCTION=on", "DATABASE_URL=sqlite:"+folder+"/fine.db")})
 }
 
 // TestCertificate plants certificates that browsers refuse.
@@ -444,7 +450,7 @@ func TestChannels(t *testing.T) {
 	var r doctor.Report
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		r = examine(t, doctor.Options{Environ: environ, Admin: []string{"http://" + a.Admin}})
-		if len(r.Findings) >= 4 {
+		if len(r.Findings) == 4 && strings.Count(found(&r), "channels: ") == 4 { // and not that a busy machine is slow
 			break
 		}
 	}

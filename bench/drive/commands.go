@@ -21,6 +21,7 @@ const (
 	V1    Manner = "v1"    // a client of kentongan.v1: whenever its line ends it comes back, and resumes
 	Loris Manner = "loris" // an attacker: heads of requests that never end, a few bytes a second; it comes back
 	Deaf  Manner = "deaf"  // an attacker: it connects, and never reads; it comes back
+	Knock Manner = "knock" // it asks for a WebSocket, leaves as soon as it is answered, and comes back; not before [Fleet.Back]
 )
 
 // Plan says which connections to open.
@@ -36,8 +37,12 @@ type Plan struct {
 	Most      int      `json:"most,omitempty"`     // screens in one driver; zero: MaxScreens
 	Source    int      `json:"source,omitempty"`   // the first screen's number in the whole crowd; chooses source and target address
 	Behind    bool     `json:"behind,omitempty"`   // of a lower priority than the server: in life they have machines of their own
-	Life      Life     `json:"life,omitzero"`
-	Screens   []Screen `json:"screens"`
+
+	// Pause is how long one of Knock stays away, in the mean; zero: as long as the refusal says, and a millisecond if there was none.
+	Pause time.Duration `json:"pauseNs,omitempty"`
+
+	Life    Life     `json:"life,omitzero"`
+	Screens []Screen `json:"screens"`
 }
 
 // Life is what happens to screens of V1 from [Fleet.Live] on: the line of each is cut, again and again, and stays down for a while.
@@ -86,10 +91,14 @@ type Counts struct {
 	Failures int   `json:"failures"` // attempts to return that were refused
 	Down     int   `json:"down"`     // screens that are not connected now
 	LastNs   int64 `json:"lastNs"`   // when the last message arrived, as mark.Now
+
+	// Of Knock alone; answered in another way, or not at all, are Failures.
+	Entered int `json:"entered"` // let in
+	Full    int `json:"full"`    // refused as a server that is full should: 503, and when to come back
 }
 
-// add sums up two drivers' counts.
-func (c *Counts) add(o Counts) {
+// Add sums up the counts of two drivers, or of two times.
+func (c *Counts) Add(o Counts) {
 	c.Delivered += o.Delivered
 	c.Missing += o.Missing
 	c.Twice += o.Twice
@@ -106,6 +115,8 @@ func (c *Counts) add(o Counts) {
 	c.Failures += o.Failures
 	c.Down += o.Down
 	c.LastNs = max(c.LastNs, o.LastNs)
+	c.Entered += o.Entered
+	c.Full += o.Full
 	if c.Why == "" {
 		c.Why = o.Why
 	}
@@ -139,7 +150,7 @@ const (
 	actLatency = "latency" // answers the histogram
 	actReturns = "returns" // answers Returns
 	actLive    = "live"    // begins to cut lines as the plan's Life says
-	actCut     = "cut"     // cuts all lines at once; nobody comes back before actBack
+	actCut     = "cut"     // cuts all lines at once, and breaks off all knocks; nobody comes back before actBack
 	actBack    = "back"    // lets all come back
 )
 

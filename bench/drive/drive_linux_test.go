@@ -148,7 +148,7 @@ func text(t *testing.T, m mark.Mark, size int) []byte {
 func await(t *testing.T, fleet *drive.Fleet, want drive.Counts) {
 	t.Helper()
 	var got drive.Counts
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var err error
 		if got, err = fleet.Counts(); err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 type Fleet struct {
 	start   func() *exec.Cmd
 	drivers []*driver
+	opened  bool
 }
 
 // NewFleet returns a Fleet without drivers. start makes the command of a driver process: one that calls Run with its
@@ -32,24 +33,42 @@ type driver struct {
 	out   *json.Decoder
 }
 
-// Open starts as many drivers as the plan's screens need, each with its share of them, and waits until all are up or
-// refused. A refused screen is an error.
-func (f *Fleet) Open(plan Plan) (Opened, error) {
-	if len(f.drivers) > 0 {
-		return Opened{}, errors.New("drive: this fleet has opened already")
+// Launch starts as many drivers as the plan's screens need, and leaves it at that: who measures what a crowd does to others also wants to
+// know how they are without it, beside the same processes.
+func (f *Fleet) Launch(plan Plan) error {
+	for len(f.drivers) < plan.drivers() {
+		d, err := launch(f.start())
+		if err != nil {
+			return err
+		}
+		f.drivers = append(f.drivers, d)
 	}
-	total := Opened{Latency: new(latency.Histogram)}
-	most := plan.Most
+	return nil
+}
+
+// drivers returns how many of them the screens of p need.
+func (p *Plan) drivers() int {
+	most := p.Most
 	if most == 0 {
 		most = MaxScreens
 	}
-	count := max((len(plan.Screens)+most-1)/most, 1)
-	for range count {
-		d, err := launch(f.start())
-		if err != nil {
-			return total, err
-		}
-		f.drivers = append(f.drivers, d)
+	return max((len(p.Screens)+most-1)/most, 1)
+}
+
+// Open launches the drivers that the plan's screens need, each with its share of them, and waits until all are up or
+// refused. A refused screen is an error. Those of Knock wait for Back, and are up at once.
+func (f *Fleet) Open(plan Plan) (Opened, error) {
+	if f.opened {
+		return Opened{}, errors.New("drive: this fleet has opened already")
+	}
+	f.opened = true
+	total := Opened{Latency: new(latency.Histogram)}
+	if err := f.Launch(plan); err != nil {
+		return total, err
+	}
+	count := plan.drivers()
+	if len(f.drivers) > count {
+		return total, fmt.Errorf("drive: %d drivers were launched for a plan of %d", len(f.drivers), count)
 	}
 	parts := make([]Plan, count)
 	for i := range parts {
@@ -79,7 +98,7 @@ func (f *Fleet) Reset() error { return f.tell(command{Act: actReset, Since: mark
 // Live begins to cut the lines of V1 screens, as the plan's Life says.
 func (f *Fleet) Live() error { return f.tell(command{Act: actLive}) }
 
-// Cut cuts all lines of V1 screens at once. Nobody comes back before Back.
+// Cut cuts all lines of V1 screens at once, and breaks off all knocks. Nobody comes back before Back.
 func (f *Fleet) Cut() error { return f.tell(command{Act: actCut}) }
 
 // Back lets all screens come back that are down, at once.
@@ -102,7 +121,7 @@ func (f *Fleet) Returns() (*Returns, error) {
 func (f *Fleet) Counts() (Counts, error) {
 	var total Counts
 	err := f.each(func(_ int, d *driver) (answer, error) { return d.ask(command{Act: actCount}) },
-		func(a answer) { total.add(*a.Counts) })
+		func(a answer) { total.Add(*a.Counts) })
 	return total, err
 }
 

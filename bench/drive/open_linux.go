@@ -40,11 +40,8 @@ func (c *crowd) begin(plan *Plan) *answer {
 		}
 		c.to = append(c.to, unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
 	}
-	if plan.Behind || plan.Manner == Loris || plan.Manner == Deaf {
-		// Attackers have machines of their own. Here they share the processors with those that they are to disturb by way of the server
-		// alone. A kernel that does not allow it leaves things as they are.
-		const behind = 10
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, behind)
+	if plan.Behind || plan.Manner == Loris || plan.Manner == Deaf || plan.Manner == Knock {
+		stepBehind()
 	}
 	if plan.Window == 0 {
 		plan.Window = defaultWindow
@@ -58,7 +55,20 @@ func (c *crowd) begin(plan *Plan) *answer {
 			c.screens[i].trip = &trip{journey: journey{epoch: plan.Screens[i].Epoch}}
 		}
 	}
+	if plan.Manner == Knock {
+		return c.beginKnocking()
+	}
 	return nil
+}
+
+// stepBehind gives this thread, which is the loop's own, a tenth of the weight that it had, and no realtime priority. Attackers have
+// machines of their own; here they share the processors with those that they are to disturb by way of the server alone. A kernel that
+// does not allow it leaves things as they are.
+func stepBehind() {
+	const behind = 10
+	if now, err := unix.SchedGetAttr(0, 0); err == nil {
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: now.Nice + behind}, 0)
+	}
 }
 
 // waitMS returns how long the loop may wait for sockets: until the next timer, and while connects are to be begun by the clock, no

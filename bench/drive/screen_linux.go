@@ -203,6 +203,10 @@ func (c *crowd) answered(index int, data []byte) ([]byte, bool) {
 		s.partial = append([]byte(nil), data...)
 		return nil, false
 	}
+	if c.plan.Manner == Knock {
+		c.knocked(index, head)
+		return nil, false
+	}
 	if !bytes.HasPrefix(head, []byte("HTTP/1.1 101")) {
 		c.refused(index, strings.ReplaceAll(string(data[:min(len(data), 300)]), "\r\n", " | "))
 		return nil, false

@@ -115,8 +115,13 @@ func (c *crowd) cutAll() {
 	c.held = true
 	c.coming = c.coming[:0]
 	for i := range c.screens {
-		if c.screens[i].state == open {
+		switch state := c.screens[i].state; {
+		case state == open:
 			c.cut(i)
+		case state == closed:
+			c.screens[i].turn++ // whatever it waited for
+		case c.plan.Manner == Knock:
+			c.breakOff(i)
 		}
 	}
 }

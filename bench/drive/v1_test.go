@@ -176,7 +176,7 @@ func TestReturnsOfTwoDriversAddUp(t *testing.T) {
 		t.Fatalf("%v, %d durations; want [6 0 2] and 3", a.Slots, a.Away.Count())
 	}
 	sum := Counts{LastNs: 5, Gaps: 1}
-	sum.add(Counts{LastNs: 3, Gaps: 2, Skipped: 4, Cuts: 5, Returned: 6, Failures: 7, Down: 8})
+	sum.Add(Counts{LastNs: 3, Gaps: 2, Skipped: 4, Cuts: 5, Returned: 6, Failures: 7, Down: 8})
 	if want := (Counts{LastNs: 5, Gaps: 3, Skipped: 4, Cuts: 5, Returned: 6, Failures: 7, Down: 8}); sum != want {
 		t.Fatalf("got %+v, want %+v", sum, want)
 	}

@@ -97,7 +97,7 @@ func crowd(t *testing.T, port string, tenants, each int) *drive.Fleet {
 func await(t *testing.T, fleet *drive.Fleet, want drive.Counts) {
 	t.Helper()
 	var counts drive.Counts
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		var err error
 		if counts, err = fleet.Counts(); err != nil {
 			t.Fatal(err)

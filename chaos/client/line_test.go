@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	long  = 20 * time.Second
+	long  = 30 * time.Second
 	short = 50 * time.Millisecond // long enough for what should not come to come by mistake
 )
 

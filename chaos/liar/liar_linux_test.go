@@ -151,6 +151,10 @@ func play(t *testing.T, kind liar.Kind, seed uint64) (check.Verdict, int) {
 	a.hire()
 	a.act()
 	v := a.judge()
+	// A pause of the machine looks like a quiet line, behind which what is missing is lost. Of an honest gateway nothing stays missing.
+	for end := time.Now().Add(30 * time.Second); kind == liar.Honest && !v.Flawless() && time.Now().Before(end); v = a.judge() {
+		time.Sleep(50 * time.Millisecond)
+	}
 	return v, a.liar.Lies()
 }
 

@@ -18,6 +18,8 @@ import (
 	"kentongan/app"
 	"kentongan/app/demo"
 	"kentongan/config"
+	"kentongan/internal/process"
+	"kentongan/internal/testenv"
 )
 
 // TestDemo runs the demo, opens each link as a browser would, and finds a cooking kitchen behind it.
@@ -25,7 +27,7 @@ func TestDemo(t *testing.T) {
 	var out, errs bytes.Buffer
 	w := &world{out: &out, err: &errs, environ: []string{"KENTONGAN_LISTEN=127.0.0.1:0", "KENTONGAN_ADMIN_LISTEN=off", "KENTONGAN_DRAIN_TIME=1s"}}
 	w.run = func(ctx context.Context, cfg config.Config, opts app.Options) error {
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // all visits together
 		defer cancel()
 		ready := opts.Ready
 		visited := make(chan struct{})
@@ -58,7 +60,7 @@ func visit(t *testing.T, printed, host string) {
 			t.Error(err)
 			return
 		}
-		browser := &http.Client{Jar: jar, Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		browser := &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		if status, _ := get(t, browser, link, host); status != http.StatusSeeOther {
 			t.Errorf("%s: got %d, want a redirect", link, status)
@@ -150,7 +152,7 @@ func cutsTheLine(t *testing.T, browser *http.Client, host string) {
 	if status, _ := get(t, browser, api, host); status != http.StatusOK {
 		t.Errorf("after mending: got %d", status)
 	}
-	nobody := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	nobody := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/api/demo/line", strings.NewReader(`{"seconds":1}`))
 	if err != nil {
 		t.Error(err)
@@ -184,10 +186,7 @@ func get(t *testing.T, browser *http.Client, url, host string) (int, []byte) {
 }
 
 func TestFreePort(t *testing.T) {
-	free, err := unusedPort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	free := testenv.Port(t, process.FreeAddresses(1)[0])
 	if got, err := freePort(t.Context(), free, 0); err != nil || got < free {
 		t.Errorf("got %d, %v; want %d or one after it", got, err, free)
 	}

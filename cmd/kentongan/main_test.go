@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"kentongan/internal/process"
 	"kentongan/internal/testenv"
 )
 
@@ -47,16 +47,9 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			var ports [2]string
-			for i := range ports {
-				port, err := unusedPort()
-				if err != nil {
-					return err
-				}
-				ports[i] = strconv.Itoa(port)
-			}
-			e.Setenv("PORT", ports[0])
-			e.Setenv("ADMIN_PORT", ports[1])
+			free := process.FreeAddresses(2) // they stay free when a server has ended, which some scripts look at
+			e.Setenv("PORT", strconv.Itoa(testenv.Port(t, free[0])))
+			e.Setenv("ADMIN_PORT", strconv.Itoa(testenv.Port(t, free[1])))
 			e.Setenv("DOCS", docs)
 			e.Setenv("REDIS", "redis://"+redis)
 			e.Setenv("SECRET", "a-session-secret-of-many-bytes")
@@ -65,16 +58,6 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitready": waitReady, "same": same, "waitfor": waitFor},
 	})
-}
-
-// unusedPort returns a port of the loopback that was free a moment ago.
-func unusedPort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
-	return port, l.Close()
 }
 
 // exits CODE PROGRAM ARG… runs a program and checks its exit code; what it printed can be looked at afterwards.
@@ -98,7 +81,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
 	client := http.Client{Timeout: time.Second}
 	defer client.CloseIdleConnections()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		resp, err := client.Get("http://127.0.0.1:" + ts.Getenv("PORT") + "/readyz")
 		if err == nil {
 			ts.Check(resp.Body.Close())
@@ -107,7 +90,7 @@ func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 		}
 	}
-	ts.Fatalf("the server is not ready after 20 s")
+	ts.Fatalf("the server is not ready after 30 s")
 }
 
 // waitfor FILE TEXT waits until a file that a program is writing holds a text.
@@ -115,13 +98,13 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: waitfor FILE TEXT")
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		data, err := os.ReadFile(ts.MkAbs(args[0]))
 		if err == nil && strings.Contains(string(data), args[1]) {
 			return
 		}
 	}
-	ts.Fatalf("no %q in %s after 20 s", args[1], args[0])
+	ts.Fatalf("no %q in %s after 30 s", args[1], args[0])
 }
 
 // same GOT WANT compares two files, of which the second may lie outside of the script's directory.

@@ -62,7 +62,7 @@ func kentongan(t *testing.T, environ []string, code int, args ...string) (stdout
 
 func awaitReady(t *testing.T, admin string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+admin+"/readyz", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestQuarantineCommands(t *testing.T) {
 		}
 	}
 	var list heldList
-	for deadline := time.Now().Add(20 * time.Second); len(list.Messages) < 3; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); len(list.Messages) < 3; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("what was refused is not held")
 		}

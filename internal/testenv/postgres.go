@@ -255,6 +255,21 @@ func (s *PostgresServer) Kill() {
 	s.cmd = nil
 }
 
+// CPU returns the processor time of the server and of those of its processes that run.
+func (s *PostgresServer) CPU() time.Duration {
+	s.t.Helper()
+	if s.cmd == nil {
+		s.t.Fatal("the CPU time of a postgres that does not run")
+	}
+	var sum time.Duration
+	for _, pid := range append([]int{s.cmd.Process.Pid}, childrenOf(s.cmd.Process.Pid)...) {
+		if used, err := process.CPU(pid); err == nil { // else it has ended meanwhile
+			sum += used
+		}
+	}
+	return sum
+}
+
 // Pause stops the server from running (SIGSTOP): connections stay open and nothing answers, as when a machine hangs. New
 // connections are taken by the kernel, and nothing answers on them either. When it returns nothing of the server runs any more.
 func (s *PostgresServer) Pause() {

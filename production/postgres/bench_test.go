@@ -91,7 +91,7 @@ func BenchmarkChanges(b *testing.B) {
 				defer s.Close()
 				defer relayed(b, s)()
 				bare := newBare(b, db)
-				storetest.BenchmarkChanges(b, s, clients, func(int) error { return insert(bare, b.Context()) })
+				storetest.BenchmarkChanges(b, s, clients, server.CPU, func(int) error { return insert(bare, b.Context()) })
 			})
 		}
 	}

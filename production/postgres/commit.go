@@ -2,13 +2,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"kentongan/production"
 	"kentongan/production/internal/rows"
@@ -43,6 +41,11 @@ type writing struct {
 	batch, kitchen *based // nil: not concerned
 	lookAgain      production.Instant
 
+	recalled uint64             // what it was decided on; 0: on what was read
+	after    *production.Batch  // the batch as it shall be, without its alerts
+	alerts   []production.Alert // that are written
+	key      string             // of idempotency
+
 	numbered []production.Event // once it has run
 	waits    bool               // its events wait for Claim
 	err      error              // of this one alone; the others of its group are not concerned
@@ -68,40 +71,31 @@ type transaction struct {
 
 // head is what the commits of a tenant follow each other by.
 type head struct {
-	event, audit int64
-	hash         production.Hash // of the newest audit entry
-	waiting      *int64          // instant of the first new event
-	base         struct {        // what is stored
-		event, audit int64
-		hash         []byte
+	moves, event, audit int64
+	hash                production.Hash // of the newest audit entry
+	waiting             *int64          // instant of the first new event
+	base                struct {        // what is stored
+		moves, event, audit int64
+		hash                []byte
 	}
 }
 
 // deleted stands for the revision of a batch that is deleted: nothing is based on it.
 const deleted = -1
 
-// run is one attempt: one round trip if the tenants stand where they stood after their last commits of this node, else two.
+// run is one attempt: one statement if the tenants stand where they stood after their last commits of this node, else two round trips.
 // Nothing is written before the tenants are locked and the revisions are those that the commits are based on; a commit that is not
-// leaves with its err. What unique keys and the constraint of alerts find out ends the round trip before its COMMIT, and is the
-// error of all.
+// leaves with its err. What unique keys and the constraint of alerts find out takes back everything, and is the error of all.
 func (x *transaction) run(ctx context.Context, c *conn) error {
 	if x.recall() {
-		b, begun := &pgx.Batch{}, false
-		b.Queue("BEGIN").Exec(func(pgconn.CommandTag) error { begun = true; return nil })
-		x.queue(b)
-		b.Queue("COMMIT")
-		err := c.send(ctx, b)
-		if begun || !errors.As(err, new(*pgconn.PgError)) { // else the server had ended the connection before it read the first word
-			err = written(err)
-		}
+		err := x.writeAll(ctx, c)
 		if err == nil {
 			x.known.fails = 0
 			x.known.keep(x)
 			return nil
 		}
-		x.known.drop(x)
-		rollback(ctx, c)
 		if !outdated(err) {
+			x.known.drop(x)
 			return err
 		}
 		x.known.missed()
@@ -113,6 +107,7 @@ func (x *transaction) run(ctx context.Context, c *conn) error {
 func (x *transaction) lookFirst(ctx context.Context, c *conn) error {
 	err := x.lock(ctx, c)
 	if err == nil {
+		x.known.check(x.heads)
 		b := &pgx.Batch{}
 		if x.queue(b) == 0 {
 			rollback(ctx, c)
@@ -166,18 +161,19 @@ func (x *transaction) lock(ctx context.Context, c *conn) error {
 // queueLook queues what locks the tenants and then finds out what is stored. Each statement sees what was committed before it
 // began: those after the first one all that was there when the locks were had.
 func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
-	const lock = `SELECT tenant, event_seq, audit_seq, audit_hash FROM kentongan.heads WHERE tenant = ANY ($1) ORDER BY tenant FOR UPDATE`
+	const lock = `SELECT tenant, moves, event_seq, audit_seq, audit_hash FROM kentongan.heads
+		WHERE tenant = ANY ($1) ORDER BY tenant FOR UPDATE`
 	b.Queue(lock, tenants).Query(func(r pgx.Rows) error {
 		for r.Next() {
 			var (
 				t tenant.ID
 				h head
 			)
-			if err := r.Scan((*string)(&t), &h.event, &h.audit, &h.base.hash); err != nil {
+			if err := r.Scan((*string)(&t), &h.moves, &h.event, &h.audit, &h.base.hash); err != nil {
 				return err
 			}
 			copy(h.hash[:], h.base.hash)
-			h.base.event, h.base.audit = h.event, h.audit
+			h.base.moves, h.base.event, h.base.audit = h.moves, h.event, h.audit
 			x.heads[t] = &h
 		}
 		return r.Err()
@@ -227,8 +223,30 @@ func (x *transaction) queueLook(b *pgx.Batch, tenants []string) {
 
 // queue queues all commits that are based on what is stored, with the tenants' new heads, and returns of how many tenants they are.
 func (x *transaction) queue(b *pgx.Batch) int {
-	var list []row
-	changed := map[tenant.ID]bool{}
+	tenants, list := x.collect()
+	if len(tenants) > 0 {
+		sql, args := whole(x.headParts(tenants), false)
+		b.Queue(sql, args...).QueryRow(x.moved)
+	}
+	queueRows(b, list)
+	n := 0
+	for _, w := range x.writes {
+		if w.err != nil {
+			continue
+		}
+		n++
+		if w.lookAgain.Known() { // it is alone: see Store.together
+			b.Queue(`UPDATE kentongan.batches SET next_look = $2 WHERE tenant = $1 AND deleted_at = 0
+				AND (status NOT IN ('COMPLETED', 'CANCELLED') OR next_look <> 0)`, w.tenant, int64(w.lookAgain))
+		}
+	}
+	return n
+}
+
+// collect returns the rows of all commits that are based on what is stored, and the tenants that they move, in the order in which they
+// are locked: no two transactions wait for each other.
+func (x *transaction) collect() (tenants []tenant.ID, list []row) {
+	moved := map[tenant.ID]bool{}
 	for _, w := range x.writes {
 		if w.err = x.compare(w); w.err != nil {
 			continue
@@ -244,29 +262,21 @@ func (x *transaction) queue(b *pgx.Batch) int {
 		if w.kitchen != nil {
 			x.kitchens[w.tenant]++
 		}
+		if len(w.rows)+len(numbered) > 0 {
+			h.moves++
+			moved[w.tenant] = true
+		}
 		list = append(append(list, w.rows...), numbered...)
 		x.heads[w.tenant] = &h
-		changed[w.tenant] = changed[w.tenant] || len(numbered) > 0
 	}
-	var tenants []tenant.ID
-	for _, t := range slices.Sorted(maps.Keys(changed)) { // in which they are locked: no two transactions wait for each other
-		if changed[t] {
-			tenants = append(tenants, t)
-		}
-	}
-	x.queueHeads(b, tenants)
-	queueRows(b, list)
-	for _, w := range x.writes {
-		if w.err == nil && w.lookAgain.Known() { // it is alone: see Store.together
-			b.Queue(`UPDATE kentongan.batches SET next_look = $2 WHERE tenant = $1 AND deleted_at = 0
-				AND (status NOT IN ('COMPLETED', 'CANCELLED') OR next_look <> 0)`, w.tenant, int64(w.lookAgain))
-		}
-	}
-	return len(changed)
+	return slices.Sorted(maps.Keys(moved)), list
 }
 
 // compare returns ErrConflict if w is not based on what is stored.
 func (x *transaction) compare(w *writing) error {
+	if !x.known.trusts(w) {
+		return fmt.Errorf("what batch %s was remembered as is outdated: %w", w.batch.id, production.ErrConflict)
+	}
 	if w.batch != nil {
 		switch revision := x.batches[place{w.tenant, w.batch.id}]; {
 		case revision == deleted:

@@ -13,7 +13,10 @@ import (
 
 // encode makes the rows of c that do not depend on what is stored. The error is for what cannot be stored.
 func encode(c *production.Commit) (*writing, error) {
-	w := &writing{tenant: c.Tenant, lookAgain: c.LookAgain, events: slices.Clone(c.Events), audit: slices.Clone(c.Audit)}
+	w := &writing{
+		tenant: c.Tenant, lookAgain: c.LookAgain, recalled: c.Recalled,
+		alerts: slices.Clone(c.Alerts), events: slices.Clone(c.Events), audit: slices.Clone(c.Audit),
+	}
 	for i := range w.events {
 		w.events[i].Payload = bytes.Clone(w.events[i].Payload)
 	}
@@ -39,6 +42,7 @@ func encode(c *production.Commit) (*writing, error) {
 			[]byte(n.LastError))
 	}
 	if r := c.Remember; r != nil {
+		w.key = r.Key
 		w.put(keySheet, c.Tenant, []byte(r.Key), bytes.Clone(r.Fingerprint[:]), int64(r.At), bytes.Clone(r.Result))
 	}
 	return w, nil
@@ -55,6 +59,8 @@ func (w *writing) addBatch(c *production.Commit) error {
 	}
 	p := &c.Batch.Production
 	w.batch = &based{p.ID, c.Base}
+	after := c.Batch.Clone()
+	w.after = &after
 	doc, err := rows.Encode(p)
 	if err != nil {
 		return fmt.Errorf("batch %s: %w", p.ID, err)

@@ -234,17 +234,28 @@ func cutCommit(t *testing.T, server *testenv.PostgresServer) {
 	wholeOutbox(t, direct, map[tenant.ID]int64{kitchen: b.Revision})
 }
 
+// impatient returns a store that gives up after a moment, with one batch in it. What comes before is given its time: a busy machine does not
+// make tables and the first commit within that moment.
+func impatient(t *testing.T, db string, conns int) (*postgres.Store, production.Commit) {
+	t.Helper()
+	first := open(t, db)
+	defer first.Close()
+	c := plan(kitchen, "b", 1)
+	if _, err := first.Commit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	var s *postgres.Store
+	eventually(t, "a store", func() (err error) {
+		s, err = postgres.Open(t.Context(), postgres.Options{URL: db, Timeout: 300 * time.Millisecond, MaxConns: conns})
+		return err
+	})
+	return s, c
+}
+
 // pausedServer has a server that answers nothing: calls end, and go on when it answers again.
 func pausedServer(t *testing.T, server *testenv.PostgresServer) {
-	s, err := postgres.Open(t.Context(), postgres.Options{URL: server.Database(t), Timeout: 300 * time.Millisecond, MaxConns: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, c := impatient(t, server.Database(t), 4)
 	defer s.Close()
-	c := plan(kitchen, "b", 1)
-	if _, err := s.Commit(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
 	server.Pause()
 	var all sync.WaitGroup
 	for range 20 { // more than there are connections
@@ -282,7 +293,8 @@ func eventually(t *testing.T, what string, f func() error) {
 	}
 }
 
-// endedConnections has a server that ends all connections, as an administrator or a pooler does: nobody notices.
+// endedConnections has a server that ends all connections, as an administrator or a pooler does: nobody notices. They have ended when the
+// statement returns, within 30 s: one that is still there might be ended in the midst of a commit, which is another matter.
 func endedConnections(t *testing.T, server *testenv.PostgresServer) {
 	db := server.Database(t)
 	s := open(t, db)
@@ -293,11 +305,11 @@ func endedConnections(t *testing.T, server *testenv.PostgresServer) {
 			t.Fatalf("revision %d: %v", c.Batch.Revision, err)
 		}
 		c = next(*c.Batch)
-		sql(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan' AND query NOT LIKE 'LISTEN%'")
+		sql(t, db, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan' AND query NOT LIKE 'LISTEN%'")
 		if _, err := s.Batch(t.Context(), kitchen, "b"); err != nil {
 			t.Fatalf("revision %d: %v", c.Base, err)
 		}
-		sql(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan'")
+		sql(t, db, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan'")
 	}
 }
 
@@ -313,7 +325,7 @@ func standby(t *testing.T, server *testenv.PostgresServer) {
 	c = next(*c.Batch)
 	setting := "ALTER DATABASE " + sql(t, db, "SELECT current_database()") + " SET default_transaction_read_only = "
 	server.Exec(setting + "on")
-	sql(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan'")
+	sql(t, db, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kentongan'")
 	if _, err := s.Commit(t.Context(), c); !errors.Is(err, production.ErrUnavailable) {
 		t.Fatalf("got %v, want ErrUnavailable", err)
 	}
@@ -329,14 +341,14 @@ func standby(t *testing.T, server *testenv.PostgresServer) {
 // deadlock has somebody with psql who locks in another order. The commit is what the server ends, and it is made again.
 func deadlock(t *testing.T, server *testenv.PostgresServer) {
 	db := server.Database(t)
-	s := open(t, db)
+	s := open(t, db+"&deadlock_timeout=3s") // the server looks for one so long after somebody began to wait, once
 	defer s.Close()
 	c := plan(kitchen, "b", 1)
 	if _, err := s.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	other := session(t, db)
-	other.exec("BEGIN; SELECT FROM kentongan.batches FOR UPDATE")
+	other.exec("SET deadlock_timeout = '1min'; BEGIN; SELECT FROM kentongan.batches FOR UPDATE")
 	done := make(chan error, 1)
 	go func() {
 		_, err := s.Commit(t.Context(), next(*c.Batch))
@@ -355,23 +367,17 @@ func deadlock(t *testing.T, server *testenv.PostgresServer) {
 // lockedForTooLong has somebody with psql who went to lunch.
 func lockedForTooLong(t *testing.T, server *testenv.PostgresServer) {
 	db := server.Database(t)
-	s, err := postgres.Open(t.Context(), postgres.Options{URL: db, Timeout: 300 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, c := impatient(t, db, 0)
 	defer s.Close()
-	c := plan(kitchen, "b", 1)
-	if _, err := s.Commit(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
 	other := session(t, db)
 	other.exec("BEGIN; SELECT FROM kentongan.heads FOR UPDATE")
 	if _, err := s.Commit(t.Context(), next(*c.Batch)); !errors.Is(err, production.ErrUnavailable) {
 		t.Fatalf("got %v, want ErrUnavailable", err)
 	}
-	if _, err := s.Snapshot(t.Context(), kitchen, ""); err != nil {
-		t.Fatalf("readers wait, too: %v", err)
-	}
+	eventually(t, "a reader, who need not wait", func() error {
+		_, err := s.Snapshot(t.Context(), kitchen, "")
+		return err
+	})
 	other.exec("COMMIT")
 	eventually(t, "a commit after lunch", func() error {
 		_, err := s.Commit(t.Context(), next(*c.Batch))

@@ -13,9 +13,10 @@ import (
 // before it writes: its statements check that nothing has changed (see guarded), and if something has, the group is taken back and looks
 // first. Its methods are for the goroutine of the lane; a nil one knows nothing.
 type known struct {
-	heads map[tenant.ID]head
-	doubt int // so many groups look first
-	fails int // in a row
+	heads  map[tenant.ID]head
+	memory *memory // of the batches of these tenants
+	doubt  int     // so many groups look first
+	fails  int     // in a row
 }
 
 const (
@@ -58,10 +59,16 @@ func (k *known) keep(x *transaction) {
 	}
 	if len(k.heads) > maxKnown {
 		clear(k.heads)
+		k.memory.forgetAll()
+	}
+	for _, w := range x.writes {
+		if w.err == nil {
+			k.memory.wrote(w)
+		}
 	}
 	for t, h := range x.heads {
-		next := head{event: h.event, audit: h.audit, hash: h.hash}
-		next.base.event, next.base.audit, next.base.hash = h.event, h.audit, h.base.hash
+		next := head{moves: h.moves, event: h.event, audit: h.audit, hash: h.hash}
+		next.base.moves, next.base.event, next.base.audit, next.base.hash = h.moves, h.event, h.audit, h.base.hash
 		if h.event != h.base.event || h.audit != h.base.audit { // else the row stayed as it was
 			next.base.hash = bytes.Clone(h.hash[:])
 		}
@@ -76,7 +83,33 @@ func (k *known) drop(x *transaction) {
 	}
 	for _, w := range x.writes {
 		delete(k.heads, w.tenant)
+		k.memory.drop(w.tenant)
 	}
+}
+
+// check ends the chains of those tenants that do not stand where they stood after their last commits of the lane.
+func (k *known) check(heads map[tenant.ID]*head) {
+	if k == nil {
+		return
+	}
+	for t, h := range heads {
+		last, ok := k.heads[t]
+		if !ok || last.moves != h.moves || last.event != h.event || last.audit != h.audit || last.hash != h.hash {
+			k.memory.broke(t)
+		}
+	}
+}
+
+// trusts reports whether what w was decided on is still so, as far as it was not read.
+func (k *known) trusts(w *writing) bool {
+	if w.recalled == 0 {
+		return true
+	}
+	if k == nil {
+		return false
+	}
+	stamp, _ := k.memory.chain(w.tenant)
+	return stamp == w.recalled
 }
 
 // missed says that the belief of a group was wrong. If that happens again and again, groups look first for a while.

@@ -15,7 +15,7 @@ import (
 )
 
 // Commits that come while others are on their way wait in the lane and then go together, in one transaction: that is one round trip or
-// two and one flush for all of them, where each would need as much. Nobody waits for others to come. There is one lane: with two or four,
+// two and one flush for all of them, where each would need as much. There is one lane: with two or four,
 // groups are smaller, and what is short is the processor of the database and not its disk.
 //
 // The lane is not kept waiting: if a tenant is locked by somebody else for more than a moment, or the database refuses the transaction,
@@ -23,7 +23,14 @@ import (
 // tenant meanwhile.
 const (
 	maxGroup = 64 // commits in one transaction, some 500 statements if each went alone
-	maxAlone = 7  // transactions of commits that go alone
+
+	// Whoever was in the last group comes again in a moment, if he has more to do. Without a wait for that, the first who is back would
+	// go alone, and all the others in the next transaction: two for what one can do. A part of the time that the last one took is little
+	// for those who wait already, and who is alone never waits.
+	waitPart         = 4
+	maxWaitForOthers = 2 * time.Millisecond
+
+	maxAlone = 7 // transactions of commits that go alone
 )
 
 // job is a commit that waits in a lane.
@@ -118,7 +125,7 @@ func (a *apart) has(t tenant.ID) bool {
 
 // lane makes the commits that come from jobs until the store is closed. What is on its way then comes to its end.
 func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
-	group, known := make([]*job, 0, maxGroup), &known{heads: map[tenant.ID]head{}}
+	group, known, last := make([]*job, 0, maxGroup), &known{heads: map[tenant.ID]head{}, memory: &s.memory}, company{}
 	var settle <-chan time.Time
 	for {
 		select {
@@ -135,11 +142,41 @@ func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
 			s.settle(ctx)
 			close(done)
 		case j := <-jobs:
-			if group = gather(append(group[:0], j), jobs); len(group) > 0 {
+			group = gather(append(group[:0], j), jobs)
+			group = last.wait(group, jobs)
+			if len(group) > 0 {
+				began := time.Now()
 				s.carry(ctx, group, known)
+				last = company{len(group), time.Since(began)}
 			}
 		}
 	}
+}
+
+// company is the last group: how many it was, and how long it took.
+type company struct {
+	size int
+	took time.Duration
+}
+
+// wait returns group with those who come while it waits for as many as there were in the last one.
+func (c company) wait(group []*job, jobs <-chan *job) []*job {
+	if c.size <= 1 || len(group) >= c.size {
+		return group
+	}
+	end := time.NewTimer(min(c.took/waitPart, maxWaitForOthers))
+	defer end.Stop()
+	for len(group) < c.size {
+		select {
+		case j := <-jobs:
+			if j.taken.CompareAndSwap(false, true) {
+				group = append(group, j)
+			}
+		case <-end.C:
+			return group
+		}
+	}
+	return group
 }
 
 // gather returns group with what else is there, without those that were given up.

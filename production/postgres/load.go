@@ -59,6 +59,7 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 		day = nil
 	}
 	var l production.Loaded
+	stamp, count := s.memory.chain(t)
 	err := s.call(ctx, "load of "+string(t), func(ctx context.Context, c *conn) error {
 		var r loadRow
 		statement := loadingShort
@@ -83,6 +84,9 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 	})
 	if err != nil {
 		return production.Loaded{}, err
+	}
+	if w.Production != "" {
+		s.memory.learn(t, stamp, count, &l)
 	}
 	return l, nil
 }

@@ -17,25 +17,32 @@ import (
 //
 // waiting is null of heads to which no event was added.
 var headSheet = &sheet{
-	sql: `WITH changed AS (UPDATE kentongan.heads AS old SET
-			event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
+	name: "changed", guard: true,
+	sql: `UPDATE kentongan.heads AS old SET
+			moves = new.moves, event_seq = new.event_seq, audit_seq = new.audit_seq, audit_hash = new.audit_hash,
 			sent_seq = CASE WHEN ` + isMarked + ` THEN old.event_seq ELSE old.sent_seq END,
 			waiting = CASE WHEN NOT ` + isClean + ` THEN old.waiting WHEN new.event_seq > old.event_seq THEN new.waiting END,
 			lease_owner = CASE WHEN ` + isTaken + ` THEN new.owner WHEN ` + isMarked + ` THEN NULL ELSE old.lease_owner END,
 			lease_until = CASE WHEN ` + isTaken + ` OR ` + isKept + ` THEN statement_timestamp() + make_interval(secs => new.lease / 1000.0)
 				WHEN ` + isMarked + ` THEN NULL ELSE old.lease_until END
-		FROM ` + unnested(heads) + ` WHERE old.tenant = new.tenant
+		FROM ` + rowsOf + ` WHERE old.tenant = new.tenant AND old.moves = new.moves_base
 			AND old.event_seq = new.event_base AND old.audit_seq = new.audit_base AND old.audit_hash = new.hash_base
 		RETURNING old.tenant, old.sent_seq, new.event_seq > new.event_base AND old.lease_owner = new.owner
-			AND old.lease_until > statement_timestamp() AND (new.keep OR old.sent_seq = new.event_base) AS ours), placed AS (
-		INSERT INTO kentongan.positions (tenant, channel, epoch, "offset")
-			SELECT c.tenant, p.channel, p.epoch, p.o
-			FROM unnest($13::text[], $14::text[], $15::text[], $16::bigint[], $17::bigint[]) AS p (tenant, channel, epoch, o, seq)
-			JOIN changed AS c ON c.tenant = p.tenant AND c.sent_seq >= p.seq ` + placing + `)
-		SELECT 1 / (count(*) = cardinality($1::text[]))::int, array_agg(tenant) FILTER (WHERE ours),
-			array_agg(sent_seq) FILTER (WHERE ours) FROM changed`,
-	types: types(heads), key: 1,
+			AND old.lease_until > statement_timestamp() AND (new.keep OR old.sent_seq = new.event_base) AS ours`,
+	columns: heads, key: 1,
 }
+
+// placedSheet writes the positions that come with marks.
+var placedSheet = &sheet{
+	name: "placed",
+	sql: `INSERT INTO kentongan.positions (tenant, channel, epoch, "offset")
+		SELECT new.tenant, new.channel, new.epoch, new.o
+		FROM ` + rowsOf + ` JOIN changed AS c ON c.tenant = new.tenant AND c.sent_seq >= new.seq ` + placing,
+	columns: []column{{"tenant", "text"}, {"channel", "text"}, {"epoch", "text"}, {"o", "bigint"}, {"seq", "bigint"}},
+}
+
+// answering is what is answered of headSheet behind its guard: whose lease is the owner's, and up to which event all of theirs is sent.
+const answering = `, array_agg(tenant) FILTER (WHERE ours), array_agg(sent_seq) FILTER (WHERE ours)`
 
 const (
 	isHeld   = "(old.lease_owner = new.owner AND old.lease_until > statement_timestamp())"
@@ -49,39 +56,45 @@ const (
 )
 
 var heads = []column{
-	{"tenant", "text"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"}, {"waiting", "bigint"},
-	{"event_base", "bigint"}, {"audit_base", "bigint"}, {"hash_base", "bytea"},
+	{"tenant", "text"}, {"moves", "bigint"}, {"event_seq", "bigint"}, {"audit_seq", "bigint"}, {"audit_hash", "bytea"},
+	{"waiting", "bigint"}, {"moves_base", "bigint"}, {"event_base", "bigint"}, {"audit_base", "bigint"}, {"hash_base", "bytea"},
 	{"owner", "text"}, {"lease", "bigint"}, {"keep", "boolean"}, {"mark", "boolean"},
 }
 
-// queueHeads queues what moves the heads of tenants, and settles what can be settled with that.
-func (x *transaction) queueHeads(b *pgx.Batch, tenants []tenant.ID) {
-	if len(tenants) == 0 {
-		return
-	}
-	var list []row
-	var placed places
+// headParts returns what moves the heads of tenants, and settles what can be settled with that: the first parts of a statement.
+func (x *transaction) headParts(tenants []tenant.ID) []part {
+	moved, placed := part{sheet: headSheet}, part{sheet: placedSheet}
 	for _, t := range tenants {
 		h := x.heads[t]
 		owner, lease, keep, mark := x.handing.of(t, h.base.event)
 		if mark != nil {
-			placed.add(t, mark)
+			for _, at := range mark.places {
+				placed.rows = append(placed.rows, []any{
+					string(t), at.Channel, at.Epoch, int64(at.Offset), mark.seq, //nolint:gosec // its bits; scanSent has the way back
+				})
+			}
 		}
-		list = append(list, row{headSheet, []any{
-			string(t), h.event, h.audit, h.hash[:], h.waiting, h.base.event, h.base.audit, h.base.hash,
+		moved.rows = append(moved.rows, []any{
+			string(t), h.moves, h.event, h.audit, h.hash[:], h.waiting, h.base.moves, h.base.event, h.base.audit, h.base.hash,
 			owner, lease.Milliseconds(), keep, mark != nil,
-		}})
+		})
 	}
-	b.Queue(headSheet.sql, append(headSheet.args(list), placed.args()...)...).QueryRow(func(r pgx.Row) error {
-		var one int
-		var ours []string
-		var sent []int64
-		if err := r.Scan(&one, &ours, &sent); err != nil {
-			return err
-		}
-		x.handing.got(ours, sent)
-		return nil
-	})
+	if len(placed.rows) == 0 {
+		return []part{moved}
+	}
+	return []part{moved, placed}
+}
+
+// moved takes in what a statement has answered that moved heads.
+func (x *transaction) moved(r pgx.Row) error {
+	var one int
+	var ours []string
+	var sent []int64
+	if err := r.Scan(&one, &ours, &sent); err != nil {
+		return err
+	}
+	x.handing.got(ours, sent)
+	return nil
 }
 
 // places are rows of positions, with the number of the event that has to be marked for them.

@@ -12,9 +12,11 @@ import (
 // sheet says how rows get into a table: all rows of a transaction by one statement, for half of what a small statement costs is
 // that it is one.
 type sheet struct {
-	sql   string
-	types []string
-	key   int // so many columns, texts, name a row, and of those with one name only the last is written. 0: names do not repeat
+	name    string // in a statement of several sheets
+	sql     string // writes the rows of a table "new"
+	columns []column
+	guard   bool // sql answers a row for each row that it has written, and it shall be all of them
+	key     int  // so many columns, texts, name a row, and of those with one name only the last is written. 0: names do not repeat
 
 	// succeed, if set, takes into a row what stays of the one before it with the same name.
 	succeed func(values, before []any)
@@ -24,10 +26,11 @@ type sheet struct {
 var (
 	batchInserts = insertion("batches", 0, batchSheet, "")
 	batchUpdates = (&sheet{
-		sql: guarded("UPDATE kentongan.batches AS old SET (" + names(batchSheet[2:]) + ") = ROW (" + prefixed("new.", batchSheet[2:]) +
-			") FROM " + unnested(basedBatch) + ` WHERE old.tenant = new.tenant AND old.id = new.id
-				AND old.revision = new.base AND old.deleted_at = 0`),
-		types: types(basedBatch), key: 2,
+		name: "updated", guard: true,
+		sql: "UPDATE kentongan.batches AS old SET (" + names(batchSheet[2:]) + ") = ROW (" + prefixed("new.", batchSheet[2:]) +
+			") FROM " + rowsOf + ` WHERE old.tenant = new.tenant AND old.id = new.id
+				AND old.revision = new.base AND old.deleted_at = 0 RETURNING 1`,
+		columns: basedBatch, key: 2,
 	}).keeping(keepBase)
 	kitchenSheet = insertion("kitchens", 1, []column{
 		{"tenant", "text"}, {"revision", "bigint"}, {"next_look", "bigint"}, {"doc", "json"}, {"settled", "json"},
@@ -91,12 +94,29 @@ func prefixed(prefix string, columns []column) string {
 	return strings.Join(list, ", ")
 }
 
-func types(columns []column) []string {
-	list := make([]string, 0, len(columns))
-	for _, c := range columns {
-		list = append(list, c.typ)
+// rowsOf stands in the statement of a sheet for its rows, as a table "new".
+const rowsOf = "{rows}"
+
+// of returns the statement of s for rows that are parameters: an array a column if there are several. One row alone is spared the
+// arrays and the functions that take them apart, which are half of what it costs to write it.
+func (s *sheet) of(several bool) string {
+	if several {
+		return strings.Replace(s.sql, rowsOf, unnested(s.columns), 1)
 	}
-	return list
+	values := make([]string, 0, len(s.columns))
+	for i, c := range s.columns {
+		values = append(values, "$"+strconv.Itoa(i+1)+"::"+c.typ)
+	}
+	return strings.Replace(s.sql, rowsOf, "(VALUES ("+strings.Join(values, ", ")+")) AS new ("+names(s.columns)+")", 1)
+}
+
+// check returns what is an error unless s has written all of its rows: there is no other way to end a transaction in the middle of a round
+// trip. SQL has no word for that; dividing by zero is the shortest sentence.
+func (s *sheet) check(several bool) string {
+	if several {
+		return "1 / (count(*) = cardinality($1::text[]))::int"
+	}
+	return "1 / count(*)::int"
 }
 
 // unnested returns the rows of a sheet as a table "new": an array a column.
@@ -110,16 +130,19 @@ func unnested(columns []column) string {
 
 func insertion(table string, key int, columns []column, conflict string) *sheet {
 	return &sheet{
+		name: "new_" + table,
 		sql: "INSERT INTO kentongan." + table + " (" + names(columns) + ") SELECT " + names(columns) +
-			" FROM " + unnested(columns) + conflict,
-		types: types(columns), key: key,
+			" FROM " + rowsOf + conflict,
+		columns: columns, key: key,
 	}
 }
 
-// guarded makes an error of an update that does not find all rows of its sheet: there is no other way to end a transaction in the
-// middle of a round trip. SQL has no word for that; dividing by zero is the shortest sentence.
-func guarded(update string) string {
-	return "WITH changed AS (" + update + " RETURNING 1) SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM changed"
+// alone returns the statement of s for itself, for several rows.
+func (s *sheet) alone() string {
+	if !s.guard {
+		return s.of(true)
+	}
+	return "WITH " + s.name + " AS (" + s.of(true) + ") SELECT " + s.check(true) + " FROM " + s.name
 }
 
 // keepBase: of several changes of a batch the last is written, on what the first is based on.
@@ -147,15 +170,14 @@ type row struct {
 // queueRows queues what writes list: a statement for each sheet of which there are rows.
 func queueRows(b *pgx.Batch, list []row) {
 	for _, s := range sheets {
-		if args := s.args(list); args != nil {
-			b.Queue(s.sql, args...)
+		if mine := s.rows(list); len(mine) > 0 {
+			b.Queue(s.alone(), s.arrays(mine)...)
 		}
 	}
 }
 
-// args returns the rows of s in list as an array a column, or nil if there are none.
-func (s *sheet) args(list []row) []any {
-	var mine [][]any
+// rows returns the rows of s in list.
+func (s *sheet) rows(list []row) (mine [][]any) {
 	index := map[[3]any]int{} // of rows by their names
 	for _, r := range list {
 		if r.sheet != s {
@@ -178,12 +200,14 @@ func (s *sheet) args(list []row) []any {
 		}
 		mine[i] = r.values
 	}
-	if len(mine) == 0 {
-		return nil
-	}
-	args := make([]any, len(s.types))
-	for i, typ := range s.types {
-		switch typ {
+	return mine
+}
+
+// arrays returns rows as arguments: an array a column.
+func (s *sheet) arrays(mine [][]any) []any {
+	args := make([]any, len(s.columns))
+	for i, c := range s.columns {
+		switch c.typ {
 		case "text":
 			args[i] = array[string](mine, i)
 		case "bigint":

@@ -8,9 +8,12 @@
 //
 // Commits of one tenant come one after the other, in the order in which they lock its row in heads: that is what gives events and
 // audit entries their numbers without a hole. A node that made the tenant's last commit knows where it stands and writes everything
-// in one round trip, which fails as a whole if that has changed (known.go). Else the first round trip begins a transaction, locks the
-// row, and reads the revisions; the second one writes and commits. Commits that wait for those before them go together in one
+// by one statement (whole.go), which fails as a whole if that has changed (known.go). Else the first round trip begins a transaction, locks
+// the row, and reads the revisions; the second one writes and commits. Commits that wait for those before them go together in one
 // transaction, so that the more there are the less each of them costs (lanes.go).
+//
+// What changes want to know of batches is remembered as the node's own commits have left it, so most of them read nothing: the same check
+// finds out if it is outdated (memory.go).
 //
 // Events go from there to the relay of the same process without a claim, and are marked by the next commit (hands.go); what that cannot
 // take is claimed.
@@ -70,6 +73,7 @@ type Store struct {
 	solo     chan struct{} // has a value for each commit that goes alone and has its turn
 	apart    apart
 	hands    hands
+	memory   memory
 	stopping chan struct{}      // closed by Close
 	stop     context.CancelFunc // of the goroutines that tell and hear
 	close    func()             // does its work once
@@ -126,6 +130,7 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
 		jobs: make(chan *job, maxGroup), // one that is full makes callers wait where they can still give up
 		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}}, hands: newHands(),
+		memory: memory{tenants: map[tenant.ID]*recollection{}},
 	}
 	s.close = sync.OnceFunc(func() {
 		close(s.stopping)

@@ -51,7 +51,8 @@ type Options struct {
 	// PollEvery is the longest wait of a committed event without a wake-up; zero means 1 s.
 	PollEvery time.Duration
 
-	// Lease is for how long a tenant is this process's own; zero means 15 s. If it dies, the tenant waits for the rest of that.
+	// Lease is for how long a tenant is this process's own; zero means 5 s. If it dies, the tenant waits for the rest of that: as long as
+	// screens may take to be right again after a cut. A lease that is too short for a slow engine costs publications that are repeated.
 	Lease time.Duration
 
 	// Listener, if set, hears of each production before its event is published.
@@ -112,7 +113,7 @@ func New(outbox production.Outbox, publisher Publisher, broker Broker, opts Opti
 		opts.PollEvery = time.Second
 	}
 	if opts.Lease <= 0 {
-		opts.Lease = 15 * time.Second
+		opts.Lease = 5 * time.Second
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"kentongan/production"
 )
@@ -61,7 +60,7 @@ func (a *API) alerts() {
 func (a *API) listAlerts(ctx context.Context, c *caller, in *alertsInput) (*alertsOutput, error) {
 	f := production.AlertFilter{ProductionID: in.Production, Active: in.Active, MinSeverity: production.Severity(in.Severity)}
 	for _, code := range in.Codes {
-		if !slices.Contains(alertCodes, production.AlertCode(code)) {
+		if !production.AlertCode(code).Valid() {
 			return nil, invalid("query.code", "has a code that is none: want some of those that alerts have, with commas between them")
 		}
 		f.Codes = append(f.Codes, production.AlertCode(code))

@@ -56,10 +56,12 @@ func TestPages_InABrowser(t *testing.T) {
 	log := evaluate[struct {
 		Title, Borders string
 		Rows           int
+		Last           float64 // width of the column for what was done about it, which takes what the others leave
 	}](t, page, `({
 		Title: document.title, Borders: getComputedStyle(document.querySelector("table")).borderCollapse, Rows: document.querySelectorAll("tbody tr").length,
+		Last: document.querySelector("thead th:last-child").getBoundingClientRect().width,
 	})`)
-	if !strings.HasPrefix(log.Title, "Catatan harian") || log.Borders != "collapse" || log.Rows < 10 {
+	if !strings.HasPrefix(log.Title, "Catatan harian") || log.Borders != "collapse" || log.Rows < 10 || log.Last < 150 {
 		t.Errorf("the log of a day shows %+v", log)
 	}
 }

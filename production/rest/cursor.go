@@ -80,5 +80,5 @@ func parseAlertCursor(text string) (*production.AlertPlace, error) {
 
 // plainID reports whether s can be an id: apps make their own, so nearly everything that prints can.
 func plainID(s string) bool {
-	return s != "" && len(s) <= 128 && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '�' }) < 0
+	return s != "" && len(s) <= 128 && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '�' }) < 0
 }

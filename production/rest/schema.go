@@ -45,6 +45,7 @@ type alertObject struct {
 	CorrectiveAction string                 `json:"correctiveAction,omitempty"`
 	Escalations      int                    `json:"escalations,omitempty"`
 	EscalatedAt      int64                  `json:"escalatedAt,omitempty"`
+	Source           production.Source      `json:"source,omitempty"`
 }
 
 // alertCodes are all rules of alerts.
@@ -87,7 +88,12 @@ var scalars = map[reflect.Type]func() *huma.Schema{
 	reflect.TypeFor[production.ReadingSource](): choice(production.Manual, production.Probe),
 	reflect.TypeFor[production.CheckType]():     choice(production.CheckTypes...),
 	reflect.TypeFor[production.Severity]():      choice(production.Low, production.Medium, production.High, production.Critical),
-	reflect.TypeFor[production.AlertCode]():     choice(alertCodes...),
+	reflect.TypeFor[production.AlertCode](): func() *huma.Schema {
+		return &huma.Schema{
+			Description: "The rule that the alert comes from; of one with the source APP, what the app calls it.",
+			AnyOf:       []*huma.Schema{choice(alertCodes...)(), {Type: huma.TypeString, Pattern: "^[A-Za-z0-9_.:-]{1,60}$"}},
+		}
+	},
 	reflect.TypeFor[production.AlertStatus](): choice(production.AlertOpen, production.AlertAcknowledged, production.AlertResolved,
 		production.AlertAutoResolved),
 	reflect.TypeFor[production.Role]():    text(""),

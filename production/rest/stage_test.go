@@ -103,7 +103,8 @@ func newStageOn(t testing.TB, st store) *stage {
 		s.n++
 		return fmt.Sprintf("id_%04d", s.n)
 	}})
-	s.api = New(Options{Auth: s.auth, Service: s.svc, Store: st, Now: s.clock, Log: slog.New(slog.NewTextHandler(&s.log, nil))})
+	s.api = New(Options{Auth: s.auth, Service: s.svc, Store: st, Now: s.clock, Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+		Timeout: 2 * time.Minute}) // hashes of PINs take their time, and with the race detector on a busy machine more than usual requests have
 	pin := pinHash()
 	for _, kitchen := range []tenant.ID{sppg, other} {
 		lists := production.References{

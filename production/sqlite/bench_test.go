@@ -80,7 +80,7 @@ func BenchmarkChanges(b *testing.B) {
 			defer relayed(b, store)()
 			bare := newBare(b)
 			var n atomic.Int64
-			storetest.BenchmarkChanges(b, store, clients, func(int) error { return bare.insert(int(n.Add(1))) })
+			storetest.BenchmarkChanges(b, store, clients, nil, func(int) error { return bare.insert(int(n.Add(1))) })
 		})
 	}
 }

@@ -193,6 +193,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		s.conn.Abort()
 	}
 	g.goroutines.Wait()
+	g.pages.close()
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"kentongan/realtime"
 )
 
-// All that a reader gets out of the engine comes through the two functions of this file, so that no way forgets whose eyes it is for.
+// All that a reader gets out of the engine comes through the functions of this file, so that no way forgets whose eyes it is for.
 // What comes live is hidden by session.Offer.
 
 // readHistory reads at most limit publications of ch after since, as by may see them.
@@ -36,6 +36,17 @@ func (g *Gateway) readSnapshot(ctx context.Context, by *auth.Identity, ch realti
 	}
 	s.Publications = g.hide(by, s.Publications)
 	return s, nil
+}
+
+// as returns the publications as by may see them. What must be left out is so for all: it is looked for once.
+func (p *sharedPage) as(g *Gateway, by *auth.Identity) []realtime.Publication {
+	if by.MaySeeMoney() {
+		return p.Publications
+	}
+	if p.plain == nil {
+		p.plain = g.hide(by, p.Publications)
+	}
+	return p.plain
 }
 
 // hide returns publications without the fields that by may not see: the same slice, or a copy if there are any.

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kentongan/auth"
+	"kentongan/internal/giveway"
 	"kentongan/realtime"
 )
 
@@ -59,7 +61,7 @@ func TestPagesAreOfAfterTheyWereAskedFor(t *testing.T) {
 				wg.Go(func() {
 					time.Sleep(pause)
 					since, calls := h.moment.Add(1), 0
-					p.read(t.Context(), "a", a, func(page realtime.Page, err error) {
+					p.read(t.Context(), "a", a, func(page *sharedPage, err error) {
 						calls++
 						if err != nil || page.Head.Offset <= since {
 							t.Errorf("seed %d: asked at %d, and got a page of %d, %v", seed, since, page.Head.Offset, err)
@@ -93,7 +95,7 @@ func TestPagesAreShared(t *testing.T) {
 		var failed atomic.Int64
 		read := func(name string) {
 			wg.Go(func() {
-				p.read(t.Context(), "a", ask(name), func(_ realtime.Page, err error) {
+				p.read(t.Context(), "a", ask(name), func(_ *sharedPage, err error) {
 					if errors.Is(err, h.err) {
 						failed.Add(1)
 					}
@@ -128,7 +130,7 @@ func TestPagesEnd(t *testing.T) {
 				name = string(rune('a' + i))
 			}
 			wg.Go(func() {
-				p.read(ctx, "a", ask(name), func(_ realtime.Page, err error) {
+				p.read(ctx, "a", ask(name), func(_ *sharedPage, err error) {
 					if errors.Is(err, errSessionEnds) {
 						ended.Add(1)
 					}
@@ -143,4 +145,45 @@ func TestPagesEnd(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// TestOneReaderGivesWay reads page after page for one client, none of which takes long: it gives way all the same.
+func TestOneReaderGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(&slowHistory{})
+		defer p.close()
+		const (
+			pages = 50
+			work  = giveway.Slice / 5
+		)
+		for range pages {
+			p.read(t.Context(), "a", ask("one"), func(*sharedPage, error) { time.Sleep(work) })
+		}
+		gave := 0
+		for range cap(p.ways) {
+			way := <-p.ways
+			gave += way.Gave()
+			p.ways <- way
+		}
+		if want := pages / 5; gave < want-1 || gave > want+1 {
+			t.Errorf("it gave way %d times, want %d", gave, want)
+		}
+	})
+}
+
+// TestSharedPageIsHiddenOnce: what not all may see is looked for once in a page, however many ask for it; and who may see it does.
+func TestSharedPageIsHiddenOnce(t *testing.T) {
+	hidden, err := realtime.NewHiddenFields([]string{"cost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Gateway{opts: Options{Hidden: hidden}}
+	p := &sharedPage{Page: realtime.Page{Publications: []realtime.Publication{{Data: []byte(`{"cost":5,"n":1}`)}, {Data: []byte(`{"n":2}`)}}}}
+	first, second := p.as(g, &auth.Identity{}), p.as(g, &auth.Identity{})
+	if string(first[0].Data) != `{"n":1}` || &first[0] != &second[0] {
+		t.Errorf("the first gets %s, and the second another copy: %v", first[0].Data, &first[0] != &second[0])
+	}
+	if all := p.as(g, &auth.Identity{Server: true}); string(all[0].Data) != `{"cost":5,"n":1}` {
+		t.Errorf("a server gets %s", all[0].Data)
+	}
 }

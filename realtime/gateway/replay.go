@@ -236,10 +236,10 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 // read asks the engine for a page and sends of it what the reader has room for. Nobody waits for a reader meanwhile, so slow ones
 // hold nobody up.
 func (r *replay) read(ctx context.Context, b *behind) (page realtime.Page, err error) {
-	r.s.gw.pages.read(ctx, r.s.home(), pageAsk{b.channel, b.from, r.page}, func(p realtime.Page, failed error) {
-		page, err = p, failed
+	r.s.gw.pages.read(ctx, r.s.home(), pageAsk{b.channel, b.from, r.page}, func(p *sharedPage, failed error) {
+		page, err = p.Page, failed
 		if err == nil {
-			r.take(b, page)
+			r.take(b, p)
 		}
 	})
 	return page, err
@@ -247,14 +247,14 @@ func (r *replay) read(ctx context.Context, b *behind) (page realtime.Page, err e
 
 // take sends what the reader has room for, unless the page does not go on from where it stands. It may be called by who has read the page
 // for others as well.
-func (r *replay) take(b *behind, page realtime.Page) {
+func (r *replay) take(b *behind, page *sharedPage) {
 	if page.Gap != "" || b.from.Epoch != b.head.Epoch || b.from.Offset > b.head.Offset {
 		return
 	}
 	if r.first != nil {
 		r.resumed(true, "", b.head)
 	}
-	sent := r.sendPage(b, r.s.gw.hide(r.s.who.Load(), page.Publications))
+	sent := r.sendPage(b, page.as(r.s.gw, r.s.who.Load()))
 	r.page = min(replayPage, max(2*sent, 4)) // a reader that took little of a page is read for in small ones
 }
 

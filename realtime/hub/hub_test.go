@@ -324,9 +324,9 @@ func TestSubscribe(t *testing.T) {
 			sub := subscribe(t, h, &reader{}, ch)
 			time.Sleep(time.Hour)
 			h.Unsubscribe(sub)
-			time.Sleep(20 * time.Second)
+			time.Sleep(30 * time.Second)
 			h.Unsubscribe(subscribe(t, h, &reader{}, ch)) // a reload
-			time.Sleep(20 * time.Second)
+			time.Sleep(30 * time.Second)
 			if got := b.unfollows.Load(); got != 0 {
 				t.Fatalf("unfollowed %d times 20 s after the last reader", got)
 			}
@@ -421,7 +421,7 @@ func TestSeam(t *testing.T) {
 	publisher.Wait()
 	clients.Wait()
 	want := uint64(publications)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for _, r := range results {
 		for {
 			r.mu.Lock()
@@ -515,7 +515,7 @@ func TestFullQueueAndLeavingTenants(t *testing.T) {
 	go func() { work.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(3 * time.Minute): // each of 2,400 is slept over, which a busy machine draws out
 		panic("hub and engine wait for each other") // with the stacks of all goroutines
 	}
 	close(over)

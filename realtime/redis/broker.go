@@ -25,8 +25,10 @@ type Broker struct {
 	pub  *publisher
 	sub  *subscriber
 	acks *acknowledged
-	here *Presence
-	seen *Devices
+
+	scales *scales
+	here   *Presence
+	seen   *Devices
 
 	ledger *Ledger
 
@@ -71,6 +73,7 @@ func New(opts Options) (*Broker, error) {
 	publish.dialer.loads = true
 	b.pub = newPublisher(b, publish)
 	b.acks = newAcknowledged(b)
+	b.scales = newScales(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
 	b.ledger = &Ledger{broker: b}
@@ -97,6 +100,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	wg.Go(func() { b.sub.run(ctx) })
 	wg.Go(func() { b.sub.syncer.run(ctx) })
 	wg.Go(func() { b.acks.run(ctx) })
+	wg.Go(func() { b.scales.run(ctx) })
 	wg.Go(func() { b.here.run(ctx) })
 	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })

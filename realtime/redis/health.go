@@ -69,6 +69,7 @@ func (b *Broker) CatchingUp() bool { return b.sub.syncer.busy() }
 type counters struct {
 	published, delivered, duplicates, dropped, repaired, gaps atomic.Uint64
 	reconnects, retried, refused, foreign, inspections        atomic.Uint64
+	evicted                                                   atomic.Uint64
 	roundTrip, heard                                          atomic.Int64
 }
 
@@ -82,6 +83,7 @@ type Stats struct {
 	Repaired    uint64        // of these, read from history because no copy of them came
 	Dropped     uint64        // copies that came again
 	Gaps        uint64        // told to the Sink
+	Evicted     uint64        // left the history early, for their kitchen had too much
 	Foreign     uint64        // messages on live channels that are no copies of ours
 	Reconnects  uint64        // of the subscribing connection
 	Inspections uint64        // looks at how Redis is set up
@@ -101,7 +103,7 @@ func (b *Broker) Stats() Stats {
 		Published: c.published.Load(), Duplicates: c.duplicates.Load(), Retried: c.retried.Load(), Refused: c.refused.Load(),
 		Delivered: c.delivered.Load(), Repaired: c.repaired.Load(), Dropped: c.dropped.Load(), Gaps: c.gaps.Load(),
 		Foreign: c.foreign.Load(), Reconnects: c.reconnects.Load(), Queued: b.pub.queued(), Followed: b.sub.count(), Moves: moves,
-		Inspections: c.inspections.Load(),
-		RoundTrip:   time.Duration(c.roundTrip.Load()),
+		Inspections: c.inspections.Load(), Evicted: c.evicted.Load(),
+		RoundTrip: time.Duration(c.roundTrip.Load()),
 	}
 }

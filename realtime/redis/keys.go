@@ -24,7 +24,9 @@ func tag(t tenant.ID) string {
 func (k keys) head(t tenant.ID) string { return string(k) + tag(t) + ":head" }
 func (k keys) live(t tenant.ID) string { return string(k) + tag(t) + ":live" }
 
-func (k keys) stream(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":h:" + ch.Name }
+func (k keys) stream(ch realtime.Channel) string { return k.streamOf(ch.Tenant, ch.Name) }
+
+func (k keys) streamOf(t tenant.ID, name string) string { return string(k) + tag(t) + ":h:" + name }
 
 // newest holds the newest publication of each key of ch.
 func (k keys) newest(ch realtime.Channel) string { return string(k) + tag(ch.Tenant) + ":n:" + ch.Name }

@@ -188,6 +188,7 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 		m := &batch.Messages[i]
 		w := l.wordsOf(m.Channel)
 		l.called = append(l.called, w)
+		b.scales.add(m.Channel.Tenant, len(m.Data))
 		keys = append(keys, w.head, w.stream)
 		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.live,
 			string(tokens[i][:]), w.known.Epoch, strconv.FormatUint(w.known.Offset, 10))

@@ -51,6 +51,10 @@ type Options struct {
 	// halves the CPU for each and adds one and a half milliseconds on the average; who comes alone does not wait. Negative does not wait.
 	GatherFor time.Duration
 
+	// MaxTenantBytes is about how much the history of one kitchen may take in Redis, by what Redis says; 0: its channels' own bounds alone.
+	// With more its largest channels lose their oldest publications, within seconds.
+	MaxTenantBytes int64
+
 	MaxDataBytes  int          // largest data of a publication; zero means realtime.DefaultMaxDataBytes
 	MaxQueue      int          // publications that wait to be sent; zero means 65,536 (16 s of 4,000/s)
 	MaxQueueBytes int          // their data; zero means 64 MiB

@@ -96,6 +96,7 @@ func TestLeastUser(t *testing.T) {
 // sharedAs uses what nodes share beside channels, and a Redis whose connections break.
 func sharedAs(t *testing.T, c rueidis.Client, o redis.Options) {
 	o.DB = 1
+	o.MaxTenantBytes = 1 << 10
 	h := &heard{}
 	o.OnRevocation = h.on
 	b, w := follow(t, o)
@@ -117,6 +118,12 @@ func sharedAs(t *testing.T, c rueidis.Client, o redis.Options) {
 	if _, err := b.Ledger().Report(t.Context(), stamping.Report{Node: "n", Token: "t", Globs: "g", Mark: "m", Feeds: []string{o.Prefix + "intake:feed:x"}}); err != nil {
 		t.Fatal(err)
 	}
+	for range 10 {
+		if _, err := b.Publish(t.Context(), channelA, []byte(`"`+strings.Repeat("x", 1<<10)+`"`), realtime.PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "history that goes for want of room", func() bool { return b.Stats().Evicted > 0 })
 	if _, err := b.Channels(t.Context(), 10); err != nil {
 		t.Fatal(err)
 	}

@@ -319,6 +319,7 @@ func (p *publisher) call(live []*outgoing) (results []rueidis.RedisResult, calle
 	p.commands = p.commands[:0]
 	for _, o := range live {
 		p.commands = append(p.commands, p.command(o, called.publish))
+		p.broker.scales.add(o.ch.Tenant, len(o.data))
 	}
 	ctx, cancel := context.WithDeadline(p.broker.life, live[len(live)-1].until)
 	results = p.client.DoMulti(ctx, p.commands...)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kentongan/internal/giveway"
 	"kentongan/internal/rawsys"
 )
 
@@ -183,7 +184,12 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Han
 		return err //nolint:wrapcheck // as above
 	}
 	a := acceptor{poll: p, fresh: fresh}
+	var way giveway.Way
+	defer way.Close()
 	for fails := 0; ; fails++ {
+		if a.full {
+			way.Give()
+		}
 		if err := raw.Read(a.take); err != nil {
 			return err //nolint:wrapcheck // as above
 		}
@@ -203,14 +209,15 @@ type acceptor struct {
 	poll  *poll
 	fresh func(*Conn) Handler
 	err   error // of the last round; nil: all was taken
+	full  bool  // the last round was
 }
 
-// acceptRound is how many connections are taken before the listener is asked for its state again.
-const acceptRound = 128
+// acceptRound is how many connections are taken before what is live may go first. They take some 10 µs each, and then a handshake.
+const acceptRound = 16
 
 // take is called by the network poller's loop, and returns whether it is to be left: false waits for more.
 func (a *acceptor) take(fd uintptr) bool {
-	a.err = nil
+	a.err, a.full = nil, false
 	for n := range acceptRound {
 		conn, err := rawsys.Accept(int(fd))
 		switch err {
@@ -227,6 +234,7 @@ func (a *acceptor) take(fd uintptr) bool {
 			return true
 		}
 	}
+	a.full = true
 	return true
 }
 

@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come; nothing is measured with it.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // served is one connection as its handler sees it.
 type served struct {

@@ -72,6 +72,11 @@ export class Format {
     return `${part("year")}-${part("month")}-${part("day")}`;
   }
 
+  /** Returns from when to when something lasts; one mark if neither is known. */
+  span(from: number | undefined, to: number | undefined): string {
+    return from === undefined && to === undefined ? UNKNOWN : `${this.clock(from)}–${this.clock(to)}`;
+  }
+
   /** Returns how long ago something was. What lies ahead, by a clock that is a bit off, was just now. */
   age(ms: number): string {
     const s = Math.floor(ms / 1000);

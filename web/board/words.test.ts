@@ -58,6 +58,7 @@ test("numbers and times as Indonesians write them, in the kitchen's zone", () =>
   assert.equal(wib.clock(t), "00.05");
   assert.equal(wit.clock(t, true), "02:05:09");
   assert.deepEqual([wib.day(t), wit.day(t), new Format("id", "Asia/Jakarta").day(t - 10 * 60_000)], ["2026-11-26", "2026-11-26", "2026-11-25"]);
+  assert.deepEqual([wib.span(t, undefined), wib.span(undefined, undefined)], [`${wib.clock(t)}–${UNKNOWN}`, UNKNOWN]);
   assert.deepEqual([wib.zoneName, new Format("id", "Asia/Makassar").zoneName, wit.zoneName, new Format("id", "Mars/Phobos").zoneName], ["WIB", "WITA", "WIT", "WIB"]);
   assert.equal(wib.longDay(t), "Kamis, 26 November 2026");
 });

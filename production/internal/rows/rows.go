@@ -47,6 +47,7 @@ type alert struct {
 	Escalations      int                    `json:"escalations"`
 	EscalatedAt      production.Instant     `json:"escalatedAt"`
 	NextEscalation   production.Instant     `json:"nextEscalation"`
+	Source           production.Source      `json:"source"`
 }
 
 // written leaves out what is zero, which is most of a batch at first: half of the bytes, and of the time to read them. It keeps

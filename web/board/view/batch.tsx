@@ -59,7 +59,7 @@ function One({ row }: { readonly row: Production }): JSX.Element {
           {unsent > 0 && <a class="badge" href="#tablet/unsent"><Icon name="clock" />{say("pending")}: {unsent}</a>}
         </p>
         <h2><b>{shortNumber(b.number) || b.id}</b> {b.menu ?? ""}</h2>
-        <p class="one-more">{b.wave !== undefined && say("wave", { n: b.wave })} {b.group ?? ""} {say("plannedFor", { from: format.clock(b.plannedStart), to: format.clock(b.plannedEnd) })}</p>
+        <p class="one-more">{b.wave !== undefined && say("wave", { n: b.wave })} {b.group ?? ""} {say("plannedFor", { times: format.span(b.plannedStart, b.plannedEnd) })}</p>
         <Bar percent={b.progress} words={words} />
         <dl class="figures figures-many">
           <Figure word="timeLeft" value={remaining === undefined ? UNKNOWN : countdown(remaining)} beside={b.consumeBy === undefined ? "" : `${say("eatBy")} ${format.clock(b.consumeBy)}`} tone={remaining !== undefined && remaining <= 0 ? "tone-bad" : undefined} />

@@ -115,7 +115,7 @@ class Row extends Still<RowProps> {
           <span class="row-facts">
             <span><Icon name="tray" />{format.amount(b.portions)} / {format.amount(b.plannedPortions)}</span>
             <span><Icon name="thermometer" />{format.degrees(b.celsius)}</span>
-            <span><Icon name="clock" />{remaining === undefined ? say("plannedFor", { from: format.clock(b.plannedStart), to: format.clock(b.plannedEnd) }) : `${say(remaining <= 0 ? "overdue" : "timeLeft")} ${countdown(remaining)}`}</span>
+            <span><Icon name="clock" />{remaining === undefined ? say("plannedFor", { times: format.span(b.plannedStart, b.plannedEnd) }) : `${say(remaining <= 0 ? "overdue" : "timeLeft")} ${countdown(remaining)}`}</span>
           </span>
         </a>
         <Bar percent={b.progress} words={words} />

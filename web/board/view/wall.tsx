@@ -182,7 +182,7 @@ class Tile extends Still<TileProps> {
             <span class="tile-clock-word">{say(remaining !== undefined && remaining <= 0 ? "overdue" : "timeLeft")}</span>
             <span class="tile-countdown">{left(remaining) ?? UNKNOWN}</span>
             <span class="tile-by">
-              {remaining === undefined ? say("plannedFor", { from: format.clock(b.plannedStart), to: format.clock(b.plannedEnd) }) : `${say("eatBy")} ${format.clock(b.consumeBy)}`}
+              {remaining === undefined ? say("plannedFor", { times: format.span(b.plannedStart, b.plannedEnd) }) : `${say("eatBy")} ${format.clock(b.consumeBy)}`}
             </span>
           </div>
           <dl class="figures">

@@ -1,0 +1,51 @@
+// Package giveway lets a goroutine that has much to do let those go first to whom something has come.
+//
+// runtime.Gosched does not do that. While all processors are busy, Go asks the kernel for what has come over the network only when a
+// processor has nothing else to run, or every 10 ms; and a goroutine that yields is something to run. So a message that arrives while two
+// goroutines take in a thousand connects waits for 10 ms, though each connect takes 50 µs. [Way.Give] sleeps where goroutines
+// sleep that wait for the network, on a descriptor of its own that is ready at once: the processor then has to ask the kernel, and
+// whoever has become ready runs before Give returns, or soon after: one time in 61 Go looks elsewhere first.
+package giveway
+
+import (
+	"runtime"
+	"time"
+)
+
+// Slice is for how long a goroutine works before [Way.Sometimes] gives way. Giving way takes 2 to 3 µs, half a percent of it, and
+// what is live waits for no longer than a slice of each that has much to do.
+const Slice = 500 * time.Microsecond
+
+// Way is where one goroutine at a time gives way. The zero value is ready for use; it opens a descriptor when it is used for the first
+// time, and must be closed then.
+type Way struct {
+	began time.Time
+	gave  int
+	place place
+}
+
+// Begin says that work begins now.
+func (w *Way) Begin() { w.began = time.Now() }
+
+// Sometimes gives way if a slice has passed since Begin, or since it has last done so. It takes some 50 ns if not.
+func (w *Way) Sometimes() {
+	if time.Since(w.began) < Slice {
+		return
+	}
+	w.Give()
+	w.began = time.Now()
+}
+
+// Give lets all go first that can run, and those to whom something has come over the network.
+func (w *Way) Give() {
+	w.place.sleep()
+	// What the processor was told together with our own descriptor now stands in its queue.
+	runtime.Gosched()
+	w.gave++
+}
+
+// Gave returns how often w has given way.
+func (w *Way) Gave() int { return w.gave }
+
+// Close closes the descriptor. The Way may be used again.
+func (w *Way) Close() { w.place.close() }

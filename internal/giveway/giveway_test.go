@@ -1,0 +1,106 @@
+package giveway_test
+
+import (
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kentongan/internal/giveway"
+)
+
+// TestWhoHasGotSomethingGoesFirst: on a single processor, whoever a byte has come for has had it when Give returns, nearly every time. With
+// runtime.Gosched in its place he never has.
+func TestWhoHasGotSomethingGoesFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		one := make([]byte, 1)
+		for {
+			if n, err := in.Read(one); err != nil || n != 1 {
+				return
+			}
+			got.Add(1)
+		}
+	}()
+	var way giveway.Way
+	defer way.Close()
+	way.Give() // the reader waits by now
+	const times = 200
+	first := 0
+	for n := int64(1); n <= times; n++ {
+		if _, err := out.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		way.Give()
+		if got.Load() == n {
+			first++
+		}
+	}
+	if first < times/2 {
+		t.Errorf("of %d times the reader went first %d times", times, first)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSometimes gives way after a slice, not before, and then not for another slice.
+func TestSometimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var way giveway.Way
+		defer way.Close()
+		way.Begin()
+		for n := range 3 {
+			for _, step := range []struct {
+				work time.Duration
+				gave int
+			}{{0, n}, {giveway.Slice - 1, n}, {1, n + 1}} {
+				time.Sleep(step.work)
+				way.Sometimes()
+				if way.Gave() != step.gave {
+					t.Errorf("after another %v it has given way %d times, want %d", step.work, way.Gave(), step.gave)
+				}
+			}
+		}
+	})
+}
+
+// TestAWayMayBeUsedAgain closes it between two times, and where it was never opened.
+func TestAWayMayBeUsedAgain(_ *testing.T) {
+	var way giveway.Way
+	way.Close()
+	for range 3 {
+		way.Give()
+		way.Close()
+	}
+}
+
+func BenchmarkGive(b *testing.B) {
+	var way giveway.Way
+	defer way.Close()
+	for b.Loop() {
+		way.Give()
+	}
+}
+
+func BenchmarkSometimes(b *testing.B) {
+	var way giveway.Way
+	defer way.Close()
+	way.Begin()
+	for b.Loop() {
+		way.Sometimes()
+	}
+}
