@@ -81,6 +81,9 @@ func (k *kitchenServer) fits(t *testing.T, chromium context.Context) {
 	for n := 1; n <= 12; n++ {
 		publish(n)
 		for _, language := range []string{"en", "id"} {
+			if language == "en" && n%4 > 1 {
+				continue // the first and the last of each number of rows are enough for the shorter words
+			}
 			for _, size := range [][2]int64{{1366, 768}, {wallWidth, wallHeight}} {
 				look(n, language, size[0], size[1])
 				s.picture(fmt.Sprintf("wall-%d-%d-%s", n, size[1], language))
