@@ -161,8 +161,10 @@ func TestBoard(t *testing.T) {
 	t.Run("CooksABatchByTapsAlone", func(t *testing.T) { k.in(t).cooksByTaps(t, chromium) })
 	t.Run("KeepsWhatIsEnteredWithoutALine", func(t *testing.T) { k.in(t).keepsEntries(t, chromium) })
 	t.Run("TakesPhotosWithoutALine", func(t *testing.T) { k.in(t).takesPhotos(t, chromium) })
+	t.Run("LetsEntriesOvertakePhotos", func(t *testing.T) { k.in(t).overtakesPhotos(t, chromium) })
 	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
 	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
+	t.Run("ShowsTwelveBatchesWhole", func(t *testing.T) { k.in(t).fits(t, chromium) })
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })
 	t.Run("ShowsEveryState", func(t *testing.T) { k.in(t).showsEveryState(chromium) })
 	t.Run("SaysHowToSignIn", func(t *testing.T) { k.in(t).saysHowToSignIn(t, chromium) })
@@ -260,73 +262,6 @@ func (s *screen) inspect(check, verdict, who string) {
 	s.tap(".choices button", verdict)
 }
 
-// entries is how many temperatures are entered without a line.
-const entries = 30
-
-// offline is how long the line is cut: BOARD_OFFLINE, such as 10m, or no longer than the entries take.
-func (k *kitchenServer) offline() time.Duration {
-	k.t.Helper()
-	text := os.Getenv("BOARD_OFFLINE")
-	if text == "" {
-		return 0
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		k.t.Fatalf("BOARD_OFFLINE is %q: want a duration such as 10m", text)
-	}
-	return d
-}
-
-// keepsEntries cuts the line, enters temperatures, switches the tablet off and on again, and mends the line.
-func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
-	id := k.plan("ikan", 1, 400, -time.Hour)
-	k.cookUntil(id, "COOKING")
-	network := newLine(t, k.Addr)
-	s := k.show(chromium, tablet(k.kitchen), network.Addr, "tablet/b/"+id, tabletWidth, tabletHeight)
-	s.waitText("ikan kuah kuning")
-	s.wait(`navigator.serviceWorker.controller !== null`)
-	s.wait(`JSON.parse(localStorage.getItem('kentongan.kitchen') ?? '{}').productions?.some((p) => p.id === ` + quoted(id) + ` && p.status === 'COOKING')`)
-	network.Cut()
-	cut := time.Now()
-	var want []string
-	for i := range entries {
-		time.Sleep(time.Until(cut.Add(k.offline() * time.Duration(i) / entries))) // spread over the time without a line
-		s.tap(".action", "Catat Suhu")
-		s.keys(fmt.Sprintf("%d,5", 60+i))
-		s.tap("#save", "Simpan")
-		s.wait(`document.querySelector('.sheet') === null`)
-		want = append(want, fmt.Sprintf("%d.5", 60+i))
-	}
-	s.wait(`/Terputus – data pukul \d\d\.\d\d – ` + fmt.Sprint(entries) + ` belum terkirim/.test(document.getElementById('banner').innerText)`)
-	s.wait(`document.getElementById('main').classList.contains('old')`)
-	s.wait(`document.querySelector('.one-head .badge').innerText.includes('` + fmt.Sprint(entries) + `')`)
-	s.picture("tablet-offline")
-	s.accessible("offline")
-	time.Sleep(time.Until(cut.Add(k.offline())))
-	s.open("about:blank")
-	s.open("http://" + network.Addr + "/#tablet/b/" + id) // out of what the worker keeps
-	s.wait(`/belum terkirim/.test(document.getElementById('banner')?.innerText ?? '')`)
-	s.waitText("ikan kuah kuning") // what is kept is shown, as old
-	s.wait(`document.getElementById('main').classList.contains('old')`)
-	s.turn("tablet/unsent")
-	s.wait(fmt.Sprintf(`document.querySelectorAll('.unsent-line').length === %d`, entries))
-	s.picture("tablet-unsent")
-	network.Mend()
-	without, mended := time.Since(cut), time.Now()
-	s.waitText("Semua catatan sudah terkirim.")
-	t.Logf("%d entries in %v without a line, the tablet switched off and on meanwhile: all on the server %v after it was back",
-		entries, without.Round(time.Second), time.Since(mended).Round(10*time.Millisecond))
-	s.connected()
-	var got []string
-	readings, _ := k.ask("kepala", "GET", "/api/productions/"+id+"/readings", nil, 200)["readings"].([]any)
-	for _, r := range readings {
-		got = append(got, fmt.Sprint(r.(map[string]any)["celsius"]))
-	}
-	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("the server has %v; want each entry once, in their order: %v", got, want)
-	}
-}
-
 func quoted(s string) string { return fmt.Sprintf("%q", s) }
 
 // showsConflicts has two tablets that write the same number, one of them without a line.
@@ -381,6 +316,7 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 	k.plan("ayam", 2, 350, 2*time.Hour)
 	id := k.plan("ikan", 2, 420, -2*time.Hour)
 	k.cookUntil(id, "QUALITY_CHECK")
+	k.cookUntil(k.plan("telur", 4, 160, -3*time.Hour), "COMPLETED")
 	s := k.show(chromium, member(k.kitchen, "kepala"), k.Addr, "wall", wallWidth, wallHeight)
 	s.waitText("Pemeriksaan Kualitas")
 	s.accessible("wall")
@@ -407,6 +343,7 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 	s.waitText("Langkah: Memasak")
 	s.accessible("day")
 	s.picture("day")
+	k.turnsDays(s)
 	s.size(phoneWidth, phoneHeight)
 	s.accessible("day on a phone")
 	for _, view := range []string{"tablet", "tablet/b/" + id, "wall"} {
@@ -415,10 +352,40 @@ func (k *kitchenServer) isAccessible(chromium context.Context) {
 		s.accessible(view + " on a phone")
 	}
 	s.picture("phone")
+	for _, pasted := range []string{"tablet/b/%E0%A4%A", "tablet/b/nobody", "tablet/unsent/%", "day/<script>", "x/%"} {
+		s.turn(pasted)
+		s.wait(`document.querySelector('main.wall') === null || location.hash === '#x/%'`)
+		s.turn("wall") // nothing has broken
+		s.wait(`document.querySelector('main.wall') !== null`)
+	}
 	s.tap("#language", "EN")
 	s.waitText("Quality check")
 	s.size(wallWidth, wallHeight)
 	s.picture("wall-en")
+}
+
+// turnsDays looks at other days: they are called as Indonesians call them, whatever the language of the browser.
+func (k *kitchenServer) turnsDays(s *screen) {
+	s.t.Helper()
+	today, err := time.Parse(time.DateOnly, k.day)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	days := []string{"Minggu", "Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu"}
+	months := []string{"Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"}
+	shows := func(d time.Time) {
+		s.t.Helper()
+		s.wait(fmt.Sprintf(`document.getElementById('day').innerText.includes(%q)`, fmt.Sprintf("%s, %d %s %d", days[d.Weekday()], d.Day(), months[d.Month()-1], d.Year())))
+	}
+	shows(today)
+	s.run(`document.getElementById('day-before').click()`)
+	shows(today.AddDate(0, 0, -1))
+	s.waitText("Belum ada catatan")
+	s.run(`((e) => { e.value = '2026-01-31'; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector('.day-field input'))`) // as the calendar does
+	shows(time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC))
+	s.run(fmt.Sprintf(`((e) => { e.value = %q; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector('.day-field input'))`, k.day))
+	shows(today)
+	s.waitText("Langkah: Memasak")
 }
 
 // sounds has an alert that flashes until somebody taps; then it stays in sight, and sounds again once it has risen.

@@ -62,6 +62,7 @@ type line struct {
 
 	delay   atomic.Int64 // of each direction, in ns
 	blocked atomic.Bool  // WebSockets do not get through
+	narrow  atomic.Bool  // photos do not
 }
 
 // call is one connection through a line.
@@ -129,6 +130,9 @@ func (n *line) pump(c *call, from, to net.Conn) {
 			_, _ = io.WriteString(from, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // as a proxy that knows no WebSocket
 			break
 		}
+		if n.narrow.Load() && from == c.in && bytes.Contains(buf[:m], []byte("/photos HTTP/1.1\r\n")) {
+			c.dead.Store(true)
+		}
 		time.Sleep(time.Duration(n.delay.Load()))
 		if m > 0 && !c.dead.Load() {
 			if _, failed := to.Write(buf[:m]); failed != nil {
@@ -151,6 +155,9 @@ func (n *line) pump(c *call, from, to net.Conn) {
 
 // Delay lets everything take so long in each direction.
 func (n *line) Delay(d time.Duration) { n.delay.Store(int64(d)) }
+
+// Narrow lets photos be on their way for ever; what is small gets through.
+func (n *line) Narrow(on bool) { n.narrow.Store(on) }
 
 // BlockSockets refuses WebSockets from now on; plain HTTP goes through.
 func (n *line) BlockSockets() { n.blocked.Store(true) }

@@ -122,6 +122,44 @@ func (k *kitchenServer) takesPhotos(t *testing.T, chromium context.Context) {
 	head.picture("print-photo")
 }
 
+// overtakesPhotos has a line through which photos do not get: temperatures that are entered after one are on the server all the same.
+func (k *kitchenServer) overtakesPhotos(t *testing.T, chromium context.Context) {
+	id := k.plan("ikan", 6, 280, -time.Hour)
+	k.cookUntil(id, "COOKING")
+	network := newLine(t, k.Addr)
+	s := k.show(chromium, tablet(k.kitchen), network.Addr, "tablet/b/"+id, tabletWidth, tabletHeight)
+	s.waitText("ikan kuah kuning")
+	network.Narrow(true)
+	s.takePhoto(snapshot(t, 1200, 900), "dandang")
+	s.wait(`document.querySelector('.sheet canvas') !== null`)
+	s.tap("#save", "Simpan")
+	s.wait(`document.querySelector('.sheet') === null && document.querySelector('.photos .badge') !== null`)
+	for i := range 3 {
+		s.tap(".action", "Catat Suhu")
+		s.keys(fmt.Sprintf("%d,5", 70+i))
+		s.tap("#save", "Simpan")
+		s.wait(fmt.Sprintf(`document.querySelector('.sheet') === null && document.querySelector('.one-head').innerText.includes('%d,5 °C')`, 70+i))
+		eventually(t, "the temperature is on the server", func() bool {
+			readings, _ := k.ask("kepala", http.MethodGet, "/api/productions/"+id+"/readings", nil, http.StatusOK)["readings"].([]any)
+			return len(readings) == i+1
+		})
+	}
+	s.turn("tablet/unsent")
+	s.waitText("Dikirim tersendiri; catatan lain tidak menunggunya")
+	if waiting := s.list(`[...document.querySelectorAll('.unsent-line')].map((e) => e.innerText)`); len(waiting) != 1 {
+		t.Errorf("on the tablet wait %q; want the photo alone", waiting)
+	}
+	s.accessible("a photo that waits alone")
+	s.picture("tablet-photo-waits")
+	network.Narrow(false)
+	network.HangUp()
+	s.waitText("Semua catatan sudah terkirim.")
+	records := k.ask("gizi", http.MethodGet, "/api/productions/"+id+"/records", nil, http.StatusOK)
+	if list, _ := records["photoNotes"].([]any); len(list) != 1 {
+		t.Errorf("the server has %d photos; want one", len(list))
+	}
+}
+
 // fetch gets bytes as a member of staff of a kitchen.
 func (k *kitchenServer) fetch(who, kitchen, path string) (status int, body []byte) {
 	k.t.Helper()

@@ -151,3 +151,8 @@ export function byUrgency(a: Batch, b: Batch): number {
   if (rank(a) === 2) return (b.plannedStart ?? 0) - (a.plannedStart ?? 0) || (a.id < b.id ? -1 : 1);
   return when(a) - when(b) || (a.plannedStart ?? 0) - (b.plannedStart ?? 0) || (a.id < b.id ? -1 : 1);
 }
+
+/** Returns "0003" of "BATCH-20261126-0003": the day is the same for all on a screen. */
+export function shortNumber(number: string | undefined): string {
+  return /^BATCH-\d{8}-(\d{4,})$/.exec(number ?? "")?.[1] ?? number ?? "";
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { chance, mess } from "../live/random.test-support.ts";
-import { figuresOf, linesOf } from "./day.ts";
+import { dayBeside, figuresOf, linesOf } from "./day.ts";
 import { Format } from "./format.ts";
 import { say as sayIn, type Values, type Word } from "./words.ts";
 
@@ -51,4 +51,8 @@ test("nothing that a server may answer throws", () => {
     linesOf({ batches: [m, { steps: [m], readings: [m], checks: [m], alerts: [m] }] }, format, say);
     figuresOf(m, format, say);
   }
+});
+
+test("the days beside a day, over the ends of months and years", () => {
+  assert.deepEqual([dayBeside("2026-11-26", -1), dayBeside("2026-12-31", 1), dayBeside("2028-03-01", -1), dayBeside("2026-11-26", 0)], ["2026-11-25", "2027-01-01", "2028-02-29", "2026-11-26"]);
 });

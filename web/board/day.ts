@@ -101,3 +101,8 @@ export function figuresOf(report: unknown, format: Format, say: Say): DayFigure[
     mean("yield", "yieldPercentage", " %"), mean("quality", "qualityScore", ""), mean("wastePer100", "wastePer100Portions", " kg"), mean("minutesToRelease", "minutesCookedToReleased", ""),
   ];
 }
+
+/** Returns the day that is so many days after another, "2026-11-26" as both are written. */
+export function dayBeside(day: string, days: number): string {
+  return new Date(Date.parse(`${day}T12:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+}

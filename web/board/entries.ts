@@ -4,6 +4,7 @@ import type { Batch, CheckType, Status } from "./batch.ts";
 import type { Outgoing } from "../client/src/outbox.ts";
 import type { Right } from "./rights.ts";
 import { field, fields, list, text } from "../client/src/json.ts";
+import { DEFAULT_ZONE, Format } from "./format.ts";
 import { say, type Language, type Values, type Word } from "./words.ts";
 
 /** What an entry is called on screens. Values that are words themselves are given as "@word". */
@@ -26,6 +27,8 @@ export interface Draft {
   readonly undo: boolean;
   /** What the person saw of the fields that this overwrites. Undefined: it only adds, and needs no version. */
   readonly basis: Readonly<Record<string, unknown>> | undefined;
+  /** It is large, and what is entered later does not wait for it. */
+  readonly bulky?: boolean;
 }
 
 /** What an outbox keeps of a draft: what is sent, and what only this page needs. */
@@ -92,7 +95,7 @@ export function waste(b: Batch, kg: number): Draft {
     path: `${base(b)}/work`,
     body: { wasteAmount: kg },
     right: "work",
-    label: { word: "waste", values: { value: `${kg} kg` } },
+    label: { word: "waste", values: { value: kg, unit: "kg" } },
     basis: { wasteAmount: b.wasteKg ?? null },
   });
 }
@@ -104,7 +107,7 @@ export function reading(b: Batch, kind: ReadingKind, celsius: number, dish?: str
     path: `${base(b)}/readings`,
     body: { kind, celsius, ...(dish !== undefined && { dish }) },
     right: "measure",
-    label: { word: `reading_${kind}`, values: { value: `${celsius} °C` } },
+    label: { word: `reading_${kind}`, values: { value: celsius, unit: "°C" } },
   });
 }
 
@@ -116,7 +119,7 @@ export function dispatch(b: Batch, n: number): Draft {
   return draft(b, { path: `${base(b)}/dispatches`, body: { portions: n }, right: "dispatch", label: { word: "recordDispatch", values: { value: n } } });
 }
 
-/** Adds a photo, a JPEG in base64. It waits for nothing, and nothing waits for it. */
+/** Adds a photo, a JPEG in base64. It waits for nothing but other photos, and nothing waits for it. */
 export function photo(b: Batch, data: string, note: string): Draft {
   return draft(b, {
     path: `${base(b)}/photos`,
@@ -124,6 +127,7 @@ export function photo(b: Batch, data: string, note: string): Draft {
     right: "measure",
     label: { word: "photo", ...(note !== "" && { values: { value: note } }) },
     group: `${b.id} photos`,
+    bulky: true,
   });
 }
 
@@ -198,7 +202,7 @@ function alertDraft(a: AlertName, verb: string, body: Draft["body"], right: Righ
 export function outgoing(d: Draft, key: string, version: number | undefined, takenAt: number): Outgoing {
   const send = { ...d.body, ...(d.basis !== undefined && version !== undefined && { version }), takenAt: new Date(takenAt).toISOString() };
   const note: Note = { tag: key, label: d.label, batchId: d.batchId, right: d.right, basis: d.basis };
-  return { method: "POST", path: d.path, key, group: d.group, body: { send, note } satisfies Kept };
+  return { method: "POST", path: d.path, key, group: d.group, body: { send, note } satisfies Kept, ...(d.bulky === true && { bulky: true }) };
 }
 
 /** Reads what an outbox has kept; undefined: it is none of ours. */
@@ -210,14 +214,16 @@ export function readKept(body: unknown): Kept | undefined {
   return { send, note: note as unknown as Note };
 }
 
-/** Returns what an entry is called, with its value: "Porsi: 1200". */
+/** Returns what an entry is called, with its value: "Porsi: 1.200", "Suhu inti: 60,5 °C". */
 export function labelText(l: Language, label: Label): string {
-  const values: Record<string, string | number> = {};
+  const format = new Format(l, DEFAULT_ZONE);
+  const values: Record<string, string> = {};
   for (const [name, v] of Object.entries(label.values ?? {})) {
-    values[name] = typeof v === "string" && v.startsWith("@") ? say(l, v.slice(1) as Word) : v;
+    values[name] = typeof v === "number" ? format.amount(v) : String(v).startsWith("@") ? say(l, v.slice(1) as Word) : String(v);
   }
   const name = say(l, label.word, values);
-  return values["value"] === undefined ? name : `${name}: ${values["value"]}`;
+  const value = [values["value"], values["unit"]].filter((v) => v !== undefined).join(" ");
+  return value === "" ? name : `${name}: ${value}`;
 }
 
 /** Reports whether nothing that an entry overwrites has changed since the person saw it: then another version is no conflict. */

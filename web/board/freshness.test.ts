@@ -22,6 +22,12 @@ test("a break: first the lamp, then, once the data is old, the banner", () => {
   assert.deepEqual(freshness({ ...live, health: "behind", fresh: false }, true, T, 0).lamp, "connecting");
 });
 
+test("a page that is opened without a line says so, and not for ever that it connects", () => {
+  assert.equal(freshness(INITIAL_STATUS, false, T, 0).lamp, "connecting");
+  assert.deepEqual(freshness(INITIAL_STATUS, false, T, 0, true), { lamp: "disconnected", old: true, since: T });
+  assert.equal(freshness(live, true, T, 0, true).lamp, "connected", "what the line proves counts more");
+});
+
 test("the server that hears nothing, the line that says nothing, and the end", () => {
   assert.deepEqual(freshness({ ...live, health: "stale", fresh: false, staleSince: T }, true, T, 0), { lamp: "stale", old: true, since: T });
   assert.equal(freshness({ ...live, health: "quiet" }, true, T, 0).lamp, "quiet");

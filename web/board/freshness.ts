@@ -21,22 +21,23 @@ export interface Freshness {
 
 /**
  * Returns how fresh the screen is. loadedAt is when the state was last known to be whole (a snapshot, or what was kept on the device),
- * by the server's clock; skewMs is how far the server's clock is ahead of this device's.
+ * by the server's clock; skewMs is how far the server's clock is ahead of this device's. unreached: the page has asked the server who it
+ * is, in vain, and follows nothing yet.
  */
-export function freshness(s: Status, ready: boolean, loadedAt: number | undefined, skewMs: number): Freshness {
+export function freshness(s: Status, ready: boolean, loadedAt: number | undefined, skewMs: number, unreached = false): Freshness {
   const told = s.freshAt === undefined ? undefined : s.freshAt + skewMs;
   const since = told === undefined ? loadedAt : loadedAt === undefined ? told : Math.max(told, loadedAt);
   const old = !s.fresh || !ready;
-  return { lamp: lampOf(s, ready), old, since };
+  return { lamp: lampOf(s, ready, unreached), old, since };
 }
 
-function lampOf(s: Status, ready: boolean): Lamp {
+function lampOf(s: Status, ready: boolean, unreached: boolean): Lamp {
   if (s.phase === "ended") return "ended";
   if (s.phase === "denied") return s.denial?.status === 401 ? "signed-out" : "disconnected";
   if (s.health === "stale") return "stale";
   if (s.fresh && ready) return s.health === "quiet" ? "quiet" : s.health === "dead" ? "connecting" : "connected";
   // The first attempts are no break; a device that has been told nothing for long is cut off, whatever it tries.
-  if (s.freshAt === undefined && (s.phase === "idle" || s.phase === "opening" || s.phase === "open")) return "connecting";
+  if (s.freshAt === undefined && !unreached && (s.phase === "idle" || s.phase === "opening" || s.phase === "open")) return "connecting";
   return s.phase === "open" ? "connecting" : "disconnected";
 }
 

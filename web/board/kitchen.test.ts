@@ -97,13 +97,16 @@ test("whatever the order of updates and snapshots, the newest version of each ba
 
 test("what was kept can be read again, and what is spoilt is not", () => {
   const k = applySnapshot(NO_KITCHEN, NO_KITCHEN, snapshot([{ id: "p1", version: 3, status: "COOKING" }], [{ id: "a1", productionId: "p1", severity: "HIGH", status: "OPEN", raisedAt: T }]));
-  const read = readKept(JSON.parse(JSON.stringify(keep(k, T))));
+  const read = readKept(JSON.parse(JSON.stringify(keep(k, T, -420_000))), T + 430_000);
   assert.equal(read?.at, T);
+  assert.equal(read?.skewMs, -420_000, "the device is seven minutes ahead, as it was");
   assert.deepEqual([...(read?.kitchen.productions.values() ?? [])], [...k.productions.values()]);
   assert.deepEqual(read?.kitchen.alerts.map((a) => [a.id, a.severity]), [["a1", "HIGH"]]);
   const random = chance(3);
-  for (let i = 0; i < 500; i++) readKept(mess(random));
-  for (const odd of [undefined, {}, { at: T }, { productions: [] }, { at: "x", productions: [] }]) assert.equal(readKept(odd), undefined);
+  for (let i = 0; i < 500; i++) readKept(mess(random), T);
+  for (const odd of [undefined, {}, { at: T }, { productions: [] }, { at: "x", productions: [] }]) assert.equal(readKept(odd, T), undefined);
+  for (const odd of [undefined, "5", null]) assert.equal(readKept({ ...keep(k, T, 0), skewMs: odd }, T + 5)?.skewMs, 0);
+  assert.equal(readKept(keep(k, T, -420_000), T + 60_000)?.skewMs, -60_000, "its clock was set back since: time does not go back");
 });
 
 test("what is over goes with its day; what is open, or of a day that nobody knows, stays", () => {

@@ -94,18 +94,25 @@ export function withoutPast(k: Kitchen, since: string): Kitchen {
 /** What is kept on the device for a start without a line. */
 export interface Kept {
   readonly at: number; // when it was known to be the newest, ms since 1970 by the server's clock
+  /** How far the server's clock was ahead of the device's: a device that is wrong stays so while nobody tells it the time. */
+  readonly skewMs: number;
   readonly productions: readonly Production[];
   readonly alerts: readonly Alert[];
 }
 
-export function keep(k: Kitchen, at: number): Kept {
-  return { at, productions: [...k.productions.values()], alerts: k.alerts };
+export function keep(k: Kitchen, at: number, skewMs: number): Kept {
+  return { at, skewMs, productions: [...k.productions.values()], alerts: k.alerts };
 }
 
-/** Reads what keep has returned, out of a storage that anybody may have changed; undefined: it is none. */
-export function readKept(v: unknown): { readonly kitchen: Kitchen; readonly at: number } | undefined {
+/**
+ * Reads what keep has returned, out of a storage that anybody may have changed; undefined: it is none. now is the device's time: if by
+ * it and skewMs it is earlier than when this was kept, the device's clock was set back since, and is that much further behind.
+ */
+export function readKept(v: unknown, now: number): { readonly kitchen: Kitchen; readonly at: number; readonly skewMs: number } | undefined {
   const at = instant(v, "at");
   const snapshot = readSnapshot({ productions: field(v, "productions"), alerts: list(v, "alerts").map((a) => field(a, "data")) });
   if (at === undefined || snapshot === undefined) return undefined;
-  return { kitchen: applySnapshot(NO_KITCHEN, NO_KITCHEN, snapshot), at };
+  const told = field(v, "skewMs");
+  const skewMs = typeof told === "number" && Number.isFinite(told) ? told : 0;
+  return { kitchen: applySnapshot(NO_KITCHEN, NO_KITCHEN, snapshot), at, skewMs: Math.max(skewMs, at - now) };
 }

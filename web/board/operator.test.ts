@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { KentonganError } from "../client/src/http.ts";
-import { byTrouble, Operator, readOverview, toneOfStanding, unseen, type OperatorState, type Standing } from "./operator.ts";
+import { byTrouble, MOST_TROUBLED, Operator, readOverview, toneOfStanding, unseen, type OperatorState, type Standing } from "./operator.ts";
 
 const T = Date.parse("2026-11-26T02:00:00Z");
 
@@ -51,6 +51,50 @@ test("tones", () => {
   assert.equal(toneOfStanding({ ...rest, medium: 1 }), "watch");
   assert.equal(toneOfStanding({ ...rest, high: 1 }), "bad");
   assert.equal(unseen({ ...rest, open: undefined, sessions: 0 }), false);
+});
+
+test("the worst of all kitchens are on top, wherever the server has them", async (t) => {
+  // A server of 3,000 kitchens by id, of which one of the last alarms, another is behind, and one in three cooks.
+  const row = (i: number) => ({
+    sppgId: `k${String(i).padStart(4, "0")}`, name: "", open: i % 3 === 0 ? 1 : 0, behind: i === 2_998 ? 1 : 0, critical: i === 2_997 ? 1 : 0, high: 0, medium: 0, low: 0, unanswered: 0, sessions: 1,
+  });
+  const all = Array.from({ length: 3_000 }, (_, i) => row(i));
+  const filters: Record<string, (k: ReturnType<typeof row>) => boolean> = {
+    all: () => true, alarming: (k) => k.critical > 0, behind: (k) => k.behind > 0, cooking: (k) => k.open > 0, unwatched: () => false,
+  };
+  const asked: string[] = [];
+  const serve = (path: string) => {
+    asked.push(path);
+    const q = new URL(path, "http://x").searchParams;
+    const found = all.filter(filters[q.get("show") ?? ""] ?? (() => false)).filter((k) => k.sppgId > (q.get("cursor") ?? ""));
+    const page = found.slice(0, Number(q.get("limit")));
+    return Promise.resolve({ ...answer, kitchens: page, ...(found.length > page.length && { next: page[page.length - 1]?.sppgId }) });
+  };
+  let last: OperatorState | undefined;
+  const o = new Operator({ read: serve, onState: (s) => (last = s), onRefused: () => assert.fail(), hidden: () => false });
+  t.after(() => o.close());
+  const settle = () => new Promise<void>((done) => setImmediate(done));
+  const ids = (n: number) => last?.overview?.kitchens.slice(0, n).map((k) => k.id);
+  o.wake();
+  await settle();
+  assert.deepEqual(ids(3), ["k2997", "k2998", "k0000"]);
+  assert.deepEqual([last?.overview?.kitchens.length, last?.overview?.more, last?.overview?.capped], [100, true, false]);
+  assert.deepEqual(asked, ["alarming&limit=500", "behind&limit=500", "all&limit=100"].map((q) => `/api/overview?show=${q}`));
+
+  o.show("cooking");
+  await settle();
+  assert.deepEqual(ids(2), ["k2997", "k0000"], "the one that is behind does not cook");
+  o.show("behind");
+  await settle();
+  assert.deepEqual([ids(2), last?.overview?.more], [["k2998"], false]);
+
+  // More are in trouble than are read: it is said, and what was read is sorted all the same.
+  for (const [i, k] of all.entries()) k.critical = i === 1_234 ? 2 : 1;
+  asked.length = 0;
+  o.show("alarming");
+  await settle();
+  assert.deepEqual([ids(1), last?.overview?.kitchens.length, last?.overview?.more, last?.overview?.capped], [["k1234"], 100, true, true]);
+  assert.equal(asked.length * 500, MOST_TROUBLED, "and not one page more");
 });
 
 test("it asks again, gets old without answers, and comes back", async (t) => {
@@ -107,11 +151,11 @@ test("it asks again, gets old without answers, and comes back", async (t) => {
   o.search("");
   t.mock.timers.tick(300);
   await settle();
-  assert.deepEqual([asked.length, asked[asked.length - 1]], [before300 + 1, "/api/overview?show=cooking&limit=100"]);
+  assert.deepEqual([asked.length, asked[asked.length - 1]], [before300 + 3, "/api/overview?show=cooking&limit=100"]);
 
   assert.deepEqual([o.more(), o.more(), o.more(), o.more(), o.more()], [true, true, true, true, false]);
-  assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=500");
   await settle();
+  assert.equal(asked[asked.length - 1], "/api/overview?show=cooking&limit=500");
 
   hidden = true;
   const before = asked.length;

@@ -32,6 +32,9 @@ export interface Overview {
   readonly counts: Readonly<Partial<Record<Show, number>>>;
   readonly kitchens: readonly Standing[]; // the worst first
   readonly more: boolean; // there are kitchens that are not in it
+  readonly next: string | undefined; // where the server goes on
+  /** So many kitchens are in trouble that not all were read: the worst on top are those of the ones that were. */
+  readonly capped: boolean;
 }
 
 /** Reads the answer to GET /api/overview; undefined if it is none. */
@@ -48,7 +51,28 @@ export function readOverview(answer: unknown): Overview | undefined {
     const id = text(k, "sppgId");
     return id === undefined ? [] : [readStanding(k, id)];
   });
-  return { time, counts, kitchens: kitchens.sort(byTrouble), more: text(answer, "next") !== undefined };
+  const next = text(answer, "next");
+  return { time, counts, kitchens: kitchens.sort(byTrouble), more: next !== undefined, next, capped: false };
+}
+
+/** Which of the kitchens in trouble a filter shows; they are read beside its own page, which the server orders by id. */
+const BELONGS: Readonly<Record<"all" | "cooking", (s: Standing) => boolean>> = { all: () => true, cooking: (s) => (s.open ?? 0) > 0 };
+
+/**
+ * Returns the worst of what several answers tell, limit kitchens at most. The later answer counts of those that are in two; the time is
+ * that of the oldest.
+ */
+export function worstOf(parts: readonly Overview[], show: Show, limit: number, capped: boolean): Overview | undefined {
+  const last = parts[parts.length - 1];
+  if (last === undefined) return undefined;
+  const byId = new Map<string, Standing>();
+  for (const part of parts) for (const s of part.kitchens) byId.set(s.id, s);
+  const belongs = show === "all" || show === "cooking" ? BELONGS[show] : () => true;
+  const kitchens = [...byId.values()].filter(belongs).sort(byTrouble);
+  return {
+    ...last, time: Math.min(...parts.map((p) => p.time)), kitchens: kitchens.slice(0, limit),
+    more: last.next !== undefined || kitchens.length > limit, capped,
+  };
 }
 
 function readStanding(k: unknown, id: string): Standing {
@@ -97,6 +121,9 @@ const ASK_EVERY_MS = 5_000;
 const OLD_AFTER_MS = 15_000;
 const PAGE = 100;
 const MOST = 500;
+/** Of the kitchens that alarm, and of those that are behind, so many are read, a server's page at a time: the worst of all stand on top. */
+export const MOST_TROUBLED = 2_000;
+const SERVER_PAGE = 500;
 /** Who types has stopped after this. */
 const TYPED_MS = 300;
 
@@ -166,14 +193,21 @@ export class Operator {
 
   async #ask(run: number): Promise<void> {
     if (this.#options.hidden()) return;
-    const { show, text } = this.#state;
-    const like = text === "" ? "" : `&q=${encodeURIComponent(text)}`;
+    const { show } = this.#state;
     try {
-      const overview = readOverview(await this.#options.read(`/api/overview?show=${show}&limit=${this.#limit}${like}`));
+      const parts: Overview[] = [];
+      let capped = false;
+      for (const trouble of show === "all" || show === "cooking" ? (["alarming", "behind"] as const) : [show]) {
+        const pages = await this.#pages(trouble, run);
+        parts.push(...pages);
+        capped ||= pages[pages.length - 1]?.next !== undefined;
+      }
+      if (show === "all" || show === "cooking") parts.push(await this.#read(show, this.#limit));
       if (run !== this.#run) return;
-      if (overview === undefined) throw new KentonganError(0, "UNEXPECTED", "the overview has not the shape that it should have", true);
+      const overview = worstOf(parts, show, this.#limit, capped);
+      if (overview === undefined) return;
       this.#answered = Date.now();
-      this.#skew = overview.time - this.#answered;
+      this.#skew = (parts[parts.length - 1]?.time ?? overview.time) - this.#answered; // of the answer that has just come
       this.#set({ overview });
       clearTimeout(this.#aging);
       this.#aging = setTimeout(() => this.#set({}), OLD_AFTER_MS);
@@ -186,6 +220,27 @@ export class Operator {
       }
     }
     this.#next = setTimeout(this.wake, ASK_EVERY_MS);
+  }
+
+  /** Reads all that a filter shows, or as much of it as is read. */
+  async #pages(show: Show, run: number): Promise<Overview[]> {
+    const pages: Overview[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.#read(show, SERVER_PAGE, cursor);
+      pages.push(page);
+      cursor = page.next;
+    } while (cursor !== undefined && pages.length * SERVER_PAGE < MOST_TROUBLED && run === this.#run);
+    return pages;
+  }
+
+  async #read(show: Show, limit: number, cursor?: string): Promise<Overview> {
+    const { text } = this.#state;
+    const like = text === "" ? "" : `&q=${encodeURIComponent(text)}`;
+    const from = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const overview = readOverview(await this.#options.read(`/api/overview?show=${show}&limit=${limit}${like}${from}`));
+    if (overview === undefined) throw new KentonganError(0, "UNEXPECTED", "the overview has not the shape that it should have", true);
+    return overview;
   }
 
   #set(change: Partial<OperatorState>): void {

@@ -4,7 +4,9 @@ import test from "node:test";
 import { chance, pick } from "../live/random.test-support.ts";
 import { press, readTyped } from "./view/pad.tsx";
 import { both } from "./view/unsent.tsx";
-import { shortNumber, worstOf } from "./view/wall.tsx";
+import { shortNumber } from "./batch.ts";
+import { idOf } from "./view/tablet.tsx";
+import { worstOf } from "./view/wall.tsx";
 
 const CELSIUS = { least: -30, most: 130, decimals: 1 } as const;
 const COUNT = { least: 0, most: 10_000, decimals: 0 } as const;
@@ -35,11 +37,11 @@ test("whatever keys are pressed, the pad holds what can be read or finished", ()
 
 test("a conflict shows both values, and unknown as unknown", () => {
   const note = { tag: "k", label: { word: "portions" }, batchId: "p1", right: "work", basis: { actualPortions: 100 } } as const;
-  assert.deepEqual(both({ send: { actualPortions: 120 }, note }, { id: "p1", actualPortions: 110 }), { theirs: "110", ours: "120" });
-  assert.deepEqual(both({ send: { actualPortions: 120 }, note }, { id: "p1" }), { theirs: "–", ours: "120" });
+  assert.deepEqual(both({ send: { actualPortions: 120 }, note }, { id: "p1", actualPortions: 110 }, String), { theirs: "110", ours: "120" });
+  assert.deepEqual(both({ send: { actualPortions: 120 }, note }, { id: "p1" }, String), { theirs: "–", ours: "120" });
   const step = { ...note, basis: { status: "COOKING" } };
-  assert.deepEqual(both({ send: { to: "QUALITY_CHECK" }, note: step }, { id: "p1", status: "CANCELLED" }), { theirs: "@CANCELLED", ours: "@QUALITY_CHECK" });
-  assert.equal(both(undefined, { id: "p1" }), undefined);
+  assert.deepEqual(both({ send: { to: "QUALITY_CHECK" }, note: step }, { id: "p1", status: "CANCELLED" }, String), { theirs: "@CANCELLED", ours: "@QUALITY_CHECK" });
+  assert.equal(both(undefined, { id: "p1" }, String), undefined);
 });
 
 test("the gravest alert, and the short number of a batch", () => {
@@ -47,4 +49,8 @@ test("the gravest alert, and the short number of a batch", () => {
   assert.equal(worstOf([undefined, "LOW"]), undefined);
   assert.equal(worstOf(["MEDIUM", "CRITICAL", "LOW"]), "CRITICAL");
   assert.deepEqual(["BATCH-20261126-0003", "KLOTER 2", undefined].map(shortNumber), ["0003", "KLOTER 2", ""]);
+});
+
+test("the batch in an address, whatever was pasted there", () => {
+  assert.deepEqual(["b/p1", "b/SPPG%207%2F1", "b/", "", "unsent", "b/%E0%A4%A", "b/%"].map(idOf), ["p1", "SPPG 7/1", "", "", "", "%E0%A4%A", "%"]);
 });

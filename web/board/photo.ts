@@ -106,15 +106,15 @@ export function readPhoto(row: unknown): Shown | undefined {
   };
 }
 
-/** Returns the photos of a batch in the order of their taking, those that wait on this device behind the others. */
-export function photosOf(row: unknown, unsent: readonly Entry[]): Shown[] {
+/** Returns the photos of a batch in the order of their taking, those that wait on this device behind the others. told makes its times the server's. */
+export function photosOf(row: unknown, unsent: readonly Entry[], told: (at: number) => number): Shown[] {
   const stored = list(row, "photoNotes").flatMap((p) => readPhoto(p) ?? []).sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
   const id = text(row, "id");
   const waiting = unsent.flatMap((e) => {
     const kept = readKept(e.body);
     const data = text(kept?.send, "photo");
     if (data === undefined || kept === undefined || kept.note.batchId !== id) return [];
-    return [{ key: e.key, at: e.enteredAt, by: undefined, note: text(kept.send, "note") ?? "", width: 4, height: 3, path: undefined, data }];
+    return [{ key: e.key, at: told(e.enteredAt), by: undefined, note: text(kept.send, "note") ?? "", width: 4, height: 3, path: undefined, data }];
   });
   return [...stored, ...waiting];
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cancel, check, dispatch, labelText, outgoing, portions, reading, readKept, resolve, sample, step, type Draft, type Kept } from "./entries.ts";
+import { cancel, check, dispatch, labelText, outgoing, portions, reading, readKept, resolve, sample, step, waste, type Draft, type Kept } from "./entries.ts";
 import { Queue, UNDO_MS, type QueueOptions, type QueueState } from "./queue.ts";
 import { readBatch } from "./batch.ts";
 import type { Store, Stored } from "../client/src/outbox-store.ts";
@@ -239,4 +239,8 @@ test("what an outbox keeps can be read again, and labels are in words", () => {
   assert.equal(readKept({ send: {} }), undefined);
   assert.equal(labelText("id", check(cooking, { type: "TASTE", parameter: "x", passed: false, actualValue: "2" }).label), "Periksa Rasa: Gagal");
   assert.equal(labelText("en", portions(cooking, 120).label), "Portions: 120");
+  assert.equal(labelText("id", portions(cooking, 3200).label), "Porsi: 3.200");
+  assert.equal(labelText("id", reading(cooking, "CORE", 60.5).label), "Suhu inti: 60,5 °C");
+  assert.equal(labelText("en", waste(cooking, 2.5).label), "Waste: 2.5 kg");
+  assert.equal(labelText("id", { word: "reading_CORE", values: { value: "60.5 °C" } }), "Suhu inti: 60.5 °C", "as an older page has kept it");
 });

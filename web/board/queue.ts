@@ -161,8 +161,8 @@ export class Queue {
     const { batchId, basis } = held.draft;
     let version: number | undefined;
     if (basis !== undefined && batchId !== undefined) {
-      // Each entry before this one makes the version grow by one.
-      const before = this.#outbox.state().unsent.filter((e) => readKept(e.body)?.note.batchId === batchId && !e.path.startsWith("/api/alerts/"));
+      // Each entry before this one makes the version grow by one. Photos are overtaken.
+      const before = this.#outbox.state().unsent.filter((e) => e.bulky !== true && readKept(e.body)?.note.batchId === batchId && !e.path.startsWith("/api/alerts/"));
       const known = this.#options.version(batchId);
       version = known === undefined ? undefined : known + before.length;
     }

@@ -109,7 +109,9 @@ export class Board {
   #client: Client | undefined;
   #queue: Queue | undefined;
   #subscriptions: Subscription[] = [];
-  #loadedAt: number | undefined;
+  #loadedAt: number | undefined; // by this device's clock: how wrong that is may be known only later
+  #keptSkewMs = 0;
+  #unreached = false;
   #keeping: ReturnType<typeof setTimeout> | undefined;
   #leaving: ReturnType<typeof setTimeout> | undefined;
   #asking: ReturnType<typeof setTimeout> | undefined;
@@ -135,7 +137,15 @@ export class Board {
   };
 
   /** The server's time. */
-  now = (): number => this.operator?.now() ?? this.#client?.now() ?? Date.now();
+  now = (): number => this.operator?.now() ?? this.told(Date.now());
+
+  /** Returns the server's time at an instant of this device's clock. */
+  told = (at: number): number => at + this.#skew(this.#state.status);
+
+  /** Returns how far the server's clock is ahead: as it has told this page, and before it has, as it told the page before. */
+  #skew(status: Status): number {
+    return this.#client === undefined || status.freshAt === undefined ? this.#keptSkewMs : this.#client.now() - Date.now();
+  }
 
   /** Returns the path of a route for the kitchen that is looked at. */
   path = (path: string): string => this.#path(path);
@@ -151,6 +161,7 @@ export class Board {
     try {
       const info = await client.info();
       if (run !== this.#run) return;
+      this.#reached(true);
       if (info.sppgId === undefined && this.#chosen === undefined) return this.#look();
       // Somebody of a kitchen has opened the address of another one: nothing of it is shown, and not their own in its place either.
       if (info.sppgId !== undefined && this.#chosen !== undefined && info.sppgId !== this.#chosen) return this.#bar("refused");
@@ -211,6 +222,7 @@ export class Board {
       return;
     }
     if (this.#state.session === undefined) this.#set({ gate: "unreachable" });
+    this.#reached(false);
     this.#asking = setTimeout(() => void this.start(), ASK_AGAIN_MS);
   }
 
@@ -248,9 +260,10 @@ export class Board {
     storage()?.setItem("kentongan.session", JSON.stringify(session));
     this.#set({ session, gate: undefined });
     const kept = parse(storage()?.getItem("kentongan.kitchen") ?? "");
-    const before = text(kept, "of") === session.kitchen ? readKept(kept) : undefined;
+    const before = text(kept, "of") === session.kitchen ? readKept(kept, Date.now()) : undefined;
     if (before !== undefined) {
-      this.#loadedAt = before.at;
+      this.#keptSkewMs = before.skewMs;
+      this.#loadedAt = before.at - before.skewMs;
       this.#set({ kitchen: { ...before.kitchen, ready: false }, setting: readSetting(field(kept, "settings"), field(kept, "references")) });
     }
     this.#queue = new Queue({
@@ -307,7 +320,7 @@ export class Board {
     if (snapshot === undefined) throw new KentonganError(0, "UNEXPECTED", "the snapshot has not the shape that it should have", true);
     if (run !== this.#run) return undefined;
     this.#settings = { settings: kitchen, references };
-    this.#loadedAt = this.now();
+    this.#loadedAt = Date.now();
     this.#set({ setting: readSetting(kitchen, references) });
     this.#apply(applySnapshot(before, this.#state.kitchen, snapshot));
     return snapshot.positions;
@@ -336,7 +349,7 @@ export class Board {
     const at = fresh.old ? fresh.since : this.now();
     if (session === undefined || at === undefined) return;
     try {
-      storage()?.setItem("kentongan.kitchen", JSON.stringify({ of: session.kitchen, ...keep(kitchen, at), ...this.#settings }));
+      storage()?.setItem("kentongan.kitchen", JSON.stringify({ of: session.kitchen, ...keep(kitchen, at, this.now() - Date.now()), ...this.#settings }));
     } catch {
       storage()?.removeItem("kentongan.kitchen"); // it is full; what people have entered has its own place
     }
@@ -362,10 +375,17 @@ export class Board {
   }
 
   #line(status: Status): void {
-    const skew = this.now() - Date.now();
-    this.#set({ status, fresh: freshness(status, this.#state.kitchen.ready, this.#loadedAt, skew) });
+    const skew = this.#skew(status);
+    const loadedAt = this.#loadedAt === undefined ? undefined : this.#loadedAt + skew;
+    this.#set({ status, fresh: freshness(status, this.#state.kitchen.ready, loadedAt, skew, this.#unreached) });
     if (status.phase === "denied" && this.#state.session !== undefined) this.#bar(status.denial?.status === 401 ? "signed-out" : "refused");
     if (status.fresh) this.#keeping ??= setTimeout(() => this.#keep(), KEEP_EVERY_MS);
+  }
+
+  #reached(yes: boolean): void {
+    if (this.#unreached === !yes) return;
+    this.#unreached = !yes;
+    this.#line(this.#state.status);
   }
 
   /** Takes what somebody enters. A person's PIN is used for two minutes. */

@@ -9,7 +9,8 @@ import { UNKNOWN } from "../format.ts";
 import { acknowledge, resolve, resolveRight } from "../entries.ts";
 import { field, text } from "../../client/src/json.ts";
 import { messageOf } from "../alarm.ts";
-import { NoAlerts, shortNumber } from "./wall.tsx";
+import { NoAlerts } from "./wall.tsx";
+import { shortNumber } from "../batch.ts";
 import { useScene } from "./use.ts";
 import type { Alert } from "../kitchen.ts";
 

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { Action, Figure, Icon, Sheet, StatusWord, type IconName } from "./parts.tsx";
 import { Alerts } from "./alerts.tsx";
-import { Bar, shortNumber } from "./wall.tsx";
+import { Bar } from "./wall.tsx";
 import { CheckSheet } from "./check.tsx";
 import { NumberPad, TextSheet, useAsking, type PadOptions } from "./pad.tsx";
 import { PhotoSheet, Photos } from "./photos.tsx";
@@ -13,7 +13,7 @@ import { UNKNOWN, countdown } from "../format.ts";
 import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene } from "./use.ts";
 import { cancel, dispatch, portions, reading, rework, sample, step, unmetOf, waste, type Draft } from "../entries.ts";
-import { CHECKS, isFinal, latestChecks, nextStatus, timeLeft, type Batch, type CheckType, type Status } from "../batch.ts";
+import { CHECKS, isFinal, latestChecks, nextStatus, shortNumber, timeLeft, type Batch, type CheckType, type Status } from "../batch.ts";
 import { missing } from "../hints.ts";
 import { say as sayIn, sayCode, sayGuard, type Word } from "../words.ts";
 import { text } from "../../client/src/json.ts";
@@ -27,7 +27,7 @@ export function BatchView({ id }: { readonly id: string }): JSX.Element {
   useEffect(() => void board.readRecords(id), [board, id, state.kitchen.ready]);
   return (
     <main id="main" class={`one ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
-      <a class="action plain" href="#tablet"><Icon name="turn" />{say("back")}</a>
+      <a class="action plain" href="#tablet"><Icon name="back" />{say("back")}</a>
       {row === undefined ? <p class="none">{sayCode(state.language, "NOT_FOUND")}</p> : <One row={row} />}
     </main>
   );

@@ -1,15 +1,15 @@
 /** The day: what was done, what came of it, and the way to paper. */
 
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Icon } from "./parts.tsx";
+import { shortNumber } from "../batch.ts";
 import { batchOf, useScene } from "./use.ts";
-import { figuresOf, linesOf } from "../day.ts";
+import { dayBeside, figuresOf, linesOf } from "../day.ts";
 import { may } from "../rights.ts";
 import { read } from "../api.ts";
 import { sayCode } from "../words.ts";
-import { shortNumber } from "./wall.tsx";
 import { KentonganError } from "../../client/src/http.ts";
 import type { Batch } from "../batch.ts";
 
@@ -55,8 +55,8 @@ export function Day(): JSX.Element {
   return (
     <main id="main" class={`day ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
       <div class="day-head">
-        <h2>{say("log")} <small>{format.longDay(Date.parse(`${day}T12:00:00+08:00`))}</small></h2>
-        <label class="field field-inline"><span>{say("date")}</span><input type="date" value={day} max={today} onInput={(e) => e.currentTarget.value !== "" && setDay(e.currentTarget.value)} /></label>
+        <h2>{say("log")}</h2>
+        <DayPicker day={day} today={today} onPick={setDay} />
         {exports && (
           <>
             <a class="action primary" href={board.path(`/api/daylog?date=${day}&format=html`)} target="_blank" rel="noopener"><Icon name="paper" />{say("print")}</a>
@@ -110,6 +110,34 @@ export function Day(): JSX.Element {
         )}
       </section>
     </main>
+  );
+}
+
+/**
+ * The day that is looked at, in the words of the board: a date field of the browser speaks the browser's language. Its calendar is
+ * opened from here, and where it cannot be the field itself stands there.
+ */
+function DayPicker({ day, today, onPick }: { readonly day: string; readonly today: string; readonly onPick: (day: string) => void }): JSX.Element {
+  const { format, say } = useScene();
+  const field = useRef<HTMLInputElement>(null);
+  const [plain, setPlain] = useState(false);
+  const pick = (to: string) => to !== "" && to <= today && onPick(to);
+  const open = () => {
+    try {
+      field.current?.showPicker(); // of 2022; what is older throws
+    } catch {
+      setPlain(true);
+    }
+  };
+  return (
+    <div class="day-pick" role="group" aria-label={say("date")}>
+      <button type="button" id="day-before" aria-label={say("dayBefore")} onClick={() => pick(dayBeside(day, -1))}><Icon name="back" /></button>
+      <div class="day-field">
+        <button type="button" id="day" class="action plain" hidden={plain} onClick={open}><Icon name="calendar" /><span class="unseen">{say("pickDay")}</span>{format.longDay(Date.parse(`${day}T12:00:00+08:00`))}</button>
+        <input ref={field} type="date" value={day} max={today} onInput={(e) => pick(e.currentTarget.value)} {...(plain ? { "aria-label": say("date") } : { tabIndex: -1, "aria-hidden": "true", class: "day-native" })} />
+      </div>
+      <button type="button" id="day-after" aria-label={say("dayAfter")} disabled={day >= today} onClick={() => pick(dayBeside(day, 1))}><Icon name="forward" /></button>
+    </div>
   );
 }
 

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { Icon, SEVERITY_ICONS, Still, type IconName } from "./parts.tsx";
 import { Format, UNKNOWN } from "../format.ts";
-import { SHOWS, toneOfStanding, unseen, type Standing } from "../operator.ts";
+import { MOST_TROUBLED, SHOWS, toneOfStanding, unseen, type Standing } from "../operator.ts";
 import { useFocus, useScene, type Words } from "./use.ts";
 import type { Severity } from "../batch.ts";
 
@@ -37,6 +37,7 @@ export function OperatorView(): JSX.Element {
       </div>
       {overview === undefined && <p class="none">{say("loading")}</p>}
       {overview !== undefined && shown.length === 0 && <p class="none">{say(show === "all" && state.all.text === "" ? "chooseNone" : "noneLike")}</p>}
+      {overview?.capped === true && <p class="note">{say("notSorted", { n: count(MOST_TROUBLED) })}</p>}
       <ul class="standings" id="standings">
         {shown.map((k) => <Row key={k.id} standing={k} minute={Math.floor(now / 60_000)} words={words} />)}
       </ul>

@@ -14,8 +14,8 @@ import type { Production } from "../kitchen.ts";
 const MAX_PHOTOS = 20;
 
 export function Photos(props: { readonly row: Production; readonly onAdd: (() => void) | undefined }): JSX.Element | null {
-  const { state, say } = useScene();
-  const photos = photosOf(props.row, state.queue.unsent);
+  const { board, state, say } = useScene();
+  const photos = photosOf(props.row, state.queue.unsent, board.told);
   if (photos.length === 0 && props.onAdd === undefined) return null;
   return (
     <section aria-labelledby="h-photos">

@@ -8,15 +8,25 @@ import { Icon, SeverityWord, StatusWord, Still } from "./parts.tsx";
 import { Unsent } from "./unsent.tsx";
 import { alertsOf, unsentOf } from "../state.ts";
 import { batchOf, useScene, type Words } from "./use.ts";
-import { Bar, shortNumber, worstOf } from "./wall.tsx";
-import { byUrgency, isFinal, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
+import { Bar, worstOf } from "./wall.tsx";
+import { byUrgency, isFinal, shortNumber, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
 import { countdown, UNKNOWN } from "../format.ts";
 
 export function Tablet(): JSX.Element {
   const { state } = useScene();
   if (state.place === "unsent") return <Unsent />;
-  if (state.place.startsWith("b/")) return <BatchView key={state.place} id={decodeURIComponent(state.place.slice(2))} />;
-  return <List />;
+  const id = idOf(state.place);
+  return id === "" ? <List /> : <BatchView key={id} id={id} />;
+}
+
+/** Returns the id in "b/p1", or "" if there is none. An address may have been pasted, cut short or mistyped. */
+export function idOf(place: string): string {
+  const id = place.startsWith("b/") ? place.slice(2) : "";
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id; // of no batch, which is said
+  }
 }
 
 function List(): JSX.Element {

@@ -8,6 +8,8 @@ import { countdown } from "../format.ts";
 import { gradeOf, messageOf, sounding } from "../alarm.ts";
 import { ageOf, type Lamp } from "../freshness.ts";
 import { labelText } from "../entries.ts";
+import { shortNumber } from "../batch.ts";
+import { text } from "../../client/src/json.ts";
 import { useScene } from "./use.ts";
 import type { View } from "../state.ts";
 
@@ -128,7 +130,7 @@ export function Alarm(): JSX.Element | null {
         <span class="alarm-what">
           {messageOf(first, state.language)}
           {" "}
-          <span class="alarm-batch">{String(first.data["batchNumber"] ?? "")}</span>
+          <span class="alarm-batch">{shortNumber(text(first.data, "batchNumber"))}</span>
           {loud.length > 1 && <span class="alarm-more"> {say("more", { n: loud.length - 1 })}</span>}
         </span>
         <span class="alarm-tap"><Icon name={state.sound ? "sound" : "mute"} />{say("silence")}</span>

@@ -9,7 +9,7 @@ import { UNKNOWN } from "../format.ts";
 import { batchOf, useScene } from "./use.ts";
 import { labelText, readKept, unmetOf, type Kept } from "../entries.ts";
 import { sayCode, sayGuard, type Word } from "../words.ts";
-import { shortNumber } from "./wall.tsx";
+import { shortNumber } from "../batch.ts";
 import type { Entry } from "../../client/src/outbox.ts";
 import type { Production } from "../kitchen.ts";
 
@@ -19,7 +19,7 @@ export function Unsent(): JSX.Element {
   const stopped = new Set<string>();
   return (
     <main id="main" class="unsent" tabIndex={-1}>
-      <a class="action plain" href="#tablet"><Icon name="turn" />{say("back")}</a>
+      <a class="action plain" href="#tablet"><Icon name="back" />{say("back")}</a>
       <h2>{say("unsent")} <span class="count">{unsent.length}</span></h2>
       {unsent.length === 0 && <p class="none">{say("unsentNone")}</p>}
       <ol class="unsent-list">
@@ -34,7 +34,7 @@ export function Unsent(): JSX.Element {
 }
 
 function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: boolean }): JSX.Element {
-  const { state, format, say } = useScene();
+  const { board, state, format, say } = useScene();
   const kept = readKept(e.body);
   const row = kept?.note.batchId === undefined ? undefined : state.kitchen.productions.get(kept.note.batchId);
   return (
@@ -44,7 +44,7 @@ function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: bo
         {row !== undefined && <span> {shortNumber(batchOf(row).number)} {batchOf(row).menu ?? ""}</span>}
       </p>
       <p class="unsent-when">
-        {say("enteredAt", { time: format.clock(e.enteredAt) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
+        {say("enteredAt", { time: format.clock(board.told(e.enteredAt)) })}{e.refusal === undefined && ` – ${say(behind ? "behind" : e.bulky === true ? "beside" : state.queue.sending === "sending" ? "sending" : "waiting")}`}
       </p>
       {e.refusal !== undefined && <Decision entry={e} kept={kept} row={row} />}
     </li>
@@ -53,13 +53,13 @@ function Line({ entry: e, behind }: { readonly entry: Entry; readonly behind: bo
 
 /** What a person decides about an entry that the server has refused. */
 function Decision({ entry: e, kept, row }: { readonly entry: Entry; readonly kept: Kept | undefined; readonly row: Production | undefined }): JSX.Element {
-  const { board, state, say } = useScene();
+  const { board, state, format, say } = useScene();
   const [asking, setAsking] = useState(false);
   const { queue } = board;
   const code = e.refusal?.code ?? "";
   const remove = () => void queue?.remove(e);
   if (code === "VERSION_CONFLICT") {
-    const values = both(kept, row);
+    const values = both(kept, row, (n) => format.amount(n));
     const show = (v: string) => (v.startsWith("@") ? say(v.slice(1) as Word) : v);
     return (
       <div role="alert" class="decision">
@@ -91,11 +91,11 @@ function Decision({ entry: e, kept, row }: { readonly entry: Entry; readonly kep
   );
 }
 
-/** Returns what is on the server and what was entered, of the field that both have written; words begin with "@". */
-export function both(kept: Kept | undefined, row: Production | undefined): { readonly theirs: string; readonly ours: string } | undefined {
+/** Returns what is on the server and what was entered, of the field that both have written; words begin with "@", numbers are as amount writes them. */
+export function both(kept: Kept | undefined, row: Production | undefined, amount: (n: number) => string): { readonly theirs: string; readonly ours: string } | undefined {
   const name = Object.keys(kept?.note.basis ?? {})[0];
   if (kept === undefined || row === undefined || name === undefined) return undefined;
-  const text = (v: unknown) => (v === undefined || v === null ? UNKNOWN : name === "status" ? `@${String(v)}` : String(v));
+  const text = (v: unknown) => (v === undefined || v === null ? UNKNOWN : name === "status" ? `@${String(v)}` : typeof v === "number" ? amount(v) : String(v));
   const ours = name === "status" ? (kept.send["to"] ?? "CANCELLED") : kept.send[name];
   return { theirs: text(row[name]), ours: text(ours) };
 }

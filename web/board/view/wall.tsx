@@ -1,62 +1,144 @@
-/** The wall: what a kitchen reads from three to five metres. It scrolls nowhere; what does not fit is counted. */
+/**
+ * The wall: what a kitchen reads from three to five metres. Nothing on it is cut off and it is not scrolled: cards are as large as there
+ * is room for, and what is too much for one page follows on the next. On a phone it is a list.
+ */
 
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Figure, Icon, SeverityWord, StatusWord, Still } from "./parts.tsx";
 import { SoundAsk, left } from "./top.tsx";
 import { UNKNOWN } from "../format.ts";
 import { alertsOf } from "../state.ts";
+import { alertsThatFit, fit, pageOf } from "../fit.ts";
 import { batchOf, useScene, type Words } from "./use.ts";
-import { byUrgency, isFinal, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
+import { byUrgency, isFinal, shortNumber, timeLeft, toneOf, type Batch, type Severity } from "../batch.ts";
 import { messageOf } from "../alarm.ts";
+import { text } from "../../client/src/json.ts";
 
-/** So many batches are readable from five metres on 1080 lines. */
-const MOST_BATCHES = 8;
+/** So many alerts are shown where the wall is a list. */
 const MOST_ALERTS = 5;
 
+/** Where the wall is a list: board.css says the same. */
+const NARROW = "(max-width: 60rem)";
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+  readonly letter: number; // all in px
+}
+
+/** Measures a place, again with each change; undefined: it is as high as what is in it. */
+function useSize() {
+  const ref = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState<Size>();
+  useLayoutEffect(() => {
+    const place = ref.current;
+    if (place === null) return;
+    const look = () => {
+      if (window.matchMedia(NARROW).matches) return setSize(undefined);
+      const next = { width: place.clientWidth, height: place.clientHeight, letter: parseFloat(getComputedStyle(place).fontSize) };
+      setSize((was) => (was !== undefined && was.width === next.width && was.height === next.height && was.letter === next.letter ? was : next));
+    };
+    look();
+    const watcher = new ResizeObserver(look);
+    watcher.observe(place);
+    return () => watcher.disconnect();
+  }, []);
+  return [ref, size] as const;
+}
+
 export function Wall(): JSX.Element {
-  const { state, now, say, words } = useScene();
+  const { state, now, say } = useScene();
   const { productions, alerts } = state.kitchen;
   const all = [...productions.values()].map(batchOf);
-  // Before anything is known, nothing is claimed: not even that all is well.
-  const known = state.fresh.since !== undefined;
   const active = all.filter((b) => !isFinal(b.status)).sort(byUrgency);
   // What is done and has not left the kitchen yet still has its clock.
   const waiting = all.filter((b) => b.status === "COMPLETED" && b.dispatched === undefined && b.consumeBy !== undefined).sort(byUrgency);
-  const relevant = [...active, ...waiting];
-  const shown = relevant.slice(0, MOST_BATCHES);
-  const columns = shown.length <= 2 ? Math.max(1, shown.length) : shown.length <= 4 ? 2 : shown.length <= 6 ? 3 : 4;
+  const [place, size] = useSize();
+  // Before anything is known, nothing is claimed: not even that all is well.
+  const known = state.fresh.since !== undefined;
   return (
     <main id="main" class={`wall ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
       <section class="wall-batches" aria-label={say("activeBatches")}>
-        {shown.length === 0 && <p class="none">{known ? say("noBatches") : say("loading")}</p>}
-        <ul class={`tiles columns-${columns}`}>
-          {shown.map((b) => (
-            <Tile key={b.id} batch={b} worst={worstOf(alertsOf(alerts, b.id).map((a) => a.severity))} second={Math.ceil(now / 1000)} words={words} />
-          ))}
-        </ul>
-        {relevant.length > shown.length && <p class="wall-more">{say("more", { n: relevant.length - shown.length })}</p>}
+        {active.length + waiting.length === 0 && <p class="none">{known ? say("noBatches") : say("loading")}</p>}
+        <Tiles batches={[...active, ...waiting]} second={Math.ceil(now / 1000)} size={size} place={place} />
       </section>
       <section class="wall-alerts" aria-labelledby="wall-alerts">
         <h2 id="wall-alerts">{say("alerts")} <span class="count">{known ? alerts.length : UNKNOWN}</span></h2>
         {known && alerts.length === 0 && <NoAlerts />}
-        <ul class="wall-alert-list">
-          {alerts.slice(0, MOST_ALERTS).map((a) => (
-            <li key={a.id} class={`wall-alert severity-${(a.severity ?? "none").toLowerCase()}`}>
-              <SeverityWord severity={a.severity} />
-              <p class="wall-alert-what">{messageOf(a, state.language)}</p>
-              <p class="wall-alert-where">
-                {shortNumber(String(a.data["batchNumber"] ?? ""))} {a.status === "ACKNOWLEDGED" && <span class="seen"><Icon name="link" />{say("acknowledged")}</span>}
-              </p>
-            </li>
-          ))}
-        </ul>
-        {alerts.length > MOST_ALERTS && <p class="wall-more">{say("more", { n: alerts.length - MOST_ALERTS })}</p>}
+        <WallAlerts />
         <SoundAsk />
       </section>
     </main>
   );
 }
+
+interface TilesProps {
+  readonly batches: readonly Batch[];
+  readonly second: number;
+  readonly size: Size | undefined;
+  readonly place: RefObject<HTMLDivElement | null>;
+}
+
+/** The cards: all of them, or one page after the other, until somebody holds one. */
+function Tiles({ batches, second, size, place }: TilesProps): JSX.Element {
+  const { state, say, words } = useScene();
+  const [held, setHeld] = useState<number>();
+  const layout = size && fit(batches.length, size.width, size.height);
+  const page = layout && pageOf(batches.length, layout.cards, layout.columns, held ?? second);
+  const shown = page === undefined ? batches : page.places.flatMap((i) => batches[i] ?? []);
+  const style = layout && {
+    fontSize: `${layout.letter}px`,
+    gridTemplateColumns: `repeat(${layout.columns}, minmax(0, 1fr))`,
+    gridTemplateRows: `repeat(${layout.rows}, minmax(0, 1fr))`,
+  };
+  return (
+    <>
+      <div class="wall-place" ref={place}>
+        <ul class={`tiles ${layout?.shape ?? "list"}`} style={style}>
+          {shown.map((b) => (
+            <Tile key={b.id} batch={b} worst={worstOf(alertsOf(state.kitchen.alerts, b.id).map((a) => a.severity))} second={second} words={words} />
+          ))}
+        </ul>
+      </div>
+      {page !== undefined && page.pages > 1 && (
+        <div class="wall-pages">
+          <p>{say("wallPage", { n: batches.length, page: page.page + 1, pages: page.pages })}</p>
+          <button type="button" id="hold" aria-pressed={held !== undefined} onClick={() => setHeld(held === undefined ? second : undefined)}>{say("holdPage")}</button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function WallAlerts(): JSX.Element {
+  const { state, say } = useScene();
+  const { alerts } = state.kitchen;
+  const [place, size] = useSize();
+  const room = (lines: number) => (size === undefined ? MOST_ALERTS : alertsThatFit(alerts.length, size.height / size.letter - lines));
+  const most = room(0) >= alerts.length ? alerts.length : room(MORE_LINES);
+  const shown = alerts.slice(0, most);
+  return (
+    <div class="wall-alert-place" ref={place}>
+      <ul class="wall-alert-list">
+        {shown.map((a) => (
+          <li key={a.id} class={`wall-alert severity-${(a.severity ?? "none").toLowerCase()}`}>
+            <SeverityWord severity={a.severity} />
+            <p class="wall-alert-what">{messageOf(a, state.language)}</p>
+            <p class="wall-alert-where">
+              {shortNumber(text(a.data, "batchNumber"))} {a.status === "ACKNOWLEDGED" && <span class="seen"><Icon name="link" />{say("acknowledged")}</span>}
+            </p>
+          </li>
+        ))}
+      </ul>
+      {alerts.length > shown.length && <p class="wall-more">{say("more", { n: alerts.length - shown.length })}</p>}
+    </div>
+  );
+}
+
+/** What the line below the alerts takes that says how many more there are, in letters. */
+const MORE_LINES = 2.2;
 
 const SEVERITIES: readonly (Severity | undefined)[] = ["LOW", undefined, "MEDIUM", "HIGH", "CRITICAL"];
 
@@ -72,11 +154,6 @@ export function worstOf(severities: readonly (Severity | undefined)[]): Severity
   let worst = -1;
   for (const s of severities) worst = Math.max(worst, SEVERITIES.indexOf(s));
   return worst < 0 ? "none" : SEVERITIES[worst];
-}
-
-/** Returns "0003" of "BATCH-20261126-0003": the day is the same for all on the wall. */
-export function shortNumber(number: string | undefined): string {
-  return /^BATCH-\d{8}-(\d{4,})$/.exec(number ?? "")?.[1] ?? number ?? "";
 }
 
 interface TileProps {

@@ -4,7 +4,8 @@
  * because a tab was closed.
  *
  * Once: each request carries an idempotency key, and is repeated until there is an answer. In order: one request at a time, by one tab
- * at a time (Web Locks); what the server refuses stops those behind it that belong together with it (`group`), and no others.
+ * at a time (Web Locks); what the server refuses stops those behind it that belong together with it (`group`), and no others. What is
+ * large and in no hurry (`bulky`) has a lane of its own, in which it is in order as well: nothing else waits until it is through.
  */
 
 import { BACKOFF_FIRST_MS, BACKOFF_MOST_MS } from "./connection.ts";
@@ -22,6 +23,8 @@ export interface Outgoing {
   readonly key?: string | undefined;
   /** Entries of one group wait for each other, such as those of one batch. Without a word all that have none are one group. */
   readonly group?: string | undefined;
+  /** Large, and nothing depends on it, such as a photo: it goes beside the others, which overtake it on a slow line. */
+  readonly bulky?: boolean | undefined;
 }
 
 /** Why the server does not take an entry. Somebody has to decide. */
@@ -41,6 +44,7 @@ export interface Entry {
   readonly body: unknown;
   readonly key: string;
   readonly group: string;
+  readonly bulky?: boolean | undefined;
   /** When it was entered, ms since 1970 by this device's clock. */
   readonly enteredAt: number;
   /** Undefined: it waits to be sent. */
@@ -101,6 +105,17 @@ export function createOutbox(options: OutboxOptions = {}): Outbox {
   return new Sender(options);
 }
 
+/** What is sent one after the other. */
+interface Lane {
+  readonly bulky: boolean;
+  readonly lock: string;
+  sending: boolean;
+  again: boolean;
+  attempt: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  state: OutboxState["state"];
+}
+
 class Sender implements Outbox {
   readonly #options: OutboxOptions;
   readonly #name: string;
@@ -110,15 +125,15 @@ class Sender implements Outbox {
   readonly #off: (() => void)[] = [];
   #current = EMPTY;
   #port: BroadcastChannel | undefined;
-  #sending = false;
-  #again = false;
-  #attempt = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #lanes: readonly [Lane, Lane];
+  #looking: Promise<unknown> = Promise.resolve();
   #adding: Promise<unknown> = Promise.resolve();
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#name = `kentongan-outbox ${options.name ?? ""}`;
+    const lane = (bulky: boolean, lock: string): Lane => ({ bulky, lock, sending: false, again: false, attempt: 0, timer: undefined, state: "idle" });
+    this.#lanes = [lane(false, this.#name), lane(true, `${this.#name} bulky`)];
     this.#opened = (options.store ?? (() => openStore(this.#name)))();
     if (typeof document === "undefined") return;
     if (typeof BroadcastChannel === "function") {
@@ -143,10 +158,10 @@ class Sender implements Outbox {
   }
 
   async add(request: Outgoing): Promise<Entry> {
-    const { method, path, body, key = randomKey(), group = "" } = request;
+    const { method, path, body, key = randomKey(), group = "", bulky } = request;
     if (!path.startsWith("/")) throw new TypeError(`kentongan: the path of an entry begins with "/", and ${JSON.stringify(path)} does not`);
     if (this.#current.unsent.length >= MAX_UNSENT) throw new RangeError(`kentongan: ${MAX_UNSENT} entries wait to be sent; no more are kept`);
-    const entry = { method, path, body, key, group, enteredAt: Date.now(), refusal: undefined };
+    const entry = { method, path, body, key, group, enteredAt: Date.now(), refusal: undefined, ...(bulky === true && { bulky }) };
     // One after the other, so that the order of the calls is the order of the entries.
     const added = this.#adding.then(async () => (await this.#opened).add(entry));
     this.#adding = added.catch(() => undefined);
@@ -173,14 +188,18 @@ class Sender implements Outbox {
   }
 
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#again = true;
-    if (!this.#sending && !this.#end.signal.aborted) void this.#run();
+    for (const lane of this.#lanes) this.#go(lane);
+  }
+
+  #go(lane: Lane): void {
+    clearTimeout(lane.timer);
+    lane.again = true;
+    if (!lane.sending && !this.#end.signal.aborted) void this.#run(lane);
   }
 
   close(): void {
     this.#end.abort();
-    clearTimeout(this.#timer);
+    for (const lane of this.#lanes) clearTimeout(lane.timer);
     this.#off.forEach((f) => f());
     this.#port?.close();
     this.#port = undefined;
@@ -188,61 +207,69 @@ class Sender implements Outbox {
   }
 
   /** Sends until nothing is left that can be sent now, if no other tab does. */
-  async #run(): Promise<void> {
-    this.#sending = true;
+  async #run(lane: Lane): Promise<void> {
+    lane.sending = true;
     try {
       await this.#look();
-      while (this.#again && !this.#end.signal.aborted) {
-        this.#again = false;
-        if (waiting(this.#current.unsent) !== undefined) await this.#alone(() => this.#drain());
+      while (lane.again && !this.#end.signal.aborted) {
+        lane.again = false;
+        if (waiting(this.#current.unsent, lane.bulky) !== undefined) await this.#alone(lane, () => this.#drain(lane));
+        else this.#at(lane, "idle"); // somebody has given up what waited
       }
     } catch {
-      this.#later(0); // the store or the lock failed; nothing is lost, and it is tried again
+      this.#later(lane, 0); // the store or the lock failed; nothing is lost, and it is tried again
     } finally {
-      this.#sending = false;
+      lane.sending = false;
     }
   }
 
-  async #alone(f: () => Promise<void>): Promise<void> {
+  async #alone(lane: Lane, f: () => Promise<void>): Promise<void> {
     const locks = typeof document === "undefined" ? undefined : (navigator as { readonly locks?: LockManager }).locks;
     if (locks === undefined) await f();
-    else await locks.request(this.#name, { signal: this.#end.signal }, f);
+    else await locks.request(lane.lock, { signal: this.#end.signal }, f);
   }
 
-  async #drain(): Promise<void> {
+  async #drain(lane: Lane): Promise<void> {
     for (;;) {
       await this.#look(); // another tab may have sent meanwhile
-      const entry = waiting(this.#current.unsent);
+      const entry = waiting(this.#current.unsent, lane.bulky);
       if (entry === undefined || this.#end.signal.aborted) {
-        this.#set({ state: "idle" });
+        this.#at(lane, "idle");
         return;
       }
-      this.#set({ state: "sending" });
-      if (!(await this.#send(entry))) return;
+      this.#at(lane, "sending");
+      if (!(await this.#send(lane, entry))) return;
     }
+  }
+
+  /** Notes how a lane stands. What is told is how the entries stand that others wait for, as long as there are any. */
+  #at(lane: Lane, state: OutboxState["state"]): void {
+    lane.state = state;
+    const [acts, bulky] = this.#lanes;
+    this.#set({ state: acts.state === "idle" ? bulky.state : acts.state });
   }
 
   /** Sends one entry, and returns whether the next may follow at once. */
-  async #send(entry: Entry): Promise<boolean> {
+  async #send(lane: Lane, entry: Entry): Promise<boolean> {
     let response: Response;
     let answer: unknown;
     try {
       response = await this.#fetch(entry);
       answer = parse(await response.text());
     } catch {
-      if (!this.#end.signal.aborted) this.#later(0); // no answer: it may have arrived, and the key makes the repeat harmless
+      if (!this.#end.signal.aborted) this.#later(lane, 0); // no answer: it may have arrived, and the key makes the repeat harmless
       return false;
     }
     const { status } = response;
     if (status === 401) {
-      this.#set({ state: "signed-out" });
+      this.#at(lane, "signed-out");
       return false;
     }
     if (status === 408 || status === 425 || status === 429 || status >= 500) {
-      this.#later(Number(response.headers.get("retry-after")) * 1000 || 0);
+      this.#later(lane, Number(response.headers.get("retry-after")) * 1000 || 0);
       return false;
     }
-    this.#attempt = 0;
+    lane.attempt = 0;
     const store = await this.#opened;
     if (response.ok) {
       await store.remove(entry.seq);
@@ -286,11 +313,11 @@ class Sender implements Outbox {
   }
 
   /** Tries again after a while: with full jitter, for all tablets of a kitchen lose their line at once. */
-  #later(leastMs: number): void {
-    const most = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt++, 10));
-    this.#set({ state: "offline" });
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(), leastMs + Math.random() * most);
+  #later(lane: Lane, leastMs: number): void {
+    const most = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(lane.attempt++, 10));
+    this.#at(lane, "offline");
+    clearTimeout(lane.timer);
+    lane.timer = setTimeout(() => this.#go(lane), leastMs + Math.random() * most);
   }
 
   async #find(seq: number): Promise<Entry | undefined> {
@@ -303,8 +330,14 @@ class Sender implements Outbox {
     await this.#look();
   }
 
-  /** Reads what is kept now. */
-  async #look(): Promise<void> {
+  /** Reads what is kept now. One look after the other, or one that was slower would show again what is gone. */
+  #look(): Promise<void> {
+    const look = this.#looking.then(() => this.#read());
+    this.#looking = look.catch(() => undefined);
+    return look;
+  }
+
+  async #read(): Promise<void> {
     if (this.#end.signal.aborted) return;
     const store = await this.#opened;
     const unsent = (await store.all()).map(entryOf);
@@ -326,12 +359,12 @@ function told(unsent: readonly Entry[]): string {
   return JSON.stringify(unsent.map(({ seq, key, refusal }) => [seq, key, refusal]));
 }
 
-/** Returns the oldest entry that waits, and waits for no refused one of its group. */
-export function waiting(unsent: readonly Entry[]): Entry | undefined {
+/** Returns the oldest entry of a lane that waits, and waits for no refused one of its group. */
+export function waiting(unsent: readonly Entry[], bulky = false): Entry | undefined {
   const stopped = new Set<string>();
   for (const e of unsent) {
     if (e.refusal !== undefined) stopped.add(e.group);
-    else if (!stopped.has(e.group)) return e;
+    else if ((e.bulky === true) === bulky && !stopped.has(e.group)) return e;
   }
   return undefined;
 }

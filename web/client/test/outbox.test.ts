@@ -76,7 +76,7 @@ function box(options: OutboxOptions = {}): Outbox {
   return b;
 }
 
-const enter = (b: Outbox, body: unknown, group?: string) => b.add({ method: "POST", path: "/api/readings", body, group });
+const enter = (b: Outbox, body: unknown, group?: string, bulky?: boolean) => b.add({ method: "POST", path: "/api/readings", body, group, bulky });
 const bodies = () => kitchen.taken.map((t) => t.body);
 
 test("what is added is sent, in order, once, and is gone", async () => {
@@ -273,7 +273,7 @@ test.each(Array.from({ length: 10 }, (_, i) => i))("two tabs, bad lines and relo
   vi.stubGlobal("navigator", { locks: new FakeLocks() });
   vi.stubGlobal("BroadcastChannel", FakeBroadcast);
   const tabs = [box(), box()];
-  const entered: Record<string, number[]> = { g1: [], g2: [] };
+  const entered: Record<string, number[]> = { g1: [], g2: [], photos: [] };
   for (let i = 0; i < 40; i++) {
     const at = below(random, 2);
     kitchen.next = () => pick(random, [200, 200, 200, "lost", "down", 503] as const);
@@ -281,16 +281,52 @@ test.each(Array.from({ length: 10 }, (_, i) => i))("two tabs, bad lines and relo
       tabs[at]!.close();
       tabs[at] = box();
     }
-    const group = pick(random, ["g1", "g2"]);
+    const group = pick(random, ["g1", "g2", "photos"]);
     entered[group]!.push(i);
-    await enter(tabs[at]!, i, group);
+    await enter(tabs[at]!, i, group, group === "photos");
     if (random() < 0.4) await pass(below(random, 400));
   }
   kitchen.next = () => 200;
   await pass(30_000);
-  for (const group of ["g1", "g2"]) expect(bodies().filter((b) => entered[group]!.includes(b as number)), group).toEqual(entered[group]);
+  for (const group of Object.keys(entered)) expect(bodies().filter((b) => entered[group]!.includes(b as number)), group).toEqual(entered[group]);
   expect(bodies()).toHaveLength(40);
   for (const t of tabs) expect(t.state().unsent).toEqual([]);
+});
+
+test("what is bulky and never gets through holds up nothing that is entered before or after it", async () => {
+  // A line on which whatever is large times out, until it gets better.
+  let slow = true;
+  const fetch: typeof globalThis.fetch = async (address, init) => {
+    const large = String(init?.body).includes("photo");
+    if (slow && large) await new Promise((_, fail) => init?.signal?.addEventListener("abort", () => fail(new Error("timed out"))));
+    return kitchen.fetch(address, init);
+  };
+  const b = box({ fetch });
+  await enter(b, "photo 1", "p1 photos", true);
+  await pass(1_000); // it is on its way
+  await enter(b, "photo 2", "p1 photos", true);
+  for (let i = 1; i <= 5; i++) {
+    await enter(b, i, "p1");
+    await pass(1_000);
+    expect(bodies(), "at once, and not when the photo has given up").toEqual([1, 2, 3, 4, 5].slice(0, i));
+  }
+  await pass(60_000);
+  expect(b.state()).toMatchObject({ unsent: [{ body: "photo 1", bulky: true }, { body: "photo 2" }] });
+  slow = false;
+  await pass(60_000);
+  expect(bodies()).toEqual([1, 2, 3, 4, 5, "photo 1", "photo 2"]);
+  expect(b.state()).toMatchObject({ unsent: [], state: "idle" });
+});
+
+test("what is given up leaves no word of a line that is down", async () => {
+  kitchen.next = () => "down";
+  const b = box();
+  const { seq } = await enter(b, "photo", "p1 photos", true);
+  await pass(2_000);
+  expect(b.state().state).toBe("offline");
+  await b.remove(seq);
+  await pass(2_000);
+  expect(b.state()).toEqual({ unsent: [], state: "idle", durable: true });
 });
 
 test("of several, the oldest that waits for nobody is next", () => {
@@ -299,6 +335,9 @@ test("of several, the oldest that waits for nobody is next", () => {
   expect(waiting([])).toBeUndefined();
   expect(waiting([e(1, "a", true), e(2, "a"), e(3, "b"), e(4, "b")])?.seq).toBe(3);
   expect(waiting([e(1, "a", true), e(2, "a")])).toBeUndefined();
+  const photo = { ...e(1, "p"), bulky: true };
+  expect([waiting([photo, e(2, "a")])?.seq, waiting([photo, e(2, "a")], true)?.seq, waiting([photo])]).toEqual([2, 1, undefined]);
+  expect(waiting([e(1, "p", true), { ...photo, seq: 2 }], true), "a group is one, in both lanes").toBeUndefined();
 });
 
 test("a state is a new object only if it changed", async () => {
