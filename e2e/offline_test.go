@@ -130,6 +130,10 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.picture("tablet-unsent")
 	network.Mend()
 	without, mended := time.Since(cut), time.Now()
+	const left = `document.querySelectorAll('.unsent-line').length`
+	for n := fmt.Sprint(entries); n != "0"; n = s.list(`['' + ` + left + `]`)[0] {
+		s.wait(left + " < " + n) // on a busy machine all of them may take long, but each of them does not
+	}
 	s.waitText("Semua catatan sudah terkirim.")
 	t.Logf("%d entries in %v without a line, the tablet switched off and on meanwhile: all on the server %v after it was back",
 		entries, without.Round(time.Second), time.Since(mended).Round(10*time.Millisecond))
