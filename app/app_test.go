@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience = 30 * time.Second
+	patience = time.Minute
 	secret   = "a-session-secret-of-32-bytes-here"
 	apiKey   = "an-api-key-that-nobody-can-guess"
 )

@@ -180,14 +180,17 @@ func TestHostileCredentials(t *testing.T) {
 
 	t.Run("TokenOf1MB", func(t *testing.T) {
 		a.against(t, func(t *testing.T) {
-			conn := a.connect(t)
-			defer conn.hangUp()
 			send := a.fill(goodUpgrade, "{cookie}", "Authorization: Bearer "+strings.Repeat("a", 1<<20)+"\r\n")
 			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			conn.send(send)
-			status, _, _ := conn.answer()
-			runtime.ReadMemStats(&after)
+			status := 0
+			for tries := 0; status == 0 && tries < 10; tries++ { // as in TestHostileHandshakes, the answer may be lost on the way
+				conn := a.connect(t)
+				runtime.ReadMemStats(&before)
+				conn.send(send)
+				status, _, _ = conn.answer()
+				runtime.ReadMemStats(&after)
+				conn.hangUp()
+			}
 			if status != http.StatusRequestHeaderFieldsTooLarge || after.TotalAlloc-before.TotalAlloc > 2<<20 { // sending it copies it once
 				t.Errorf("answered %d and took %d bytes, want 431 and less than 1 MiB more than the token", status, after.TotalAlloc-before.TotalAlloc)
 			}

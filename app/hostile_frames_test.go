@@ -131,7 +131,11 @@ func TestHostileFrames(t *testing.T) {
 			conn := a.upgrade(t, "")
 			defer conn.hangUp()
 			conn.send(strings.Split(frame(opText, `{"type":`)+frame(fin|opPing, "now")+frame(fin, `"ping"}`), "")...)
-			if op, payload := conn.frame(); op != ws.OpPong || payload != "now" {
+			op, payload := conn.frame()
+			for op == ws.OpPing { // of the server, which a busy machine sees
+				op, payload = conn.frame()
+			}
+			if op != ws.OpPong || payload != "now" {
 				t.Errorf("opcode %d with %q, want the pong", op, payload)
 			}
 			if got := conn.text(); !strings.Contains(got, `"pong"`) {

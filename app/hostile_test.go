@@ -42,6 +42,7 @@ func count() census {
 
 func newArena(t *testing.T, environ ...string) *arena {
 	t.Helper()
+	environ = append([]string{"KENTONGAN_PING_INTERVAL=10m"}, environ...) // attackers read what is said to them, and no ping in between
 	a := &arena{server: start(t, environ...), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}}
 	a.neighbour = a.dial(a.cookie("neighbour", "b", "SPPG_KEPALA"))
 	return a
@@ -169,7 +170,7 @@ func (c *raw) hangUp() {
 	c.writers.Wait()
 }
 
-// answer reads one HTTP response; the status is 0 if the connection ends without.
+// answer reads one HTTP response; the status is 0 if the connection ends without, or within.
 func (c *raw) answer() (status int, header http.Header, body string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, nil)

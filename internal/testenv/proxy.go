@@ -34,7 +34,7 @@ func Proxy(t testing.TB, name, address string, args ...string) {
 			t.Logf("%s wrote:\n%s", name, out)
 		}
 	})
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			_ = conn.Close()

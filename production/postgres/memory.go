@@ -13,8 +13,8 @@ import (
 //
 // It is true as long as nobody else commits for the tenant. That is not asked, but checked: a commit that was decided on it goes through
 // the lane, whose statement writes only if the tenant's row in heads is as the lane's last commit has left it (known.go), and every commit
-// of anybody moves that row. A chain of such commits has a stamp. Once it breaks, there is another stamp, or none, and what was decided on the
-// old one is refused.
+// of anybody moves that row. A chain of such commits has a stamp. Once it breaks, there is another stamp, or none, and what was decided on
+// the old one is refused.
 //
 // Where several nodes change one kitchen, it would break again and again, and each time cost a group of commits an attempt. So after a
 // break the tenant waits for some of the lane's commits in a row, twice as many each time, before there is a new stamp.
