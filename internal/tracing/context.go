@@ -16,6 +16,16 @@ type Context struct {
 	Heard time.Time
 }
 
+// HeardAt returns c as it was learned of at a moment; nil for a nil Context.
+func (c *Context) HeardAt(at time.Time) *Context {
+	if c == nil {
+		return nil
+	}
+	heard := *c
+	heard.Heard = at
+	return &heard
+}
+
 // Bytes is the length of a Context between nodes.
 const Bytes = 16 + 8
 
