@@ -19,7 +19,9 @@ func (t *Tracer) Handler(wants func(path string) bool, h http.Handler) http.Hand
 		}
 		came := time.Now()
 		ctx, span := t.Begin(t.Adopt(r.Context(), single(r.Header[http.CanonicalHeaderKey(Header)])), "request", Server, came)
+		outer := r
 		r = r.WithContext(ctx)
+		defer func() { outer.Pattern = r.Pattern }() // for who looks at it outside
 		if span == nil {
 			h.ServeHTTP(w, r)
 			return

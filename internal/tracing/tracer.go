@@ -179,6 +179,9 @@ func (t *Tracer) Begin(ctx context.Context, name string, kind Kind, at time.Time
 	return With(ctx, s.Context()), s
 }
 
+// nowhere is the context that spans begin in: what is handed to the library has to have nothing of a request but its place in a trace.
+var nowhere = context.Background()
+
 // Root begins a trace, if it is to be recorded; else it returns nil, after some nanoseconds and without having allocated anything.
 func (t *Tracer) Root(name string, kind Kind, at time.Time) *Span {
 	if t == nil {
@@ -188,7 +191,7 @@ func (t *Tracer) Root(name string, kind Kind, at time.Time) *Span {
 	if !t.wants(low) {
 		return nil
 	}
-	return t.begin(context.WithValue(context.Background(), lowKey{}, low), name, kind, at, nil)
+	return t.begin(context.WithValue(nowhere, lowKey{}, low), name, kind, at, nil)
 }
 
 func (t *Tracer) wants(low uint64) bool { return low>>1 < t.bound }
@@ -198,7 +201,7 @@ func (t *Tracer) Child(parent *Context, name string, kind Kind, at time.Time, ot
 	if t == nil || parent == nil {
 		return nil
 	}
-	return t.begin(trace.ContextWithRemoteSpanContext(context.Background(), parent.span()), name, kind, at, others)
+	return t.begin(trace.ContextWithRemoteSpanContext(nowhere, parent.span()), name, kind, at, others)
 }
 
 func (c *Context) span() trace.SpanContext {

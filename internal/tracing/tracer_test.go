@@ -258,7 +258,12 @@ func TestHandler(t *testing.T) {
 	send := func(method, path string, parents ...string) {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 		r.Header["Traceparent"] = parents
-		defer func() { _ = recover() }() // what net/http does
+		defer func() {
+			_ = recover() // what net/http does
+			if r.Pattern == "" {
+				t.Errorf("outside, %s %s has no pattern", method, path)
+			}
+		}()
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	send(http.MethodPost, "/api/things/of-kitchen-a?ticket=x", parent)
@@ -266,7 +271,7 @@ func TestHandler(t *testing.T) {
 	send(http.MethodGet, "/api/broken", parent)
 	send(http.MethodGet, "/other", parent)
 	send(http.MethodGet, "/api/bad", parent, parent) // two are none
-	send(http.MethodGet, "/api/bad")
+	send(http.MethodGet, "/api/bad")                 // which nobody records
 	end()
 	spans := receiver.Spans()
 	got := map[string]tracingtest.Span{}

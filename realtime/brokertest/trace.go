@@ -27,7 +27,7 @@ func traced(t *testing.T, e Engine) {
 		}
 		return &tracing.Context{Trace: [16]byte{1, byte(i)}, Span: [8]byte{2, byte(i)}, Heard: time.Now()}
 	}
-	publish := nodes[0].Broker.Publish
+	publish := nodes[0].Publish
 	if async, ok := nodes[0].Broker.(realtime.AsyncPublisher); ok {
 		publish = func(_ context.Context, ch realtime.Channel, data []byte, opts realtime.PublishOptions) (realtime.Published, error) {
 			async.PublishAsync(ch, data, opts, func(_ realtime.Published, err error) {

@@ -132,7 +132,8 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
-	span := beginStamp(b.opts.Traces, len(batch.Messages), func(i int) *tracing.Context { return batch.Messages[i].Trace })
+	trace := func(i int) *tracing.Context { return batch.Messages[i].Trace }
+	span := beginStamp(b.opts.Traces, len(batch.Messages), trace) //nolint:contextcheck // what is traced says it by itself
 	answer, err := b.pub.client.Do(ctx, call).AsStrSlice()
 	span.End()
 	if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
