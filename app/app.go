@@ -15,6 +15,7 @@ import (
 	"kentongan/cache"
 	"kentongan/config"
 	"kentongan/internal/certs"
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/realtime/gateway"
 	"kentongan/realtime/hub"
@@ -78,7 +79,10 @@ type App struct {
 	certs   certificates   // nil: no TLS; set before anything runs
 	acme    *certs.ACME    // the same, if they come from an authority
 	metrics *metrics
+	traces  *tracing.Tracer // nil: off
+	origins origins         // of events, for traces
 	ready   readiness
+	stopBy  time.Time // when the drain time is over; zero before a stop
 
 	doorsClosed chan struct{} // closed when the doors other than HTTP have ended
 }
@@ -90,8 +94,8 @@ func Run(ctx context.Context, cfg config.Config, opts Options) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it says all
 	}
-	defer sockets.Close() // when the gateway's last connection has ended
-	a, err := build(cfg, opts, sockets)
+	defer sockets.Close()               // when the gateway's last connection has ended
+	a, err := build(cfg, opts, sockets) //nolint:contextcheck // spans have nothing of a context but their place in a trace
 	if err != nil {
 		return err
 	}
@@ -105,12 +109,15 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	}
 	a := &App{doorsClosed: make(chan struct{}), cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
 	err := a.buildChannels()
+	if err == nil {
+		a.traces, err = newTraces(cfg, opts)
+	}
 	if err != nil {
 		return nil, err
 	}
 	a.metrics = newMetrics(a)
 	revocations := auth.NewRevocations(auth.RevocationOptions{})
-	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.log); err != nil {
+	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.traces, a.log); err != nil {
 		return nil, err
 	}
 	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log); err != nil {
@@ -130,13 +137,9 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		return nil, err
 	}
 	a.hub = a.newHub()
-	var devices realtime.Devices
-	if cfg.Connections.BareResume {
-		devices = a.engine.devices
-	}
 	a.rates = publishRates(cfg)
 	a.gateway = gateway.New(gateway.Options{
-		Auth: a.admission(), Names: a.names, Broker: a.engine.broker, Presence: a.engine.presence, Devices: devices, Hub: a.hub,
+		Auth: a.admission(), Names: a.names, Broker: a.sessionBroker(), Presence: a.engine.presence, Devices: a.devices(), Hub: a.hub,
 		Sockets: a.sockets, Ticket: a.auth.SellTicket, MayPublish: a.rates.Allow, Fits: a.fits(), PublicURL: cfg.Server.PublicURL,
 		Fault:             a.fault,
 		AnnounceExtension: a.announceExtension(),
@@ -156,7 +159,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 			return nil, err
 		}
 	}
-	publisher, _ := a.publishers()
+	publisher, _ := a.publishers("http")
 	a.http = intake.NewHTTP(intake.HTTPOptions{
 		Auth: a.auth, Names: a.names, Publisher: publisher, Rates: a.rates, MaxBytes: cfg.Limits.PublishBytes,
 		Count: a.metrics.published, Log: a.log,
@@ -174,6 +177,14 @@ func (a *App) buildDemo() error {
 	}
 	a.line = newDemoLine(a.auth, func(which func(*auth.Identity) bool) int { return a.gateway.Drop(which) })
 	return nil
+}
+
+// devices remembers what bare clients have; nil: nobody does.
+func (a *App) devices() realtime.Devices {
+	if !a.cfg.Connections.BareResume {
+		return nil
+	}
+	return a.engine.devices
 }
 
 // admission says who comes in at the gateway.
@@ -271,6 +282,7 @@ func (a *App) run(ctx context.Context) error {
 
 	// The parts outlive ctx by the drain: they have a context of their own.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer a.startTraces(parts)()
 	defer stopParts()
 	g, broken := errgroup.WithContext(parts)
 	a.startParts(broken, g)
@@ -345,7 +357,7 @@ func (a *App) awaitRecords() {
 
 func (a *App) startServers(g *errgroup.Group, public, admin, redirect net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
-	server.Handler = a.logged(server.Handler)
+	server.Handler = a.logged(a.traces.Handler(tracedPath, server.Handler))
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one
 	servers := []*http.Server{server}
@@ -377,6 +389,7 @@ func ignoreClosed(err error) error {
 func (a *App) stop(ctx context.Context, servers []*http.Server) {
 	a.log.Info("server stops", "connections", a.gateway.Connections(), "drain", a.cfg.Server.DrainTime.String())
 	a.ready.drain()
+	a.stopBy = time.Now().Add(a.cfg.Server.DrainTime)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Server.DrainTime) // ctx is over: that is why we stop
 	defer cancel()
 	// The spread leaves the last client a few seconds to answer its close frame.

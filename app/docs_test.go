@@ -46,7 +46,7 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 // TestOperationsListsTheMetrics compares the table of docs/operations.md with the code: names, labels and meanings.
 func TestOperationsListsTheMetrics(t *testing.T) {
 	var source []byte
-	for _, name := range []string{"metrics.go", "metrics_cache.go", "metrics_edge.go"} {
+	for _, name := range []string{"metrics.go", "metrics_cache.go", "metrics_edge.go", "metrics_traces.go"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

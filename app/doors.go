@@ -21,9 +21,10 @@ import (
 // newStream makes the door for what the app appends to the durable stream. It is on wherever there is a Redis: it costs one
 // connection that waits, and an app that appends where nobody reads would lose what it believes to be safe.
 func (a *App) newStream() *intake.Stream {
-	publisher, _ := a.publishers()
+	publisher, _ := a.publishers("stream")
 	return intake.NewStream(a.engine.stream, intake.StreamOptions{
-		Names: a.names, Publisher: publisher, Quarantine: a.engine.quarantine, MaxBytes: a.cfg.Limits.PublishBytes, Log: a.log,
+		Names: a.names, Publisher: publisher, Quarantine: a.engine.quarantine, MaxBytes: a.cfg.Limits.PublishBytes,
+		Adopt: a.adopt(), Log: a.log,
 	})
 }
 
@@ -33,7 +34,7 @@ func (a *App) newRESP() *intake.RESP {
 	if a.engine.passage != nil {
 		pass.Redis = a.engine.passage
 	}
-	_, publisher := a.publishers()
+	_, publisher := a.publishers("redis")
 	return intake.NewRESP(intake.RESPOptions{
 		Keys: a.auth, Names: a.names, Publisher: publisher, Listeners: doorListeners{a.hub}, Pass: pass, Rates: a.rates,
 		MaxBytes: a.cfg.Limits.PublishBytes, MaxBacklog: a.cfg.Limits.BacklogBytes, Log: a.log,

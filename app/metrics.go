@@ -154,6 +154,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectCache(counter, gauge)
 	m.collectRecords(counter, gauge)
 	m.collectEdge(counter, gauge)
+	m.collectTraces(counter)
 }
 
 type (

@@ -10,6 +10,7 @@ import (
 
 	"kentongan/auth"
 	"kentongan/config"
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/intake"
@@ -61,9 +62,11 @@ type engineStats struct {
 type engineNews struct{ revocation, extension func(payload []byte) }
 
 // openEngine makes the engine that the configuration asks for. It connects later, by itself.
-func openEngine(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
+func openEngine(
+	cfg config.Config, names *realtime.Names, news engineNews, traces *tracing.Tracer, log *slog.Logger,
+) (engine, error) {
 	if cfg.Redis.Enabled() {
-		return openRedis(cfg, names, news, log)
+		return openRedis(cfg, names, news, traces, log)
 	}
 	return openMemory(cfg, names, log)
 }
@@ -90,11 +93,13 @@ func openMemory(cfg config.Config, names *realtime.Names, log *slog.Logger) (eng
 	}, nil
 }
 
-func openRedis(cfg config.Config, names *realtime.Names, news engineNews, log *slog.Logger) (engine, error) {
+func openRedis(
+	cfg config.Config, names *realtime.Names, news engineNews, traces *tracing.Tracer, log *slog.Logger,
+) (engine, error) {
 	opts := RedisOptions(cfg)
 	opts.Names, opts.MaxDataBytes, opts.Log = names, cfg.Limits.PublishBytes, log
 	opts.MaxTenantBytes = int64(cfg.Edge.TenantHistoryBytes)
-	opts.OnRevocation, opts.OnExtension = news.revocation, news.extension
+	opts.OnRevocation, opts.OnExtension, opts.Traces = news.revocation, news.extension, traces
 	var err error
 	if opts.Primary, err = redis.NewPrimary(opts); err != nil {
 		return engine{}, fmt.Errorf("redis engine: %w", err)
@@ -155,7 +160,8 @@ func RedisOptions(cfg config.Config) redis.Options {
 func (a *App) newHub() *hub.Hub {
 	return hub.New(a.engine.broker, hub.Options{
 		Names: a.names, Before: forgetBefore(a.cache),
-		DeflateMin: a.cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered, Log: a.log,
+		DeflateMin: a.cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered,
+		FannedOut: a.fannedOut(), Log: a.log,
 	})
 }
 
@@ -170,7 +176,7 @@ func (a *App) newPubSub() (*intake.PubSub, error) {
 	p, err := intake.NewPubSub(a.engine.source, a.engine.ledger, turner, intake.PubSubOptions{
 		Fits: a.fits(), Refused: a.aside.Put, Taken: taken, Names: a.names, MaxBytes: a.cfg.Limits.PublishBytes,
 		OnlyPatterns: !a.cfg.Channels.ReportUnmatched,
-		Connections:  a.cfg.Channels.IntakeConnections, Log: a.log,
+		Connections:  a.cfg.Channels.IntakeConnections, Traces: a.traces, Log: a.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake of PUBLISH: %w", err)

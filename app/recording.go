@@ -41,15 +41,16 @@ func (a *App) heard(id string, ch realtime.Channel, data []byte) {
 	}
 }
 
-// publishers returns how the doors publish: through the engine alone, or so that it is checked, and recorded.
-func (a *App) publishers() (realtime.Broker, realtime.AsyncPublisher) {
-	if a.recorder() == nil && a.schemas == nil {
+// publishers returns how a door publishes: through the engine alone, or so that it is checked, recorded, and traced.
+func (a *App) publishers(door string) (realtime.Broker, realtime.AsyncPublisher) {
+	if a.recorder() == nil && a.schemas == nil && a.traces == nil {
 		return a.engine.broker, a.engine.acks
 	}
 	b := a.checked(engineBroker{a.engine.broker, a.engine.acks})
 	if a.recorder() != nil {
 		b = recording{b, a}
 	}
+	b = a.traced(b, door)
 	return b, b
 }
 

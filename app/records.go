@@ -152,11 +152,12 @@ func (r *records) awaitFirstTry(ctx context.Context) {
 func (r *records) build(s store) (*recordParts, error) {
 	a := r.app
 	p := &recordParts{store: s}
-	p.service = production.New(s, production.Options{Log: a.log})
+	p.service = production.New(a.tracedStore(s), production.Options{Log: a.log})
 	p.api = rest.New(rest.Options{
 		Auth: a.auth, Service: p.service, Store: s, Screens: a.screens, Version: a.opts.Version, Log: a.log,
 	})
-	door := intake.NewRelay(a.names, a.checked(engineBroker{a.engine.broker, a.engine.acks}), a.cfg.Limits.PublishBytes)
+	publisher := a.traced(a.checked(engineBroker{a.engine.broker, a.engine.acks}), relayDoor)
+	door := intake.NewRelay(a.names, publisher, a.cfg.Limits.PublishBytes)
 	opts := relay.Options{Log: a.log}
 	if a.cache != nil { // and not an interface that holds nil
 		opts.Listener = stateCache{a.cache}
@@ -165,7 +166,7 @@ func (r *records) build(s store) (*recordParts, error) {
 	p.watch = watch.New(s, watch.Options{Log: a.log})
 	var err error
 	p.webhook, err = webhook.New(s, webhook.Options{
-		URL: r.cfg.WebhookURL.Reveal(), Secret: r.hook, Private: r.cfg.WebhookPrivate, Log: a.log,
+		URL: r.cfg.WebhookURL.Reveal(), Secret: r.hook, Private: r.cfg.WebhookPrivate, Traces: a.traces, Log: a.log,
 	})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says all

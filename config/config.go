@@ -23,6 +23,7 @@ type Config struct {
 	Cache       Cache
 	Production  Production
 	Log         Log
+	Traces      Traces
 
 	effective []effective // for Show: what Load found, in the order of the table
 }

@@ -246,6 +246,7 @@ func (l *loader) join(serve bool) {
 	l.joinListeners()
 	l.joinEdge()
 	l.joinAuth()
+	l.joinTraces()
 	where := func(key string) string { return l.sources[key].where(key) }
 	if l.d.Limits.BacklogBytes < l.d.Limits.PublishBytes {
 		key, other := "limits.backlog_bytes", "limits.publish_bytes"

@@ -66,6 +66,7 @@ type draft struct {
 	extend       bool
 	patterns     []filePattern
 	databaseURL  error // what is wrong with it; it matters only if it is read
+	traces       tracesParts
 	socketTokens bool
 	socketSecret Secret
 }
@@ -74,7 +75,7 @@ type draft struct {
 func table() []section {
 	return []section{
 		serverSection(), redisSection(), authSection(), edgeSection(), connectionSection(), limitSection(), channelSection(),
-		cacheSection(), productionSection(), logSection(),
+		cacheSection(), productionSection(), logSection(), tracesSection(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"kentongan/internal/tracing"
 	"kentongan/tenant"
 )
 
@@ -16,6 +17,10 @@ type PublishOptions struct {
 
 	// Arrived is handed through to Publication.Arrived on the node that publishes, where possible.
 	Arrived time.Time
+
+	// Trace is handed through to Publication.Trace, on every node that gets the publication when it is published; nil: it belongs to no
+	// trace that is recorded.
+	Trace *tracing.Context
 
 	// Within is how long whoever calls PublishAsync waits for done: it is called by then, with ErrUnavailable if nothing is known yet.
 	// Zero waits for as long as the broker tries, which is right where nobody could send it again.

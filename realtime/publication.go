@@ -3,6 +3,8 @@ package realtime
 import (
 	"strconv"
 	"time"
+
+	"kentongan/internal/tracing"
 )
 
 // Position is a place in the history of one channel.
@@ -29,6 +31,9 @@ type Publication struct {
 	// Arrived is when this node first held the message, by its own monotonic clock. It is not stored and is zero for
 	// publications out of history. The latency histogram starts here.
 	Arrived time.Time
+
+	// Trace is where it stands in the trace that it belongs to; nil: in none that is recorded. It is not stored.
+	Trace *tracing.Context
 }
 
 // GapCause says why something may be missing in a channel.

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kentongan/internal/tracing"
 	"kentongan/production"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	Owner string           // names this process among all on the same database; empty: made at random
 	Now   func() time.Time // nil is time.Now
 	Log   *slog.Logger     // nil discards
+
+	Traces *tracing.Tracer // has a span for each call, whose place the receiver is told in the field traceparent; nil: off
 }
 
 const (
@@ -192,10 +195,18 @@ func (c *Caller) call(ctx context.Context, n production.Notice) error {
 	r.Header.Set("webhook-id", n.ID)
 	r.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
 	r.Header.Set("webhook-signature", Sign(c.opts.Secret, n.ID, now, n.Payload))
+	span := c.opts.Traces.Root("call webhook", tracing.Client, time.Time{}) //nolint:contextcheck // a trace begins here
+	defer span.End()
+	if at := span.Context(); at != nil {
+		r.Header.Set(tracing.Header, at.String())
+		span.Text("kentongan.tenant", string(n.Tenant))
+	}
 	resp, err := c.client.Do(r)
 	if err != nil {
+		span.Fail("not reached")
 		return withoutURL(err)
 	}
+	span.Number("http.response.status_code", resp.StatusCode)
 	defer func() { _ = resp.Body.Close() }() // it was read, as far as it matters
 	_, _ = io.CopyN(io.Discard, resp.Body, maxReply)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {

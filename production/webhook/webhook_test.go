@@ -20,6 +20,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kentongan/internal/tracing"
+	"kentongan/internal/tracing/tracingtest"
 	"kentongan/production"
 	"kentongan/production/storetest"
 )
@@ -102,6 +104,49 @@ func TestCallIsSigned(t *testing.T) {
 	}
 	if want := Sign(key, "a.1", time.Unix(seconds, 0), text); r.Header.Get("webhook-signature") != want || r.Header.Get("webhook-id") != "a.1" {
 		t.Errorf("signed %q as %q, want %q", r.Header.Get("webhook-signature"), r.Header.Get("webhook-id"), want)
+	}
+}
+
+// TestCallTellsItsTrace has the receiver told where the call is in a trace, if it is traced, and nothing if not.
+func TestCallTellsItsTrace(t *testing.T) {
+	receiver := tracingtest.New(t)
+	traces, err := tracing.New(tracing.Options{Endpoint: receiver.URL, Service: "test", Sampling: tracing.Sampling{Ratio: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = traces.Run(ctx, context.WithoutCancel(ctx)) }() // a Tracer's end is its own test
+	for _, tr := range []*tracing.Tracer{nil, traces} {
+		store := storetest.NewModel()
+		notice(store, t, "a.1")
+		got := make(chan string, 1)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			got <- r.Header.Get("Traceparent")
+		}))
+		end := run(t, caller(t, store, Options{URL: server.URL, Private: true, Every: time.Millisecond, Traces: tr}))
+		told := <-got
+		end()
+		server.Close()
+		if tr == nil {
+			if told != "" {
+				t.Errorf("without traces the receiver is told %q", told)
+			}
+			continue
+		}
+		at, recorded, ok := tracing.Parse(told)
+		if !ok || !recorded {
+			t.Fatalf("the receiver is told %q", told)
+		}
+		stop()
+		<-ended
+		spans := receiver.Spans()
+		if len(spans) != 1 || spans[0].Name != "call webhook" || at.String()[3:35] != spans[0].Trace || at.String()[36:52] != spans[0].ID ||
+			spans[0].Attributes["kentongan.tenant"] != "k1" || strings.Contains(tracingtest.List(spans), server.URL) {
+			t.Errorf("told %s, got %s", told, tracingtest.List(spans))
+		}
 	}
 }
 

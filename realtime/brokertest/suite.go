@@ -56,6 +56,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) Engine) {
 		{"TwoNodes", twoNodes},
 		{"TwoNodesKeepOneOrder", twoNodesOrder},
 		{"ReopenedReadsOn", reopened},
+		{"TraceComesAlong", traced},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newEngine(t)) })
 	}

@@ -75,6 +75,10 @@ type Options struct {
 	// Delivered, if set, is called after a publication was offered to sessions, once for each shard that has any.
 	Delivered func(p *realtime.Publication, sessions int)
 
+	// FannedOut, if set, is called after a publication that is traced was written to the sessions of a shard, with the shard's lock held:
+	// it must not block. Of a global publication each shard tells by itself.
+	FannedOut func(p *realtime.Publication, how *FanOut)
+
 	Log *slog.Logger // nil discards
 }
 

@@ -60,7 +60,7 @@ func (r *reader) offsets(ch realtime.Channel) string {
 	return b.String()
 }
 
-func names(t *testing.T) *realtime.Names {
+func names(t testing.TB) *realtime.Names {
 	t.Helper()
 	n, err := realtime.NewNames(realtime.DefaultPatterns())
 	if err != nil {
@@ -113,7 +113,7 @@ func run(b hub.Broker, opts hub.Options) (*hub.Hub, func()) {
 
 func always(hub.Heads) bool { return true }
 
-func subscribe(t *testing.T, h *hub.Hub, s hub.Subscriber, ch realtime.Channel) *hub.Subscription {
+func subscribe(t testing.TB, h *hub.Hub, s hub.Subscriber, ch realtime.Channel) *hub.Subscription {
 	t.Helper()
 	sub, err := h.Subscribe(t.Context(), s, ch, ch.Tenant)
 	if err != nil {

@@ -16,6 +16,7 @@ type Message struct {
 	room  *room    // whose cursor an event has, right after this publication
 	money money    // whether the publication may have hidden fields
 	plain *Message // what those get who may not see them; m itself if there are none
+	fan   *FanOut  // how it goes; nil: it is not traced
 
 	wire               string
 	bare, bareDeflated []byte
@@ -60,7 +61,7 @@ func (m *Message) Plain() *Message {
 	if data := m.shard.hub.opts.Hidden.Without(m.Publication.Data); len(data) != len(m.Publication.Data) {
 		p := *m.Publication
 		p.Data = data
-		m.plain = &Message{Publication: &p, More: m.More, shard: m.shard, room: m.room, wire: m.wire}
+		m.plain = &Message{Publication: &p, More: m.More, shard: m.shard, room: m.room, wire: m.wire, fan: m.fan}
 	}
 	return m.plain
 }
@@ -77,6 +78,7 @@ func (m *Message) in(r *room) {
 func (m *Message) Bare(deflate bool) []byte {
 	if m.bare == nil {
 		m.bare = protocol.AppendBare(nil, m.Publication)
+		m.encoded(protocol.Bare)
 	}
 	if !deflate {
 		return m.bare
@@ -91,6 +93,7 @@ func (m *Message) Bare(deflate bool) []byte {
 func (m *Message) V1(deflate bool) []byte {
 	if m.v1 == nil {
 		m.v1 = protocol.AppendV1(nil, m.Wire(), m.Publication)
+		m.encoded(protocol.V1)
 	}
 	if !deflate {
 		return m.v1
@@ -105,6 +108,7 @@ func (m *Message) V1(deflate bool) []byte {
 func (m *Message) SSE() []byte {
 	if m.sse == nil {
 		m.sse = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), m.shard.cursor(m.room), m.Publication))
+		m.encoded(protocol.SSE)
 	}
 	return m.sse
 }

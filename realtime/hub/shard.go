@@ -24,6 +24,7 @@ type shard struct {
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int
+	fanned        []fanned      // traced, and not known to be written
 	held          []heldOne     // gathered for Flush; what comes to be done before that does these first
 	near          uint64        // of nothing; see Subscriber.Near
 	message       Message       // that is being offered
@@ -302,6 +303,7 @@ func (s *shard) deliver(group, rest []job) []job {
 				s.stretches(&named.members, flush)
 			}
 		}
+		s.tellFanned()
 	}
 	rest, s.rest = s.rest, nil
 	s.mu.Unlock()
@@ -338,6 +340,9 @@ func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool)
 	case next:
 	}
 	*m = Message{Publication: p, More: more, shard: s, room: r}
+	if p.Trace != nil && s.hub.opts.FannedOut != nil {
+		m.fan = &FanOut{}
+	}
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
 			m.in(other)
@@ -348,6 +353,10 @@ func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool)
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
 		s.stretches(&named.members, func(part members) { offered += part.offer(m) })
+	}
+	if m.fan != nil {
+		m.fan.Sessions = offered
+		s.finish(p, m.fan, more)
 	}
 	return offered
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 )
@@ -69,6 +70,9 @@ type PubSubOptions struct {
 	// Refused, if set, is called for each message that goes to nobody, for it is no JSON or Fits has refused it. Of
 	// what was on its way when a node died, something may come twice, or not at all. It must not block, and must not write to data.
 	Refused func(ch realtime.Channel, data []byte, why string)
+
+	// Traces has a span for each message that begins a trace, from when it was heard to when it is stamped; nil: off.
+	Traces *tracing.Tracer
 
 	// GatherFor is the shortest time from one batch that is stamped to the next. Zero means 3 ms, as for what is published in other
 	// ways; who comes alone does not wait. Negative does not wait.

@@ -211,7 +211,9 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		return true, nil
 	}
 	p.due.Store(int64(time.Since(p.began) + p.opts.GatherFor))
+	traces := s.trace(&b) //nolint:contextcheck // traces begin here
 	r, err := p.ledger.Stamp(ctx, b)
+	traces.end(err)
 	p.mu.Lock()
 	if err == nil {
 		p.node.Stamped(&b, &r)

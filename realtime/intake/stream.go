@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -45,6 +46,9 @@ type StreamOptions struct {
 	Quarantine realtime.Quarantine // where what a schema refuses is kept; nil: it is set aside as what can never be published
 	ClaimAfter time.Duration       // after which another node's entries are taken over; zero means 30 s
 	Log        *slog.Logger        // nil discards
+
+	// Adopt, if set, returns ctx at the place in a trace that the field traceparent of an entry says; nil: nobody looks at that field.
+	Adopt func(ctx context.Context, traceparent string) context.Context
 }
 
 const (
@@ -97,6 +101,7 @@ type streamEntry struct {
 	fields []string
 	key    string
 	data   []byte
+	trace  string // its traceparent, whatever that is; empty: none
 }
 
 // NewStream returns a door that has not begun.
@@ -289,6 +294,9 @@ func (s *Stream) read(e *streamEntry) (ch realtime.Channel, reason string) {
 			data = value
 		case "id":
 			key = value
+		case tracing.Header:
+			e.trace = value // what is none begins a trace, and is no mistake
+			continue
 		default:
 			continue // the app may add what it likes
 		}
@@ -322,6 +330,9 @@ func (s *Stream) read(e *streamEntry) (ch realtime.Channel, reason string) {
 
 // publish stores e. It tries for as long as the engine is out, and returns false if ctx ended before it was stored or set aside.
 func (s *Stream) publish(ctx context.Context, ch realtime.Channel, e streamEntry) bool {
+	if s.opts.Adopt != nil {
+		ctx = s.opts.Adopt(ctx, e.trace)
+	}
 	for fails := 0; ; fails++ {
 		p, err := s.opts.Publisher.Publish(ctx, ch, e.data, realtime.PublishOptions{Key: e.key, Arrived: time.Now()})
 		switch {

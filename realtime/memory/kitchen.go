@@ -130,7 +130,7 @@ func (k *kitchen) publish(b *Broker, ch realtime.Channel, data []byte, opts real
 		b.delivered.Add(1)
 		sink.deliver(&realtime.Publication{
 			Channel:  realtime.Channel{Tenant: k.id, Name: s.name},
-			Position: s.head, Time: time.UnixMilli(e.ms), Data: data, Arrived: opts.Arrived,
+			Position: s.head, Time: time.UnixMilli(e.ms), Data: data, Arrived: opts.Arrived, Trace: opts.Trace.HeardAt(now),
 		}, opts.More)
 	}
 	return realtime.Published{Position: s.head}, nil

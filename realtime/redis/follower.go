@@ -277,6 +277,7 @@ func (f *follower) handle(c *stampedCopy) {
 	case same && c.kind == copyPublication && c.position.Offset == tr.last.Offset+1:
 		f.deliver(tr, &realtime.Publication{
 			Channel: tr.channel, Position: c.position, Time: c.time(), Data: c.data, Arrived: f.broker.pub.arrivedAt(&c.token),
+			Trace: c.trace,
 		})
 	case c.kind == copyTurned:
 		cause, before := c.turn()

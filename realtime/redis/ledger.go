@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 )
@@ -131,7 +132,10 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	trace := func(i int) *tracing.Context { return batch.Messages[i].Trace }
+	span := beginStamp(b.opts.Traces, len(batch.Messages), trace) //nolint:contextcheck // what is traced says it by itself
 	answer, err := b.pub.client.Do(ctx, call).AsStrSlice()
+	span.End()
 	if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
 		b.pub.client.dialer.missing(called) // it is repeated
 	}
@@ -191,7 +195,7 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 		b.scales.add(m.Channel.Tenant, len(m.Data))
 		keys = append(keys, w.head, w.stream)
 		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.live,
-			string(tokens[i][:]), w.known.Epoch, strconv.FormatUint(w.known.Offset, 10))
+			tokens[i].with(m.Trace), w.known.Epoch, strconv.FormatUint(w.known.Offset, 10))
 		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
 			keys = append(keys, w.newest)
 			args = append(args, "k"+key)

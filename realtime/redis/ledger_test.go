@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kentongan/internal/testenv"
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 	"kentongan/realtime/stamping/ledgertest"
@@ -259,6 +260,14 @@ func (w *twins) stamp(ctx context.Context, token, numbering string) {
 	}
 }
 
+// traceOf returns the place in a trace of one message of two.
+func traceOf(number int64) *tracing.Context {
+	if number%2 == 0 {
+		return nil
+	}
+	return &tracing.Context{Trace: [16]byte{15: byte(number)}, Span: [8]byte{7: byte(number)}}
+}
+
 // TestStamp looks at what a batch leaves behind: positions, history, copies; also when Redis has forgotten, or cannot store.
 func TestStamp(t *testing.T) {
 	addr := testenv.Redis(t)
@@ -291,6 +300,7 @@ func TestStamp(t *testing.T) {
 			number++
 			batch.Messages = append(batch.Messages, stamping.Numbered{
 				Number: number, Message: stamping.Message{Channel: ch, Data: fmt.Append(nil, number), Arrived: time.Now()},
+				Trace: traceOf(number),
 			})
 		}
 		batch.Last = number
@@ -308,6 +318,9 @@ func TestStamp(t *testing.T) {
 		want := realtime.Position{Epoch: heads.Fresh.Epoch, Offset: []uint64{1, 2, 1}[i]}
 		if p.Position != want || string(p.Data) != fmt.Sprint(i+1) || p.Arrived.IsZero() {
 			t.Errorf("copy %d: %+v, want %v", i, p, want)
+		}
+		if want := traceOf(int64(i) + 1); (p.Trace == nil) != (want == nil) || want != nil && (p.Trace.Span != want.Span || p.Trace.Trace != want.Trace) {
+			t.Errorf("copy %d has the trace %v, want %v", i, p.Trace, want)
 		}
 	}
 	page, err := b.History(ctx, updates, realtime.Position{}, 10)

@@ -214,6 +214,8 @@ func TestParseCopy(t *testing.T) {
 		"long epoch":              encodeCopy(copyPublication, 1, 1, token{}, strings.Repeat("e", 33), "n", "1"),
 		"no name":                 encodeCopy(copyPublication, 1, 1, token{}, "e", "", "1"),
 		"publication at 0":        encodeCopy(copyPublication, 0, 1, token{}, "e", "n", "1"),
+		"trace at 0":              encodeCopy(copyTrace, 0, 1, token{}, "e", "n", "1"),
+		"trace without a name":    encodeCopy(copyTrace, 1, 1, token{}, "e", "", "1"),
 		"turn with an offset":     encodeCopy(copyTurned, 1, 1, token{}, "e", "n", "1"),
 		"tenant turn with a name": encodeCopy(copyTenantTurned, 0, 1, token{}, "e", "n", "1"),
 		"JSON":                    []byte(`{"type":"production_update","productionId":"x","data":{"a":1,"b":2}}`),
@@ -226,6 +228,7 @@ func TestParseCopy(t *testing.T) {
 
 func FuzzParseCopy(f *testing.F) {
 	f.Add(encodeCopy(copyPublication, 1, 1, token{}, "e", "n", "1"))
+	f.Add(encodeCopy(copyTrace, 1, 1, token{}, "e", "n", "1"))
 	f.Add(encodeCopy(copyTenantTurned, 0, 1, token{}, "e", "", "intake"))
 	var in interner
 	f.Fuzz(func(t *testing.T, b []byte) {

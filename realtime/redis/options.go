@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 )
 
@@ -59,6 +60,8 @@ type Options struct {
 	MaxQueue      int          // publications that wait to be sent; zero means 65,536 (16 s of 4,000/s)
 	MaxQueueBytes int          // their data; zero means 64 MiB
 	Log           *slog.Logger // nil discards
+
+	Traces *tracing.Tracer // has a span for each batch in which something is traced; nil: off
 
 	// OnExtension is called with each extension that is announced anywhere. It must not block; nil ignores them.
 	OnExtension func(payload []byte)

@@ -139,16 +139,17 @@ func (p *publisher) command(o *outgoing, sha string) rueidis.Completed {
 	if o.tries > 0 {
 		again = "1"
 	}
+	token := o.token.with(o.opts.Trace)
 	call, stream := p.client.B().Evalsha().Sha1(sha), b.keys.stream(o.ch)
 	size, age := strconv.Itoa(keep.Size), strconv.FormatInt(keep.Age.Milliseconds(), 10)
 	if key, ok := o.snapshotKey(b.opts.Names); ok {
 		return call.Numkeys(4).Key(head, stream, record, b.keys.newest(o.ch)).Arg(
-			o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch,
+			o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), token, p.epoch,
 			known.Epoch, strconv.FormatUint(known.Offset, 10), digest, idempotencySeconds, again, key,
 		).Build()
 	}
 	return call.Numkeys(3).Key(head, stream, record).Arg(
-		o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), string(o.token[:]), p.epoch,
+		o.ch.Name, rueidis.BinaryString(o.data), size, age, b.keys.live(o.ch.Tenant), token, p.epoch,
 		known.Epoch, strconv.FormatUint(known.Offset, 10), digest, idempotencySeconds, again,
 	).Build()
 }

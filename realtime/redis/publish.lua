@@ -1,13 +1,14 @@
 -- Stamps one publication: position, history, announcement, in one step.
 -- KEYS: head, stream, idempotency record; of a channel that keeps the newest of each key: these
 -- Before it come store.lua, and the word of the reign.
--- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token, 7 epoch to take if a new one is
+-- ARGV: 1 name, 2 data, 3 history size, 4 history age in ms, 5 live channel, 6 token and trace, 7 epoch to take if a new one is
 --       needed, 8 and 9 the newest position that the publisher knows of, 10 digest ("" without a key), 11 seconds that the
 --       record lives, 12 "1" if it was sent before and the answer was lost,
 --       13 the key that this is the newest of ("" for none), only with a fourth KEY
 -- Returns a letter and a position as "offset epoch": N new, A stored by an earlier try, D duplicate of a key,
 --       K key used with other data, U nobody can know whether an earlier try was stored
 local head, stream, name, token = KEYS[1], KEYS[2], ARGV[1], ARGV[6]
+if #token > 16 then token = string.sub(token, 1, 16) end -- the rest is for store
 local size, known, fresh = tonumber(ARGV[3]), tonumber(ARGV[9]), ARGV[7] .. reign
 
 if ARGV[10] ~= '' then
@@ -68,7 +69,7 @@ end
 
 local time = redis.call('TIME')
 local position = store({
-  head = head, stream = stream, newest = KEYS[4], name = name, data = ARGV[2], token = token, live = ARGV[5],
+  head = head, stream = stream, newest = KEYS[4], name = name, data = ARGV[2], token = ARGV[6], live = ARGV[5],
   epoch = epoch, offset = offset + 1, ms = time[1] * 1000 + math.floor(time[2] / 1000), size = size, age = ARGV[4],
   key = ARGV[13],
 })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 )
 
@@ -322,7 +323,9 @@ func (p *publisher) call(live []*outgoing) (results []rueidis.RedisResult, calle
 		p.broker.scales.add(o.ch.Tenant, len(o.data))
 	}
 	ctx, cancel := context.WithDeadline(p.broker.life, live[len(live)-1].until)
+	span := beginStamp(p.broker.opts.Traces, len(live), func(i int) *tracing.Context { return live[i].opts.Trace })
 	results = p.client.DoMulti(ctx, p.commands...)
+	span.End()
 	cancel()
 	p.broker.acks.batch(p.client.dialer.origin())
 	return results, called

@@ -16,7 +16,7 @@ import (
 // reads what an older one has written, whatever its number; testdata/schema-*.txt are what each major number looked like.
 const (
 	schemaMajor = 1
-	schemaMinor = 0
+	schemaMinor = 1 // copies of the kind copyTrace
 )
 
 // errNewer is wrapped by errors that say that the data are of a newer program.

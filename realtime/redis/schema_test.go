@@ -381,13 +381,13 @@ func TestNewerSchemaComes(t *testing.T) {
 		got, _ := c.DoMulti(context.Background(), c.B().Select().Index(3).Build(), c.B().Get().Key("mine:schema").Build())[1].ToString()
 		return got // empty if there is none
 	}
-	eventually(t, "the schema to be written", func() bool { return written() == "1.0" })
+	eventually(t, "the schema to be written", func() bool { return written() == "1.1" })
 	do(t, c, "FLUSHALL")
-	eventually(t, "it to be written again", func() bool { return written() == "1.0" })
+	eventually(t, "it to be written again", func() bool { return written() == "1.1" })
 	do(t, c, "SET", "mine:schema", "2.0") // the client has selected the database
 	eventually(t, "the node to give up", func() bool {
 		err := b.Ready()
-		return err != nil && strings.Contains(err.Error(), "schema 2.0, and this program knows 1.0")
+		return err != nil && strings.Contains(err.Error(), "schema 2.0, and this program knows 1.1")
 	})
 	eventually(t, "publications to be refused", func() bool {
 		_, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})

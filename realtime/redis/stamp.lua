@@ -2,7 +2,7 @@
 -- Before it come store.lua, and the word of the reign.
 -- KEYS: ledger, then of each message head and stream, and what keeps the newest of each key if its channel does
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
---       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token,
+--       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token and trace,
 --       8 and 9 the newest position that the node knows of, 10 "" or, of a channel that keeps the newest of each key, "k" and the key that this is the newest of
 -- Returns a letter, the highest number that is stamped, and what comes of each message: its position as "offset epoch", or "" if it
 -- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the

@@ -1,5 +1,6 @@
 -- Gives one publication its place: position, history, the newest of its key, announcement. It comes before the scripts that do so.
 -- c is a table: head, stream, and newest, where the newest of each key is kept, if its channel does that; name, data, token, live;
+-- behind the 16 bytes of the token may stand where the publication is in a trace;
 -- epoch, offset and ms, its position and time; size and age in ms of the history; key, the one that it is the newest of ("" for none)
 -- Returns the position as "offset epoch"
 
@@ -69,6 +70,8 @@ end
 
 local function store(c)
   local place, age, time = string.format('%.0f', c.offset), c.age, string.format('%.0f', c.ms)
+  local token, trace = c.token, nil
+  if #token > 16 then token, trace = string.sub(token, 1, 16), string.sub(token, 17) end
   redis.call('HSET', c.head, 'o:' .. c.name, place)
 
   -- What is left of another epoch has other ids, in whose way these would be.
@@ -78,7 +81,7 @@ local function store(c)
   end
   if c.size > 0 then
     -- Trimming exactly is dear for long streams; readers leave out what is too much.
-    redis.call('XADD', c.stream, 'MAXLEN', c.size < 100 and '=' or '~', c.size, place .. '-0', 'd', c.data, 't', time, 'i', c.token)
+    redis.call('XADD', c.stream, 'MAXLEN', c.size < 100 and '=' or '~', c.size, place .. '-0', 'd', c.data, 't', time, 'i', token)
     redis.call('PEXPIRE', c.stream, age)
   end
   if c.newest then
@@ -95,7 +98,8 @@ local function store(c)
       redis.call('PEXPIRE', newest, age)
     end
   end
-  redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. c.token
-    .. string.char(#c.epoch) .. c.epoch .. string.char(#c.name) .. c.name .. c.data)
+  local names = string.char(#c.epoch) .. c.epoch .. string.char(#c.name) .. c.name
+  if trace then redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 4, c.offset, c.ms) .. token .. names .. trace) end
+  redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. token .. names .. c.data)
   return place .. ' ' .. c.epoch
 end

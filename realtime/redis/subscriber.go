@@ -20,6 +20,7 @@ type subscriber struct {
 	syncer   *syncer
 	epochs   interner // of the reader, as lineage
 	lineage  string   // of the data behind the last connection
+	traced   traced   // of the reader
 
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
@@ -153,6 +154,11 @@ func (s *subscriber) message(e *event) {
 		b.counts.foreign.Add(1)
 		return
 	}
+	if c.kind == copyTrace {
+		s.traced.hear(&c)
+		return
+	}
+	c.trace = s.traced.take(&c)
 	f.take(&c)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 )
 
@@ -18,7 +19,10 @@ import (
 //	16 bytes token
 //	1 byte   length of the epoch, and the epoch
 //	1 byte   length of the channel's name, and the name
-//	the rest data; for a turned epoch the cause, a space, and the epoch before ("" if there was none)
+//	the rest data; for a turned epoch the cause, a space, and the epoch before ("" if there was none); for a trace where the
+//	         publication stands in it, whose copy is the next one
+//
+// Nodes pass over kinds that they do not know.
 type stampedCopy struct {
 	kind     copyKind
 	position realtime.Position
@@ -26,6 +30,7 @@ type stampedCopy struct {
 	token    token
 	name     []byte // of the bytes that it was parsed from, as data
 	data     []byte
+	trace    *tracing.Context // of the copy of a publication that a trace came before; else nil
 }
 
 type copyKind byte
@@ -34,6 +39,7 @@ const (
 	copyPublication  copyKind = 1
 	copyTurned       copyKind = 2 // the channel has a new epoch
 	copyTenantTurned copyKind = 3 // all channels of the tenant have
+	copyTrace        copyKind = 4 // the next copy belongs to a trace
 )
 
 const (
@@ -52,7 +58,7 @@ var errCopy = errors.New("no stamped copy of ours")
 
 // parseCopy reads a copy. epochs interns epoch words, of which there are few.
 func parseCopy(b []byte, epochs *interner) (stampedCopy, error) {
-	if len(b) < copyFixedBytes+2 || b[0] != copyVersion || b[1] < byte(copyPublication) || b[1] > byte(copyTenantTurned) {
+	if len(b) < copyFixedBytes+2 || b[0] != copyVersion || b[1] < byte(copyPublication) || b[1] > byte(copyTrace) {
 		return stampedCopy{}, errCopy
 	}
 	c := stampedCopy{kind: copyKind(b[1]), ms: int64(binary.BigEndian.Uint64(b[10:])), token: token(b[18:])} //nolint:gosec // a time
@@ -63,7 +69,8 @@ func parseCopy(b []byte, epochs *interner) (stampedCopy, error) {
 		return stampedCopy{}, errCopy
 	}
 	c.name, c.data, ok = cutField(rest)
-	if !ok || (len(c.name) == 0) != (c.kind == copyTenantTurned) || (c.position.Offset == 0) != (c.kind != copyPublication) {
+	numbered := c.kind == copyPublication || c.kind == copyTrace
+	if !ok || (len(c.name) == 0) != (c.kind == copyTenantTurned) || (c.position.Offset > 0) != numbered {
 		return stampedCopy{}, errCopy
 	}
 	c.position.Epoch = epochs.intern(epoch)

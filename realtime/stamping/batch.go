@@ -39,7 +39,7 @@ func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) 
 			continue
 		}
 		bytes += len(e.m.Data)
-		b.Messages = append(b.Messages, Numbered{e.m, e.number + n.shift})
+		b.Messages = append(b.Messages, Numbered{Message: e.m, Number: e.number + n.shift})
 	}
 	n.flight = true
 	return b, nil, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"kentongan/internal/tracing"
 	"kentongan/realtime"
 )
 
@@ -104,6 +105,7 @@ type Message struct {
 type Numbered struct {
 	Message
 	Number int64
+	Trace  *tracing.Context // where it stands in a trace; nil: in none that is recorded. A Ledger hands it through
 }
 
 // Batch is what is to be stamped next: all that is not stamped yet of the numbers after Prev, up to Last.
