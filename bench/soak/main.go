@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -242,18 +243,23 @@ func cookie(n int) http.Header {
 func kitchen(n int) string { return fmt.Sprint("sppg_", n%kitchens) }
 
 // screen follows its kitchen in the dialect of its number, and comes back when it was cut off; one that comes and goes stays for some
-// seconds.
+// seconds. It keeps its cookies as a browser does: without them it would be a new device on each visit, and those are remembered for days.
 func (s *server) screen(ctx context.Context, n int, goes bool) {
 	header := cookie(n)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		panic("soak: " + err.Error()) // without options there is nothing to be wrong
+	}
+	browser := &http.Client{Transport: client.Transport, Jar: jar}
 	for ctx.Err() == nil {
 		visit, cancel := context.WithCancel(ctx)
 		if goes {
 			time.AfterFunc(time.Duration(1+n%5)*time.Second, cancel)
 		}
 		if n%3 == 2 {
-			s.stream(visit, header)
+			s.stream(visit, browser, header)
 		} else {
-			s.socket(visit, n, header)
+			s.socket(visit, browser, n, header)
 		}
 		cancel()
 		if !goes {
@@ -262,8 +268,8 @@ func (s *server) screen(ctx context.Context, n int, goes bool) {
 	}
 }
 
-func (s *server) socket(ctx context.Context, n int, header http.Header) {
-	address, opts := "ws://"+s.public+"/api/ws", &websocket.DialOptions{HTTPHeader: header}
+func (s *server) socket(ctx context.Context, browser *http.Client, n int, header http.Header) {
+	address, opts := "ws://"+s.public+"/api/ws", &websocket.DialOptions{HTTPClient: browser, HTTPHeader: header}
 	if n%3 == 1 {
 		opts.Subprotocols = []string{"kentongan.v1"}
 		address += "?channels=production:updates:" + kitchen(n)
@@ -284,13 +290,13 @@ func (s *server) socket(ctx context.Context, n int, header http.Header) {
 	}
 }
 
-func (s *server) stream(ctx context.Context, header http.Header) {
+func (s *server) stream(ctx context.Context, browser *http.Client, header http.Header) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.public+"/api/sse", http.NoBody)
 	if err != nil {
 		return
 	}
-	req.Header = header
-	resp, err := (&http.Client{Transport: client.Transport}).Do(req)
+	req.Header = header.Clone() // the browser's cookies are added to it
+	resp, err := browser.Do(req)
 	if err != nil {
 		return
 	}
