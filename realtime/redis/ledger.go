@@ -19,8 +19,7 @@ import (
 // Ledger is the stamping.Ledger of all nodes on one Redis: two scripts over one hash. It shares the connection of what this
 // node publishes. Its methods may be called at the same time.
 //
-// Each script sees the whole ledger and the keys of several tenants, which one Redis allows and a Cluster does not: there, every
-// tenant's slot would need a ledger of its own.
+// Each script sees the whole ledger and the keys of several tenants. A Cluster allows that because all of them are in one slot.
 type Ledger struct {
 	broker *Broker
 

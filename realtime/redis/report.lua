@@ -10,7 +10,7 @@ local node, token, globs, numbering, low = ARGV[1], ARGV[2], ARGV[3], ARGV[4], t
 
 local function open(feeds)
   local answer, found, any = {}, {}, false
-  if #feeds > 0 then answer = redis.call('PUBSUB', 'NUMSUB', unpack(feeds)) end
+  if #feeds > 0 then answer = redis.call('PUBSUB', NUMSUB, unpack(feeds)) end
   for i = 2, #answer, 2 do
     found[#found + 1] = tonumber(answer[i]) > 0 and '1' or '0'
     any = any or tonumber(answer[i]) > 0
@@ -96,8 +96,8 @@ if mine then till = now + lease end
 redis.call('HSET', ledger, 'token', holding, 'node', holder, 'until', string.format('%.0f', till), 'numbering', known,
   'stamped', string.format('%.0f', stamped), 'globs', theirs, 'owed', owed, 'free', string.format('%.0f', free),
   'feeds', mine and table.concat(feeds, ' ') or state[9] or '')
-if mine and ARGV[9] ~= '' then redis.call('PUBLISH', ARGV[16], ARGV[9]) end
-if ARGV[8] == '1' or began then redis.call('PUBLISH', ARGV[16], 'm ' .. ARGV[7]) end
+if mine and ARGV[9] ~= '' then redis.call(PUBLISH, ARGV[16], ARGV[9]) end
+if ARGV[8] == '1' or began then redis.call(PUBLISH, ARGV[16], 'm ' .. ARGV[7]) end
 
 local function flag(b) return b and '1' or '0' end
 local answer = { known, string.format('%.0f', stamped), (vacant or holding == '') and '' or holder, flag(mine), cause, flag(began),

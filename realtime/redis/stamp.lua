@@ -18,7 +18,7 @@ local owed, fresh = state[4] or '', ARGV[6] .. reign
 -- While all epochs have to be turned, a tenant that is sent something is told first that something may be missing before it.
 local function pay(head, live, before)
   leaveAll(head, fresh, owed)
-  redis.call('PUBLISH', live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
+  redis.call(PUBLISH, live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
     .. string.char(#fresh) .. fresh .. '\0' .. 'intake ' .. before)
 end
 

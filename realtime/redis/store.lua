@@ -95,7 +95,7 @@ local function store(c)
       redis.call('PEXPIRE', newest, age)
     end
   end
-  redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. c.token
+  redis.call(PUBLISH, c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. c.token
     .. string.char(#c.epoch) .. c.epoch .. string.char(#c.name) .. c.name .. c.data)
   return place .. ' ' .. c.epoch
 end
