@@ -109,7 +109,9 @@ func sentinelSettings() []setting {
 }
 
 // checkSentinel accepts host or host:port, and writes the usual port where none is.
-func checkSentinel(s string) (string, error) { return hostAndPort(s, "26379", "REDIS_SENTINEL_PASSWORD") }
+func checkSentinel(s string) (string, error) {
+	return hostAndPort(s, "26379", "REDIS_SENTINEL_PASSWORD")
+}
 
 func checkClusterNode(s string) (string, error) { return hostAndPort(s, "6379", "REDIS_PASSWORD") }
 

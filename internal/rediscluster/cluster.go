@@ -84,6 +84,44 @@ func Form(ctx context.Context, addresses []string, primaries int) error {
 			}
 		}
 	}
+	return nodes.quiet(ctx)
+}
+
+// quiet waits until the links between the nodes stay what they are: some are made anew while nodes introduce themselves.
+func (all nodes) quiet(ctx context.Context) error {
+	last, same := "", 0
+	const times = 5 // of which each is longer than the tenth of a second in which nodes look after their links
+	for deadline := time.Now().Add(patience); same < times; {
+		now := ""
+		for _, n := range all {
+			links, err := n.client.Do(ctx, n.client.B().ClusterLinks().Build()).ToArray()
+			if err != nil {
+				return fmt.Errorf("node %s, CLUSTER LINKS: %w", n.address, err)
+			}
+			for i := range links {
+				made, err := links[i].AsMap()
+				if err != nil {
+					return fmt.Errorf("node %s, CLUSTER LINKS: %w", n.address, err)
+				}
+				at, node := made["create-time"], made["node"]
+				ms, err1 := at.AsInt64()
+				id, err2 := node.ToString()
+				if err := errors.Join(err1, err2); err != nil {
+					return fmt.Errorf("node %s, CLUSTER LINKS: %w", n.address, err)
+				}
+				now += fmt.Sprint(id, ms)
+			}
+		}
+		if same++; now != last {
+			last, same = now, 0
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the links of the cluster do not come to rest")
+		}
+		if err := sleep(ctx, 120*time.Millisecond); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

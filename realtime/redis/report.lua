@@ -23,7 +23,8 @@ local function split(text)
   return words
 end
 
-local state = redis.call('HMGET', ledger, 'token', 'node', 'until', 'numbering', 'stamped', 'globs', 'owed', 'free', 'feeds')
+local state = redis.call('HMGET', ledger, 'token', 'node', 'until', 'numbering', 'stamped', 'globs', 'owed', 'free', 'feeds',
+  'links', 'looked')
 local holding, holder, till, known = state[1] or '', state[2] or '', tonumber(state[3] or '0'), state[4] or ''
 local stamped, theirs, owed, free = tonumber(state[5] or '0'), state[6] or '', state[7] or '', tonumber(state[8] or '0')
 local time = redis.call('TIME')
@@ -40,6 +41,23 @@ if mine then
   if ARGV[12] ~= '' and owed == ARGV[12] then owed = '' end
 end
 if ARGV[13] ~= '' and ARGV[13] == known and owed == '' then owed = ARGV[7] end
+
+-- What is published at another node of a Cluster comes over its bus, where a link that breaks takes with it what it had, without a word.
+-- So a link from another node that is gone, or is a new one, is a break: one debt more, even beside one that is being paid.
+if placed and now - tonumber(state[11] or '0') >= 250 then
+  local all, links = redis.pcall('CLUSTER', 'LINKS'), {}
+  for _, flat in ipairs(all) do
+    local link = {}
+    for i = 1, #flat, 2 do link[flat[i]] = flat[i + 1] end
+    if link.direction == 'from' then links[#links + 1] = link.node .. string.format(' %.0f', link['create-time']) end
+  end
+  if not all.err then -- which says that the user may not ask
+    table.sort(links)
+    links = redis.sha1hex(table.concat(links, ','))
+    if state[10] and state[10] ~= links and known ~= '' then owed = ARGV[7] end
+    redis.call('HSET', ledger, 'links', links, 'looked', string.format('%.0f', now))
+  end
+end
 local fit = aligned and low <= stamped + 1
 if mine and (ARGV[11] == '1' or not alive or (aligned and not fit)) then mine, holding = false, '' end
 if fit and alive then
