@@ -173,7 +173,7 @@ type Migration struct {
 	Others   []string // the other nodes, which are told at the end
 }
 
-// keysAtOnce is how many keys one step moves.
+// keysAtOnce is how many keys one step moves: as many as redis-cli does.
 const keysAtOnce = 10
 
 // Begin opens the slot at both ends: from here on what is not at From is asked for at To.

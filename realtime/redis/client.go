@@ -91,5 +91,8 @@ func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if why, _ := elsewhere(err); why != nil {
+		err = why // in words
+	}
 	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, err)
 }

@@ -58,7 +58,7 @@ type inReign struct{ source string }
 
 var (
 	publishScript = inReign{placeSource + storeSource + publishSource}
-	stampScript   = inReign{placeSource + storeSource + stampSource}
+	stampScript   = inReign{placeSource + storeSource + linksSource + stampSource}
 )
 
 // text is what Redis is given.

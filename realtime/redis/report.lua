@@ -42,19 +42,11 @@ if mine then
 end
 if ARGV[13] ~= '' and ARGV[13] == known and owed == '' then owed = ARGV[7] end
 
--- What is published at another node of a Cluster comes over its bus, where a link that breaks takes with it what it had, without a word.
--- So a link from another node that is gone, or is a new one, is a break: one debt more, even beside one that is being paid.
+-- A link that broke is one debt more, even beside one that is being paid. Scripts that stamp look each time, and this for quiet days.
 if placed and now - tonumber(state[11] or '0') >= 250 then
-  local all, links = redis.pcall('CLUSTER', 'LINKS'), {}
-  for _, flat in ipairs(all) do
-    local link = {}
-    for i = 1, #flat, 2 do link[flat[i]] = flat[i + 1] end
-    if link.direction == 'from' then links[#links + 1] = link.node .. string.format(' %.0f', link['create-time']) end
-  end
-  if not all.err then -- which says that the user may not ask
-    table.sort(links)
-    links = redis.sha1hex(table.concat(links, ','))
-    if state[10] and state[10] ~= links and known ~= '' then owed = ARGV[7] end
+  local links = linksNow()
+  if links then
+    if state[10] and state[10] ~= links and known ~= '' then owed = ARGV[7] .. '-link' end
     redis.call('HSET', ledger, 'links', links, 'looked', string.format('%.0f', now))
   end
 end

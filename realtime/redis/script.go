@@ -25,6 +25,8 @@ var (
 	deviceSource string
 	//go:embed snapshot.lua
 	snapshotSource string
+	//go:embed links.lua
+	linksSource string
 	//go:embed report.lua
 	reportSource string
 	//go:embed stamp.lua
@@ -42,7 +44,7 @@ var (
 	headsScript    = placedRetryable(headsSource)
 	scanScript     = placedRetryable(scanSource)
 	schemaScript   = placed(schemaSource)
-	reportScript   = placed(reportSource)
+	reportScript   = placed(linksSource + reportSource)
 )
 
 func placed(source string) *rueidis.Lua { return rueidis.NewLuaScript(placeSource + source) }
