@@ -223,4 +223,15 @@ func TestLeastRulesAreWritten(t *testing.T) {
 	if got, want := strings.Join(strings.Fields(written), " "), strings.Join(redis.LeastRules("kentongan:"), " "); !ok || got != want {
 		t.Errorf("docs/operations.md has the rules\n%s\nwant\n%s", got, want)
 	}
+	_, rest, ok = strings.Cut(string(text), "and these as well:\n\n```\n")
+	written, _, _ = strings.Cut(rest, "```")
+	var more []string
+	for _, rule := range redis.LeastClusterRules("kentongan:") {
+		if !slices.Contains(redis.LeastRules("kentongan:"), rule) && rule[0] == '+' {
+			more = append(more, rule)
+		}
+	}
+	if got, want := strings.Join(strings.Fields(written), " "), strings.Join(more, " "); !ok || got != want {
+		t.Errorf("of a Cluster it says\n%s\nwant\n%s", got, want)
+	}
 }
