@@ -47,7 +47,11 @@ func Form(ctx context.Context, addresses []string, primaries int) error {
 		if err != nil {
 			return fmt.Errorf("address of a node: %w", err)
 		}
-		if _, err := nodes[0].ask(ctx, "CLUSTER", "MEET", host, port); err != nil {
+		bus, err := n.busPort(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := nodes[0].ask(ctx, "CLUSTER", "MEET", host, port, bus); err != nil {
 			return err
 		}
 	}
@@ -313,6 +317,16 @@ func (n *node) list(ctx context.Context, command ...string) ([]string, error) {
 		return nil, fmt.Errorf("node %s, %s: %w", n.address, command[0], err)
 	}
 	return answer, nil
+}
+
+// busPort returns where the node speaks with others, which with TLS is not 10,000 above where it is asked here.
+func (n *node) busPort(ctx context.Context) (string, error) {
+	self, err := n.ask(ctx, "CLUSTER", "NODES") // so far it knows nobody else
+	if err != nil {
+		return "", err
+	}
+	_, rest, _ := strings.Cut(self, "@")
+	return rest[:strings.IndexFunc(rest+" ", func(r rune) bool { return r < '0' || r > '9' })], nil
 }
 
 // await asks until the answer has want in it.

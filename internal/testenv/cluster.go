@@ -4,11 +4,13 @@ package testenv
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"kentongan/internal/process"
 	"kentongan/internal/rediscluster"
 )
 
@@ -32,6 +34,29 @@ func StartCluster(t testing.TB) []string {
 func StartClusterWithReplicas(t testing.TB, timeout time.Duration, args ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, 2*clusterPrimaries, timeout, args...)
+}
+
+// StartClusterWithTLS starts three nodes without replicas, which speak TLS with each other, and returns where clients find it. The file has
+// a certificate for 127.0.0.1 that signs itself, and its key.
+func StartClusterWithTLS(t testing.TB, file string) []string {
+	t.Helper()
+	var plain, secure []string
+	for range clusterPrimaries {
+		address := ""
+		s := startRedis(t, func() []string {
+			address = process.FreeAddresses(1)[0]
+			_, port, _ := net.SplitHostPort(address) // an address of this machine
+			return []string{
+				"--cluster-enabled", "yes", "--tls-cluster", "yes", "--tls-port", port, "--tls-cert-file", file, "--tls-key-file", file,
+				"--tls-ca-cert-file", file, "--tls-auth-clients", "no",
+			}
+		})
+		plain, secure = append(plain, s.Addr), append(secure, address)
+	}
+	if err := rediscluster.Form(context.Background(), plain, clusterPrimaries); err != nil {
+		t.Fatal(err)
+	}
+	return secure
 }
 
 func startCluster(t testing.TB, nodes int, timeout time.Duration, args ...string) *Cluster {

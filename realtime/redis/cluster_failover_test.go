@@ -3,6 +3,7 @@ package redis_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -178,4 +179,18 @@ func (o *oracle) names(address string, epoch int) {
 	line := fmt.Sprintf("id %s@1 master - 0 0 %d connected 0-16383\n", address, epoch)
 	answer := fmt.Sprintf("*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n$%d\r\n%s\r\n:%s\r\n$2\r\nid\r\n*0\r\n$%d\r\n%s\r\n", len(host), host, port, len(line), line)
 	o.answer.Store(&answer)
+}
+
+// TestClusterTLS has a Cluster whose nodes are found and asked over TLS, with certificates that are checked.
+func TestClusterTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	addresses := testenv.StartClusterWithTLS(t, cert)
+	b, w := follow(t, redis.Options{Cluster: addresses[:1], TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
+	settle(t, b, w)
+	stranger := open(t, redis.Options{Cluster: addresses, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, CommandTimeout: time.Second})
+	run(t, stranger, nothing{})
+	eventually(t, "an unknown certificate to be refused", func() bool {
+		err := stranger.Ready()
+		return err != nil && strings.Contains(err.Error(), "certificate signed by unknown authority")
+	})
 }
