@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -15,7 +14,6 @@ import (
 	"kentongan/internal/testenv"
 	"kentongan/realtime"
 	"kentongan/realtime/redis"
-	"kentongan/realtime/stamping"
 )
 
 // TestClusterFailover publishes over two nodes while the owner of the slot is replaced by its replica: first one that is killed, and then
@@ -70,53 +68,6 @@ func TestClusterFailover(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestClusterLinkBreaks: what the app published at a node that dies may have been on its way to us. Then all are owed a gap, once.
-func TestClusterLinkBreaks(t *testing.T) {
-	c := testenv.StartClusterWithReplicas(t, 10*time.Second)
-	b := open(t, redis.Options{Cluster: c.Addresses})
-	source, err := redis.NewSource(redis.Options{Cluster: c.Addresses}, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHearer()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	t.Cleanup(wg.Wait)
-	t.Cleanup(cancel)
-	wg.Go(func() { _ = source.Receive(ctx, []string{"a:*"}, h) }) // it ends with the test
-	feed := <-h.ready
-	turned, n := "", 0
-	report := func() string {
-		t.Helper()
-		n++
-		s, err := b.Ledger().Report(t.Context(), stamping.Report{
-			Node: "n", Token: "t", Globs: "g", Mark: fmt.Sprint("m", n), Trusted: true, Turned: turned, Feeds: []string{feed},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Owed
-	}
-	owner := admin(t, c.Owner(t, c.Servers[0], ourSlot).Addr)
-	looks := func(times int) { // reports until it was looked at the links so often, and nothing is owed
-		t.Helper()
-		seen := map[string]bool{}
-		eventually(t, "looks at the links", func() bool {
-			if owed := report(); owed != "" {
-				t.Fatalf("%s is owed, and nothing has broken", owed)
-			}
-			at, _ := do(t, owner, "HGET", "{kentongan}:kentongan:intake", "looked").ToString() // empty before the first
-			seen[at] = at != ""
-			return len(seen) > times
-		})
-	}
-	looks(4)
-	c.Servers[0].Kill() // of another shard
-	eventually(t, "a debt", func() bool { turned = report(); return turned != "" })
-	eventually(t, "its payment", func() bool { return report() == "" })
-	looks(4)
 }
 
 // TestClusterAnswersOfOld has everybody named a node that does not have the slot, and then told the truth.

@@ -118,7 +118,7 @@ func TestElsewhere(t *testing.T) {
 
 // TestSlotOfTag asks a Redis, of names as they are.
 func TestSlotOfTag(t *testing.T) {
-	node := testenv.StartCluster(t)[0]
+	node := testenv.StartRedis(t, "--cluster-enabled", "yes").Addr
 	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{node}, DisableCache: true, ForceSingleClient: true})
 	if err != nil {
 		t.Fatal(err)

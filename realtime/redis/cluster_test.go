@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,6 +83,7 @@ func TestCluster(t *testing.T) {
 	t.Run("Feed", func(t *testing.T) { clusterFeed(t, c, in(nil, newPrefix())) })
 	t.Run("SlotMoves", func(t *testing.T) { slotMoves(t, c, in(bigHistory(t), newPrefix())) })
 	t.Run("SlotHalfMoved", func(t *testing.T) { slotHalfMoved(t, c, in(nil, newPrefix())) })
+	t.Run("LinkBreaks", func(t *testing.T) { linkBreaks(t, c, in(nil, newPrefix())) })
 }
 
 // clusterShares is about what nodes tell each other, and what the app tells them at whatever node.
@@ -275,6 +277,52 @@ func slotHalfMoved(t *testing.T, c *testenv.Cluster, o redis.Options) {
 	if n := w.gapCount(channelA); n != 0 {
 		t.Errorf("%d gaps were told, want none", n)
 	}
+}
+
+// linkBreaks: what the app published at a node that dies may have been on its way to us. Then all are owed a gap, once.
+func linkBreaks(t *testing.T, c *testenv.Cluster, o redis.Options) {
+	b := open(t, o)
+	source, err := redis.NewSource(o, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHearer()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
+	wg.Go(func() { _ = source.Receive(ctx, []string{"a:*"}, h) }) // it ends with the test
+	feed := <-h.ready
+	turned, n := "", 0
+	report := func() string {
+		t.Helper()
+		n++
+		s, err := b.Ledger().Report(t.Context(), stamping.Report{
+			Node: "n", Token: "t", Globs: "g", Mark: fmt.Sprint("m", n), Trusted: true, Turned: turned, Feeds: []string{feed},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Owed
+	}
+	owner := admin(t, c.Owner(t, c.Servers[0], ourSlot).Addr)
+	looks := func(times int) { // reports until it was looked at the links so often, and nothing is owed
+		t.Helper()
+		seen := map[string]bool{}
+		eventually(t, "looks at the links", func() bool {
+			if owed := report(); owed != "" {
+				t.Fatalf("%s is owed, and nothing has broken", owed)
+			}
+			at, _ := do(t, owner, "HGET", "{kentongan}:"+o.Prefix+"intake", "looked").ToString() // empty before the first
+			seen[at] = at != ""
+			return len(seen) > times
+		})
+	}
+	looks(4)
+	c.Servers[5].Kill() // a replica
+	eventually(t, "a debt", func() bool { turned = report(); return turned != "" })
+	eventually(t, "its payment", func() bool { return report() == "" })
+	looks(4)
 }
 
 func onlyErr[T any](_ T, err error) error { return err }

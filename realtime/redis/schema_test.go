@@ -405,7 +405,7 @@ func TestNewerSchemaComes(t *testing.T) {
 
 // TestNoCluster: a node of a Cluster is refused where a single Redis is expected, and the other way round, with what to do.
 func TestNoCluster(t *testing.T) {
-	node, single := testenv.StartCluster(t)[0], testenv.Redis(t)
+	node, single := testenv.StartRedis(t, "--cluster-enabled", "yes").Addr, testenv.Redis(t)
 	for want, opts := range map[string]redis.Options{
 		"is a node of a Cluster: list some nodes of that in REDIS_CLUSTER": {Address: node},
 		"it is no node of a Cluster; use REDIS_URL for a single Redis":     {Cluster: []string{single}},
