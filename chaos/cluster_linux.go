@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"kentongan/chaos/check"
 	"kentongan/chaos/stand"
 	"kentongan/internal/rediscluster"
 )
@@ -152,4 +156,30 @@ func moveSlot(ctx context.Context, s *stage, r *rand.Rand) error {
 		return err
 	}
 	return s.clusterAgrees(ctx)
+}
+
+// excuseLinks notes the breaks of links between nodes that the gateways have told of: a machine that has too much to do breaks some that no
+// fault has in hand, and what was on them may be missing.
+func (s *stage) excuseLinks() error {
+	for i := range s.gateways {
+		text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("gateway-%d.log", i)))
+		if err != nil {
+			return fmt.Errorf("read what a gateway has told: %w", err)
+		}
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if !strings.Contains(line, "a link between nodes of the Cluster broke") {
+				continue
+			}
+			var told struct{ Time time.Time }
+			if err := json.Unmarshal([]byte(line), &told); err != nil {
+				return fmt.Errorf("read what a gateway has told: %w", err)
+			}
+			const spread = 15 * time.Second // as after a fault
+			at := told.Time.Sub(s.began.Round(0))
+			s.mu.Lock()
+			s.world.Excuses = append(s.world.Excuses, check.Excuse{From: at - time.Second, Until: at + spread})
+			s.mu.Unlock()
+		}
+	}
+	return nil
 }
