@@ -22,8 +22,8 @@ const (
 )
 
 // nodeTimeout is how long a node of the Cluster is silent before the others take it for dead. Half of it is how long a link between
-// nodes may be silent before it is made anew, which the server tells as a gap: on a machine that has much else to do, a short one finds links
-// that are well. So it is short only where failovers are waited for.
+// nodes may be silent before it is made anew, which the server tells as a gap: on a machine that has much else to do, a short one
+// finds links that are well. So it is short only where failovers are waited for.
 func (s *stage) nodeTimeout() time.Duration {
 	for _, f := range s.faults {
 		if f.name != "F10" {
@@ -87,7 +87,8 @@ func (s *stage) clusterOwner(ctx context.Context) (string, error) {
 			errs = append(errs, err)
 			continue
 		}
-		if named[owner]++; named[owner] > named[most] {
+		named[owner]++
+		if named[owner] > named[most] {
 			most = owner
 		}
 	}

@@ -22,6 +22,8 @@ const Slots = 16384
 // patience is how long nodes may take to agree, on a machine that has much else to do.
 const patience = 60 * time.Second
 
+type nodes []*node
+
 // Form makes a Cluster of the servers at these addresses, which must have been started with cluster-enabled and know nothing. The first
 // ones are primaries and share all slots; the others are replicas of them, in turn. It waits until every node knows all of that and every
 // replica has the data of its primary.
@@ -72,7 +74,12 @@ func Form(ctx context.Context, addresses []string, primaries int) error {
 			return err
 		}
 	}
-	for i, n := range nodes {
+	return nodes.agree(ctx, primaries)
+}
+
+// agree waits until every node is well and knows all others.
+func (all nodes) agree(ctx context.Context, primaries int) error {
+	for i, n := range all {
 		if err := n.await(ctx, "cluster_state:ok", "CLUSTER", "INFO"); err != nil {
 			return err
 		}
@@ -82,13 +89,13 @@ func Form(ctx context.Context, addresses []string, primaries int) error {
 			}
 		}
 		// Each knows of each replica whose it is: one that is elected is followed by all.
-		if len(nodes) > primaries {
-			if err := n.awaitAll(ctx, len(nodes)-primaries, "slave ", "CLUSTER", "NODES"); err != nil {
+		if len(all) > primaries {
+			if err := n.awaitAll(ctx, len(all)-primaries, "slave ", "CLUSTER", "NODES"); err != nil {
 				return err
 			}
 		}
 	}
-	return nodes.quiet(ctx)
+	return all.quiet(ctx)
 }
 
 // quiet waits until the links between the nodes stay what they are: some are made anew while nodes introduce themselves.
@@ -113,10 +120,11 @@ func (all nodes) quiet(ctx context.Context) error {
 				if err := errors.Join(err1, err2); err != nil {
 					return fmt.Errorf("node %s, CLUSTER LINKS: %w", n.address, err)
 				}
-				now += fmt.Sprint(id, ms)
+				now = fmt.Sprint(now, id, ms)
 			}
 		}
-		if same++; now != last {
+		same++
+		if now != last {
 			last, same = now, 0
 		}
 		if time.Now().After(deadline) {
@@ -272,8 +280,6 @@ type node struct {
 	address string
 	client  rueidis.Client
 }
-
-type nodes []*node
 
 func dial(addresses []string) (nodes, error) {
 	var all nodes

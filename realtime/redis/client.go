@@ -72,7 +72,7 @@ func (c *client) heed(all ...rueidis.RedisResult) {
 	}
 	for _, r := range all {
 		if err := r.Error(); err != nil {
-			if why, moved := elsewhere(err); moved {
+			if moved, why := elsewhere(err); moved {
 				c.dialer.opts.Primary.seek()
 				c.dialer.drop(why)
 				return
@@ -91,7 +91,7 @@ func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if why, _ := elsewhere(err); why != nil {
+	if _, why := elsewhere(err); why != nil {
 		err = why // in words
 	}
 	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, err)

@@ -234,23 +234,24 @@ const moving = "access a non local key in a cluster node"
 
 // elsewhere returns why Redis has done nothing, if err says that: it does not have the slot (moved), or gives it away just now, or the
 // Cluster is not well. Whatever is not here may be elsewhere then, so nothing may be concluded from it.
-func elsewhere(err error) (why error, moved bool) {
+func elsewhere(err error) (moved bool, why error) {
 	said, ok := rueidis.IsRedisErr(err)
 	if !ok {
-		return nil, false
+		return false, nil
 	}
 	return refusedBySlot(said.Error())
 }
 
-func refusedBySlot(text string) (why error, moved bool) {
+func refusedBySlot(text string) (moved bool, why error) {
 	word, _, _ := strings.Cut(text, " ")
 	switch {
 	case word == "MOVED":
-		return errSlotGone, true
+		return true, errSlotGone
 	case word == "ASK", word == "TRYAGAIN", strings.Contains(text, moving):
-		return fmt.Errorf("slot %d, in which all is kept, is being moved to another node: nothing is stored until that is done", clusterSlot), false
+		return false, fmt.Errorf("slot %d, in which all is kept, is being moved to another node: nothing is stored until that is done",
+			clusterSlot)
 	case word == "CLUSTERDOWN", strings.Contains(text, "while the cluster is down"):
-		return fmt.Errorf("the Cluster is not well: %.200s", text), false
+		return false, fmt.Errorf("the Cluster is not well: %.200s", text)
 	}
-	return nil, false
+	return false, nil
 }

@@ -107,11 +107,11 @@ func TestElsewhere(t *testing.T) {
 		"ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:10.": {true, false},
 		"ERR unknown command": {}, "OOM command not allowed when used memory > 'maxmemory'.": {}, "": {},
 	} {
-		if why, moved := refusedBySlot(text); (why != nil) != want.elsewhere || moved != want.moved {
+		if moved, why := refusedBySlot(text); (why != nil) != want.elsewhere || moved != want.moved {
 			t.Errorf("%q: %v, moved %t; want %+v", text, why, moved, want)
 		}
 	}
-	if why, moved := elsewhere(errors.New("MOVED 1 x")); why != nil || moved {
+	if moved, why := elsewhere(errors.New("MOVED 1 x")); why != nil || moved {
 		t.Errorf("what no Redis has said is taken for its word: %v", why)
 	}
 }

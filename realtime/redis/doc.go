@@ -22,8 +22,8 @@
 //	kentongan:extend              Pub/Sub channel of extensions of sessions
 //	kentongan:revoke              Pub/Sub channel of revocations, also for the app; kentongan:revoked remembers them
 //
-// In a Cluster "{kentongan}:" stands before each of these names, so that all is in one slot, and the Pub/Sub channels are those of the slot;
-// but for kentongan:extend and kentongan:revoke, on which anybody may publish anywhere.
+// In a Cluster "{kentongan}:" stands before each of these names, so that all is in one slot, and the Pub/Sub channels are those of the
+// slot; but for kentongan:extend and kentongan:revoke, on which anybody may publish anywhere.
 //
 // # Connections
 //

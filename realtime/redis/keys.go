@@ -11,7 +11,7 @@ import (
 // keys spells the names of everything in Redis. It is the prefix; in a Cluster clusterTag stands before it, so that all is in one slot.
 type keys string
 
-func (o *Options) keys() keys {
+func (o Options) keys() keys {
 	if len(o.Cluster) > 0 {
 		return keys(clusterTag + o.Prefix)
 	}

@@ -115,7 +115,7 @@ var permissions = []Permission{
 	{"+xinfo|groups", "the durable stream", false, []string{"XINFO", "GROUPS", probeKey}},
 	{"+xinfo|consumers", "the durable stream", false, []string{"XINFO", "CONSUMERS", probeKey, "g"}},
 	{"+role", "a replica is not refused", true, []string{"ROLE"}},
-	{"+info", "a promotion is not noticed, a Cluster not told from a single Redis, and data are compared after every reconnect", true, []string{"INFO"}},
+	{"+info", "a promotion or a Cluster is not noticed, and data are compared after every reconnect", true, []string{"INFO"}},
 	{"+client|id", "what a Redis that hung has in its hands may be carried out twice", true, []string{"CLIENT", "ID"}},
 	{"+client|kill", "what a Redis that hung has in its hands may be carried out twice", true, []string{"CLIENT", "KILL", "ID", "1"}},
 	{"+client|setname", "CLIENT LIST does not say whose a connection is", true, []string{"CLIENT", "SETNAME", "kentongan"}},

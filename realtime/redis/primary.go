@@ -261,12 +261,12 @@ func checkMode(server, looked reply, clustered bool, address string) error {
 	mode := server.field("redis_mode")
 	switch {
 	case mode == "cluster" && !clustered:
-		return fmt.Errorf("redis at %s is a node of a Cluster: list some nodes of that in REDIS_CLUSTER, and leave REDIS_URL and REDIS_HOST "+
-			"to a single Redis", address)
+		return fmt.Errorf("redis at %s is a node of a Cluster: list some nodes of that in REDIS_CLUSTER, and leave REDIS_URL and "+
+			"REDIS_HOST to a single Redis", address)
 	case mode != "" && mode != "cluster" && clustered:
 		return fmt.Errorf("redis at %s: %w", address, errNoCluster)
 	}
-	if why, _ := refusedBySlot(looked.refusal); why != nil && clustered {
+	if _, why := refusedBySlot(looked.refusal); why != nil && clustered {
 		return fmt.Errorf("redis at %s: %w", address, why)
 	}
 	return nil

@@ -183,7 +183,7 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 	answer, err := r.ToString()
 	if err != nil {
 		said, ok := rueidis.IsRedisErr(err)
-		why, _ := elsewhere(err)
+		_, why := elsewhere(err)
 		if why != nil {
 			err = why
 		}

@@ -50,7 +50,7 @@ func (b *Broker) keepSchema(ctx context.Context) {
 	for said := ""; ; {
 		written, err := schemaScript.Exec(ctx, b.ask, []string{b.keys.schema()},
 			[]string{strconv.Itoa(schemaMajor), strconv.Itoa(schemaMinor)}).ToString()
-		why, _ := elsewhere(err)
+		_, why := elsewhere(err)
 		b.health.set(partSlot, why)
 		if err == nil {
 			if err = checkSchema(written); err != nil {

@@ -41,7 +41,7 @@ func (s *Source) Receive(ctx context.Context, globs []string, h stamping.Hearer)
 	return fmt.Errorf("receive from redis %s: %w", s.opts.where(), err)
 }
 
-func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error {
+func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error { //nolint:gocyclo // a case an event
 	l, err := openIntake(ctx, d, max(s.maxBytes, maxAnswersBytes))
 	if err != nil {
 		return err

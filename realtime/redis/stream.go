@@ -57,8 +57,9 @@ func NewStream(opts Options) (*Stream, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s := &Stream{
-		opts: opts, key: string(opts.keys()) + "publish", poison: string(opts.keys()) + "publish:poison", consumer: hex.EncodeToString(id[:]),
-		claimed: "0-0",
+		opts: opts, key: string(opts.keys()) + "publish", poison: string(opts.keys()) + "publish:poison",
+		consumer: hex.EncodeToString(id[:]),
+		claimed:  "0-0",
 	}
 	if s.reader, err = newClient(&s.opts, "stream", 0); err != nil {
 		return nil, err

@@ -67,8 +67,8 @@ func weaknessesOfCluster(state, replication reply) (found []Weakness) {
 			"cluster-require-full-coverage is no, the whole Cluster refuses everything", covered, clusterSlots)})
 	}
 	if replication.field("connected_slaves") == "0" {
-		found = append(found, Weakness{"cluster-replicas", fmt.Sprintf("the node that has slot %d, in which all is kept, has no replica: when it "+
-			"is gone nothing works until it is back; give it one, and the same to the others, which elect it", clusterSlot)})
+		found = append(found, Weakness{"cluster-replicas", fmt.Sprintf("the node that has slot %d, in which all is kept, has no replica: "+
+			"when it is gone nothing works until it is back; give it one, and the same to the others, which elect it", clusterSlot)})
 	}
 	return found
 }
