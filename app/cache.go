@@ -23,8 +23,13 @@ import (
 // OpenCacheTier returns the way of the cache to the configured Redis. It connects when it is first used.
 func OpenCacheTier(cfg config.Config, log *slog.Logger) (*shared.Redis, error) {
 	r := RedisOptions(cfg)
+	address := r.Address
+	if len(r.Cluster) > 0 {
+		address = strings.Join(r.Cluster, ",")
+	}
 	tier, err := cache.OpenRedis(shared.Options{
-		Network: r.Network, Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS,
+		Network: r.Network, Address: address, Cluster: len(r.Cluster) > 0,
+		Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS,
 		Sentinels: r.Sentinels, SentinelName: r.SentinelName, SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword,
 		SentinelTLS: r.SentinelTLS, Log: log,
 	})

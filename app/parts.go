@@ -116,9 +116,11 @@ func openRedis(
 	if err != nil {
 		return engine{}, fmt.Errorf("redis engine: %w", err)
 	}
-	passage, err := redis.NewPassage(opts)
-	if err != nil {
-		return engine{}, fmt.Errorf("redis engine: %w", err)
+	var passage *redis.Passage // commands are not passed on to a Cluster
+	if len(opts.Cluster) == 0 {
+		if passage, err = redis.NewPassage(opts); err != nil {
+			return engine{}, fmt.Errorf("redis engine: %w", err)
+		}
 	}
 	return engine{
 		name: "redis", broker: broker, acks: broker, stream: stream, passage: passage, presence: broker.Presence(),
@@ -144,7 +146,7 @@ func RedisOptions(cfg config.Config) redis.Options {
 		Network: r.Network, Address: r.Address, Username: r.Username, Password: string(r.Password), DB: r.DB,
 		Sentinels: s.Addresses, SentinelName: s.Name, SentinelUsername: s.Username, SentinelPassword: string(s.Password),
 	}
-	if len(s.Addresses) > 0 {
+	if opts.Cluster = cfg.Cluster; len(s.Addresses) > 0 || len(cfg.Cluster) > 0 {
 		opts.Network, opts.Address = "tcp", ""
 	}
 	if r.TLS {

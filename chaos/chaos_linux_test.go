@@ -61,6 +61,23 @@ func TestMixture(t *testing.T) {
 	}
 }
 
+// TestSlotMoves moves the slot of a Cluster, in which the server keeps everything, twice under load.
+func TestSlotMoves(t *testing.T) {
+	o := options{Seed: 1, Mix: "small", Engine: "cluster", Faults: "F10", Count: 2, Nodes: 2, Clients: 9, Rate: 100}
+	scenes, err := o.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range scenes {
+		var progress bytes.Buffer
+		r, err := play(t.Context(), scenes[i], binary, os.Getenv("CHAOS_KEEP"), &progress)
+		if err != nil || !r.ok() {
+			t.Errorf("%s: %v %s%s\n%s", &scenes[i], err, r.why, r.verdict.String(), &progress)
+		}
+		t.Logf("%+v", r.verdict.Stats)
+	}
+}
+
 // TestNothingHappens: a run in which nobody is hurt, nobody speaks or nobody listens proves nothing, and fails.
 func TestNothingHappens(t *testing.T) {
 	base := scene{name: "none", engine: memory, nodes: 1, seed: 1, overlap: 1, clients: 9, rate: 100, pace: smallPace}
@@ -126,15 +143,16 @@ func TestPlans(t *testing.T) {
 		o    options
 		want string
 	}{
-		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10 F18/sentinel×2:7"},
+		{options{Mix: "small", Engine: "every", Nodes: 2}, "F18/memory×1:5 F18/redis×2:10 F18/sentinel×2:7 F18/cluster×2:8"},
 		{options{Mix: "small", Engine: "redis", Nodes: 3, Faults: "f1,F3"}, "F1/redis×3:5 F3/redis×3:10"},
 		{options{Mix: "ci", Engine: "memory", Nodes: 2}, "F1/memory×1:50 F2/memory×1:20 F11/memory×1:3 F12/memory×1:10 F13/memory×1:20 F18/memory×1:30"},
 		{options{Mix: "ci", Engine: "redis", Nodes: 2, Faults: "F18"}, "F18/redis×2:30 F18/redis×3:30"},
 		{options{Mix: "ci", Engine: "sentinel", Nodes: 2, Faults: "all"}, "F7/sentinel×2:3 F8/sentinel×2:2"},
+		{options{Mix: "ci", Engine: "cluster", Nodes: 2, Faults: "all"}, "F7/cluster×2:3 F8/cluster×2:2 F10/cluster×2:10"},
 		{options{Mix: "release", Engine: "memory", Faults: "F2"}, strings.Repeat(" F2/memory×1:100", 2)[1:]},
 		{options{Mix: "ci", Engine: "redis", Nodes: 2, Faults: "F2", Count: 7}, "F2/redis×2:7"},
 		{options{Engine: "memory", Faults: "F4"}, "error: the engine memory knows none of the faults F4"},
-		{options{Engine: "redis", Faults: "F99"}, `error: there is no fault "F99"; there are F1 F2 F3 F4 F5 F6 F7 F8 F9 F11 F12 F13, F18 for a mixture, and all`},
+		{options{Engine: "redis", Faults: "F99"}, `error: there is no fault "F99"; there are F1 F2 F3 F4 F5 F6 F7 F8 F9 F10 F11 F12 F13, F18 for a mixture, and all`},
 	} {
 		if got := names(test.o); got != test.want {
 			t.Errorf("%+v: got %s; want %s", test.o, got, test.want)

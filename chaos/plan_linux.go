@@ -13,7 +13,7 @@ type options struct {
 	Mix     string `help:"small: all at once; ci, release: each alone, then all at once." enum:"small,ci,release" default:"small"`
 	Faults  string `help:"Only these, each alone, and F18 for all of them at once. Their names are below." placeholder:"F1,F3"`
 	Count   int    `help:"How many of each fault; 0 leaves it to --mix." placeholder:"N"`
-	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,every,night" default:"every"`
+	Engine  string `help:"What the server runs on: ${enum}." enum:"memory,redis,sentinel,cluster,every,night" default:"every"`
 	Sockets string `help:"What carries the connections: ${enum}." enum:"auto,epoll,portable" default:"auto"`
 	Nodes   int    `help:"Gateways on one Redis." default:"2" placeholder:"N"`
 	Clients int    `help:"Clients; 0 means 54 or, with --mix small, 27." placeholder:"N"`
@@ -59,7 +59,7 @@ func (o *options) plan() ([]scene, error) {
 	}
 	engines := []engine{engine(o.Engine)}
 	if o.Engine == "every" {
-		engines = []engine{memory, redis, sentinel}
+		engines = []engine{memory, redis, sentinel, cluster}
 	}
 	names := o.Faults
 	if names == "" {
@@ -116,7 +116,7 @@ func (o *options) scenes(e engine, names string) ([]scene, error) {
 	}
 	if mixed {
 		all, err := choose("all", e)
-		if err == nil && e == sentinel {
+		if err == nil && (e == sentinel || e == cluster) {
 			var more []fault // a failover alone is hardly a mixture
 			for _, name := range []string{"F1", "F2", "F11", "F12", "F13"} {
 				var one []fault
@@ -200,7 +200,7 @@ func (o *options) mixed(e engine, all []fault, nodes int) []scene {
 	default:
 		s.count = 250
 	}
-	if e == sentinel && o.Count == 0 && o.Mix != "small" {
+	if (e == sentinel || e == cluster) && o.Count == 0 && o.Mix != "small" {
 		s.count /= 2 // each failover takes its time
 	}
 	return inRounds(s)

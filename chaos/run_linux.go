@@ -52,7 +52,11 @@ func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer
 		return r, errors.Join(err, s.keep(keep, s.record()))
 	}
 	var final record
+	var unread error
 	trouble := s.act(ctx, progress, func() { // while all clients are still connected
+		if sc.engine == cluster {
+			unread = s.excuseLinks()
+		}
 		final = s.record()
 		r.verdict = final.judge()
 		r.silences = check.Silences(s.spans, final.Subscribers)
@@ -61,6 +65,7 @@ func play(ctx context.Context, sc scene, binary, keep string, progress io.Writer
 			r.steps, r.kitchen = s.steps(&final), s.kitchen.String()
 		}
 	})
+	trouble = errors.Join(trouble, unread)
 	r.took, r.why = s.clock(), r.verdict.Empty()
 	if trouble != nil || !r.ok() {
 		s.logTail(progress)

@@ -12,6 +12,7 @@ const (
 	memory   engine = "memory"
 	redis    engine = "redis"
 	sentinel engine = "sentinel" // the redis engine, with a primary, a replica and three Sentinels
+	cluster  engine = "cluster"  // the redis engine, with a Cluster of three primaries and three replicas
 	night    engine = "night"    // that behind nginx with TLS, and the production service on PostgreSQL
 )
 

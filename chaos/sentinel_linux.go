@@ -95,20 +95,20 @@ func (s *stage) askSentinel(ctx context.Context) (string, error) {
 	return "", errors.New("no sentinel knows a primary")
 }
 
-// primaryRedis returns the process of the primary.
+// primaryRedis returns the process of the primary, or of the owner of the slot.
 func (s *stage) primaryRedis(ctx context.Context) (*stand.Redis, error) {
-	address, err := s.askSentinel(ctx)
+	address, err := s.primary(ctx)
 	if err != nil {
 		return nil, err
 	}
 	at := slices.IndexFunc(s.redis, func(r *stand.Redis) bool { return r.Address == address })
 	if at < 0 {
-		return nil, fmt.Errorf("the sentinels name the primary %s, which is none of ours", address)
+		return nil, fmt.Errorf("the primary is named as %s, which is none of ours", address)
 	}
 	return s.redis[at], nil
 }
 
-// replaced waits until the Sentinels name another primary than old.
+// replaced waits until another primary than old is named.
 func (s *stage) replaced(ctx context.Context, old *stand.Redis) error {
 	for deadline := time.Now().Add(sentinelPatience); time.Now().Before(deadline); {
 		if now, err := s.primaryRedis(ctx); err == nil && now != old {
@@ -118,7 +118,7 @@ func (s *stage) replaced(ctx context.Context, old *stand.Redis) error {
 			return err
 		}
 	}
-	return errors.New("the sentinels do not replace the primary")
+	return errors.New("nobody replaces the primary")
 }
 
 // killPrimary kills the primary; its process comes back as a replica of the new one.
@@ -139,11 +139,19 @@ func killPrimary(ctx context.Context, s *stage, _ *rand.Rand) error {
 	if err := old.Start(ctx); err != nil {
 		return err
 	}
+	return s.agreed(ctx)
+}
+
+// agreed waits until the next failover could be.
+func (s *stage) agreed(ctx context.Context) error {
+	if s.engine == cluster {
+		return s.clusterAgrees(ctx)
+	}
 	return s.sentinelsAgree(ctx)
 }
 
 // pausePrimary pauses the primary until it has been replaced and for some seconds more; then it returns, and believes to be the
-// primary still until the Sentinels tell it.
+// primary still until it is told.
 func pausePrimary(ctx context.Context, s *stage, _ *rand.Rand) error {
 	s.redisLock.Lock()
 	defer s.redisLock.Unlock()
@@ -160,5 +168,5 @@ func pausePrimary(ctx context.Context, s *stage, _ *rand.Rand) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return s.sentinelsAgree(ctx)
+	return s.agreed(ctx)
 }

@@ -41,7 +41,7 @@ type stage struct {
 	key   payload.Key
 	world *check.World
 
-	redis      []*stand.Redis // the primary first; with Sentinel the replica second
+	redis      []*stand.Redis // the primary first; with Sentinel the replica second; or all nodes of the Cluster
 	sentinels  []*stand.Redis
 	links      []*stand.Link // of each gateway to Redis
 	gateways   []*stand.Gateway
@@ -79,7 +79,7 @@ func build(ctx context.Context, sc scene, binary, dir string) (*stage, error) {
 	for i := range s.key {
 		s.key[i] = byte(random.IntN(256)) //nolint:gosec // a byte
 	}
-	s.world = &check.World{Retention: retention, Rules: check.Rules{Replicated: sc.engine == sentinel}}
+	s.world = &check.World{Retention: retention, Rules: check.Rules{Replicated: sc.engine == sentinel || sc.engine == cluster}}
 	for _, t := range tenants {
 		s.world.Channels = append(s.world.Channels,
 			check.Channel{Name: "production:updates:" + t, Tenant: t}, check.Channel{Name: "production:alerts:" + t, Tenant: t})
@@ -141,6 +141,9 @@ func (s *stage) redisSettings() []string {
 
 // startRedis starts a Redis that keeps what it has acknowledged, unless a fault is to be that it does not.
 func (s *stage) startRedis(ctx context.Context) error {
+	if s.engine == cluster {
+		return s.startCluster(ctx)
+	}
 	first, err := stand.NewRedis(s.dir, "redis", s.redisSettings()...)
 	if err != nil {
 		return err
@@ -180,6 +183,8 @@ func (s *stage) startGateway(ctx context.Context, binary string, i int) error {
 			"REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
 	case sentinel:
 		env = append(env, "REDIS_SENTINEL_NAME="+sentinelName, "REDIS_SENTINELS="+s.sentinelAddresses())
+	case cluster:
+		env = append(env, "REDIS_CLUSTER="+strings.Join(s.clusterAddresses()[:2], ","))
 	case memory:
 	}
 	g, err := stand.NewGateway(binary, s.dir, fmt.Sprintf("gateway-%d", i), env)
@@ -294,7 +299,10 @@ func (s *stage) hire(random *rand.Rand) {
 		}
 	}
 	every := time.Duration(units) * time.Second / time.Duration(s.rate)
-	primary := s.primary
+	primary, stream := s.primary, "kentongan:publish"
+	if s.engine == cluster {
+		stream = "{kentongan}:" + stream
+	}
 	for i := range count {
 		name := doors[i%len(doors)]
 		o := publish.Options{
@@ -309,9 +317,9 @@ func (s *stage) hire(random *rand.Rand) {
 		case "redis":
 			o.Door = publish.Redis(s.doorAddresses, apiKey, i)
 		case "stream":
-			o.Door, o.Ordered = publish.Stream(primary), false // nodes share it, and take over from each other
+			o.Door, o.Ordered = publish.Stream(stream, primary), false // nodes share it, and take over from each other
 		case "plain":
-			o.Door = publish.Plain(primary)
+			o.Door = publish.Plain(s.anywhere(i, primary))
 		}
 		s.publishers = append(s.publishers, publish.New(o))
 	}
@@ -319,7 +327,10 @@ func (s *stage) hire(random *rand.Rand) {
 
 // primary returns the address of the Redis that takes writes.
 func (s *stage) primary(ctx context.Context) (string, error) {
-	if s.engine.watched() {
+	switch {
+	case s.engine == cluster:
+		return s.clusterOwner(ctx)
+	case s.engine.watched():
 		return s.askSentinel(ctx)
 	}
 	return s.redis[0].Address, nil

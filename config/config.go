@@ -15,6 +15,7 @@ type Config struct {
 	Server      Server
 	Redis       Redis
 	Sentinels   Sentinels
+	Cluster     []string // host:port of some nodes of a Redis Cluster; empty: it is none
 	Auth        Auth
 	Connections Connections
 	Limits      Limits
@@ -47,8 +48,8 @@ type Server struct {
 
 // Redis says how the app's Redis is reached.
 type Redis struct {
-	Network  string // "tcp", "unix" or "sentinel"
-	Address  string // host:port, the path of a socket, or the name at the sentinels; empty: the memory engine
+	Network  string // "tcp", "unix", "sentinel" or "cluster"
+	Address  string // host:port, the path of a socket, the name at the sentinels, or nodes of a Cluster; empty: the memory engine
 	TLS      bool
 	Username string
 	Password Secret

@@ -255,6 +255,17 @@ func TestMistakes(t *testing.T) {
 			"there, or unset this"},
 		{"SentinelAndSocket", "REDIS_URL=unix:///run/r.sock REDIS_SENTINELS=h", "", "REDIS_URL: is a socket of this machine, and " +
 			"REDIS_SENTINELS asks for the primary elsewhere: unset one of them"},
+		{"ClusterIsURL", "REDIS_CLUSTER=redis://:word@h", "", "REDIS_CLUSTER: has a URL in it; write host:port alone, and the " +
+			"password into REDIS_PASSWORD"},
+		{"ClusterAndSocket", "REDIS_URL=unix:///run/r.sock REDIS_CLUSTER=h", "", "REDIS_URL: is a socket of this machine, and " +
+			"REDIS_CLUSTER lists nodes elsewhere: unset one of them"},
+		{"ClusterAndSentinel", "REDIS_SENTINELS=s REDIS_CLUSTER=h", "", "REDIS_CLUSTER: is set beside REDIS_SENTINELS: a Cluster has " +
+			"none; unset one of them"},
+		{"ClusterAndDatabase", "REDIS_URL=redis://h/1 REDIS_CLUSTER=h", "", "REDIS_CLUSTER: is set, and the database is 1: a Cluster has " +
+			"only database 0"},
+		{"ClusterAndPass", "REDIS_CLUSTER=h KENTONGAN_REDIS_DOOR=:1 KENTONGAN_REDIS_DOOR_PASS=app KENTONGAN_API_KEYS=app:0123456789abcdef", "",
+			"KENTONGAN_REDIS_DOOR_PASS: is set, and so is REDIS_CLUSTER: commands are not passed on to a Cluster, whose clients have to find " +
+				"the right node for each key; give the app the nodes of it, and this door for PUBLISH alone"},
 		{"SentinelAndPasswordTwice", "REDIS_URL=redis://:a@h REDIS_PASSWORD=b REDIS_SENTINELS=h", "", "REDIS_PASSWORD: says something else " +
 			"than REDIS_URL: make both equal, or unset one"},
 		{"HalfOfTLS", "KENTONGAN_TLS_CERT=/c.pem", "", "KENTONGAN_TLS_CERT: is set without KENTONGAN_TLS_KEY: TLS needs both"},
@@ -483,6 +494,27 @@ func TestSentinels(t *testing.T) {
 	}
 	c := mustLoad(t, "redis:\n  sentinels: [a, b]\n  password: word\n")
 	if got, want := c.Engine(), "redis at redis+sentinel://mymaster/0, password set (4 bytes), by the sentinels a:26379, b:26379"; got != want {
+		t.Errorf("the engine is %q, want %q", got, want)
+	}
+}
+
+func TestCluster(t *testing.T) {
+	for _, one := range []struct {
+		env   string
+		redis config.Redis
+		want  []string
+	}{
+		{"REDIS_CLUSTER=A,b:1,[::1]", config.Redis{Network: "cluster", Address: "a:6379,b:1,[::1]:6379"}, []string{"a:6379", "b:1", "[::1]:6379"}},
+		{"REDIS_CLUSTER=a REDIS_URL=rediss://u:p@old:7 REDIS_HOST=other REDIS_PASSWORD=p",
+			config.Redis{Network: "cluster", Address: "a:6379", TLS: true, Username: "u", Password: "p"}, []string{"a:6379"}},
+	} {
+		c := mustLoad(t, "", strings.Fields(one.env)...)
+		if c.Redis != one.redis || !reflect.DeepEqual(c.Cluster, one.want) || len(c.Sentinels.Addresses) > 0 {
+			t.Errorf("%s:\ngot  %+v %+v\nwant %+v %+v", one.env, c.Redis, c.Cluster, one.redis, one.want)
+		}
+	}
+	c := mustLoad(t, "redis:\n  cluster: [a, b]\n  password: word\n")
+	if got, want := c.Engine(), "redis at redis+cluster://a:6379,b:6379/0, password set (4 bytes)"; got != want {
 		t.Errorf("the engine is %q, want %q", got, want)
 	}
 }

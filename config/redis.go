@@ -19,6 +19,7 @@ type redisParts struct {
 	db       int
 
 	sentinels Sentinels
+	cluster   []string
 }
 
 // redisURL is a REDIS_URL that was read.
@@ -30,10 +31,10 @@ type redisURL struct {
 func redisSection() section {
 	return section{
 		title: "Redis",
-		intro: "With `REDIS_URL`, `REDIS_HOST` or `REDIS_SENTINELS` the redis engine runs, without them the memory engine. " +
+		intro: "With `REDIS_URL`, `REDIS_HOST`, `REDIS_SENTINELS` or `REDIS_CLUSTER` the redis engine runs, without them the memory engine. " +
 			"If the first two are both set they must say the same: the app may read one of them and this server the other. " +
-			"With `REDIS_SENTINELS` the primary is asked for there; of `REDIS_URL` the user, the password, the database and TLS " +
-			"still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
+			"With `REDIS_SENTINELS` or `REDIS_CLUSTER` the primary is asked for there; of `REDIS_URL` the user, the password, the database " +
+			"and TLS still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
 		settings: append([]setting{
 			{ //nolint:gosec // an example
 				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`",
@@ -65,6 +66,12 @@ func redisSection() section {
 				key: "redis.db", env: []string{"REDIS_DB"}, def: "0", example: "1",
 				meaning: "Number of the database. Pub/Sub goes over all of them; history and presence stay in this one.",
 				kind:    count{func(d *draft) *int { return &d.redis.db }, 0, maxRedisDB},
+			},
+			{
+				key: "redis.cluster", env: []string{"REDIS_CLUSTER"}, unset: "no Cluster", example: "redis-1:6379,redis-2,redis-3",
+				meaning: "Some nodes of a Redis Cluster, better more than one; they name the others. The port is 6379 where none is written. " +
+					"`REDIS_USERNAME` and `REDIS_PASSWORD` are for all nodes.",
+				kind: texts{func(d *draft) *[]string { return &d.redis.cluster }, "`host[:port]`", checkClusterNode},
 			},
 		}, sentinelSettings()...),
 	}
@@ -103,12 +110,18 @@ func sentinelSettings() []setting {
 
 // checkSentinel accepts host or host:port, and writes the usual port where none is.
 func checkSentinel(s string) (string, error) {
+	return hostAndPort(s, "26379", "REDIS_SENTINEL_PASSWORD")
+}
+
+func checkClusterNode(s string) (string, error) { return hostAndPort(s, "6379", "REDIS_PASSWORD") }
+
+func hostAndPort(s, usual, password string) (string, error) {
 	if strings.Contains(s, "://") || strings.ContainsAny(s, "@/") {
-		return "", errors.New("has a URL in it; write host:port alone, and the password into REDIS_SENTINEL_PASSWORD")
+		return "", fmt.Errorf("has a URL in it; write host:port alone, and the password into %s", password)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		host, port = strings.Trim(s, "[]"), "26379"
+		host, port = strings.Trim(s, "[]"), usual
 	}
 	if !isHost(host) {
 		return "", fmt.Errorf("%s has no valid host; write host or host:port", quote(s))
@@ -196,8 +209,8 @@ func (r Redis) String() string {
 	case r.TLS:
 		u.Scheme = "rediss"
 	}
-	if r.Network == "sentinel" {
-		u.Scheme += "+sentinel"
+	if r.Network == "sentinel" || r.Network == "cluster" {
+		u.Scheme += "+" + r.Network
 	}
 	if r.Username != "" {
 		u.User = url.User(r.Username)
@@ -297,13 +310,14 @@ func database(s string) (int, error) {
 func (l *loader) joinRedis() {
 	p := l.d.redis
 	given := func(key string) bool { return l.sources[key].given() }
-	sentinels := len(p.sentinels.Addresses) > 0
+	sentinels, cluster := len(p.sentinels.Addresses) > 0, len(p.cluster) > 0
+	asked := sentinels || cluster // for the primary
 	if !sentinels {
 		l.redisWithout([]string{"redis.sentinel_name", "redis.sentinel_username", "redis.sentinel_password", "redis.sentinel_tls"},
 			"is set without REDIS_SENTINELS: list them there, or unset this")
 	}
 	if !p.url.set {
-		if !given("redis.host") && !sentinels {
+		if !given("redis.host") && !asked {
 			l.redisWithout([]string{"redis.port", "redis.username", "redis.password", "redis.db"},
 				"is set without REDIS_HOST or REDIS_URL: set one of them, or unset this to use the memory engine")
 			return
@@ -313,8 +327,11 @@ func (l *loader) joinRedis() {
 			Username: p.username, Password: p.password, DB: p.db,
 		}
 	} else {
-		l.redisAgrees(sentinels)
+		l.redisAgrees(asked)
 		l.d.Redis = p.url.Redis
+	}
+	if cluster {
+		l.joinCluster(sentinels)
 	}
 	if sentinels {
 		if l.d.Redis.Network == "unix" {
@@ -326,6 +343,23 @@ func (l *loader) joinRedis() {
 	}
 }
 
+// joinCluster makes the Redis that was configured so far a Cluster.
+func (l *loader) joinCluster(sentinels bool) {
+	where := l.sources["redis.cluster"].where("redis.cluster")
+	r := &l.d.Redis
+	switch {
+	case sentinels:
+		l.problems.add(where, "is set beside REDIS_SENTINELS: a Cluster has none; unset one of them")
+	case r.Network == "unix":
+		l.problems.add(l.sources["redis.url"].where("redis.url"), "is a socket of this machine, and REDIS_CLUSTER lists nodes elsewhere: "+
+			"unset one of them")
+	case r.DB != 0:
+		l.problems.add(where, "is set, and the database is %d: a Cluster has only database 0", r.DB)
+	}
+	r.Network, r.Address = "cluster", strings.Join(l.d.redis.cluster, ",")
+	l.d.Cluster = l.d.redis.cluster
+}
+
 // redisWithout reports those of the settings that are given and mean nothing.
 func (l *loader) redisWithout(keys []string, problem string) {
 	for _, key := range keys {
@@ -335,16 +369,16 @@ func (l *loader) redisWithout(keys []string, problem string) {
 	}
 }
 
-// redisAgrees reports what contradicts the URL. With sentinels nobody connects to the host of either.
-func (l *loader) redisAgrees(sentinels bool) {
+// redisAgrees reports what contradicts the URL. Where others are asked for the primary nobody connects to the host of either.
+func (l *loader) redisAgrees(asked bool) {
 	p := l.d.redis
 	host, port, _ := net.SplitHostPort(p.url.Address) // of a socket's path: both empty, so that any host contradicts it
 	for _, c := range []struct {
 		key  string
 		same bool
 	}{
-		{"redis.host", sentinels || strings.EqualFold(p.host, host)},
-		{"redis.port", sentinels || strconv.Itoa(p.port) == port},
+		{"redis.host", asked || strings.EqualFold(p.host, host)},
+		{"redis.port", asked || strconv.Itoa(p.port) == port},
 		{"redis.username", p.username == p.url.Username},
 		{"redis.password", p.password == p.url.Password},
 		{"redis.db", p.db == p.url.DB},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -269,7 +270,7 @@ func TestRedis(t *testing.T) {
 		"SmallBuffers":  {"redis://" + with("--client-output-buffer-limit", "pubsub 1mb 512kb 10"), doctor.Warning, "cut off"},
 		"Full":          {"redis://" + with("--maxmemory", "1", "--maxmemory-policy", "noeviction"), doctor.Broken, "OOM"},
 		"Replica":       {"redis://" + with("--replicaof", strings.Replace(with(), ":", " ", 1)), doctor.Broken, "replica"},
-		"Cluster":       {"redis://" + testenv.StartCluster(t)[0], doctor.Broken, "is a node of a Cluster, which is not supported"},
+		"Cluster":       {"redis://" + testenv.StartCluster(t)[0], doctor.Broken, "is a node of a Cluster: list some nodes of that in REDIS_CLUSTER"},
 		"NewerData":     {"redis://" + newer, doctor.Broken, "start the newer program"},
 		"FewRules":      {"redis://short:pw@" + narrow, doctor.Broken, "its user may not +xadd, which is needed for: history"},
 		"NoScripts":     {"redis://few:pw@" + narrow, doctor.Broken, "it refuses to run scripts"},
@@ -285,6 +286,30 @@ func TestRedis(t *testing.T) {
 		})
 	}
 	examineGood(t, doctor.Options{Environ: base("REDIS_URL=redis://" + good)})
+}
+
+// TestRedisCluster: it says where the slot is, and what is missing around it.
+func TestRedisCluster(t *testing.T) {
+	nodes := testenv.StartCluster(t)
+	environ := base("REDIS_CLUSTER=" + nodes[0] + "," + nodes[1])
+	r := examine(t, doctor.Options{Environ: environ})
+	want(t, &r, "redis", doctor.Warning, "the node that has slot 5906, in which all is kept, has no replica")
+	at := slices.IndexFunc(r.Checked, func(c doctor.Checked) bool { return c.Check == "redis" })
+	if at < 0 || !strings.Contains(r.Checked[at].Detail, "slot 5906 at "+nodes[1]) {
+		t.Errorf("got %+v, want where the slot is", r.Checked)
+	}
+	for _, node := range nodes {
+		one, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{node}, DisableCache: true, ForceSingleClient: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := one.Do(t.Context(), one.B().ClusterDelslots().Slot(0).Build()).Error(); err != nil {
+			t.Error(err)
+		}
+		one.Close()
+	}
+	r = examine(t, doctor.Options{Environ: environ})
+	want(t, &r, "redis", doctor.Broken, "the Cluster is not well: CLUSTERDOWN")
 }
 
 // relay is a line to addr that is slow, or changes what comes back.

@@ -44,6 +44,9 @@ func (p *patient) redis(ctx context.Context) error {
 		user = "default"
 	}
 	p.detail = fmt.Sprintf("%s %s at %s, %.1f ms", e.Product, e.Version, where, ms(e.RoundTrip))
+	if e.Primary != "" {
+		p.detail += ", " + e.Primary
+	}
 	if e.Version != "" && e.Major() < redis.MinVersion {
 		p.found(Broken, where, "it is "+e.Product+" "+e.Version, fmt.Sprintf("Redis %d or newer, or Valkey", redis.MinVersion))
 	}

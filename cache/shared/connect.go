@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,9 @@ func newConnection(o *Options, job string, changed func([]rueidis.RedisMessage))
 			}
 			return time.Duration(attempts) * 50 * time.Millisecond
 		},
+	}
+	if o.Cluster {
+		c.option.InitAddress = strings.Split(o.Address, ",")
 	}
 	if len(o.Sentinels) > 0 {
 		c.option.InitAddress = o.Sentinels

@@ -10,7 +10,7 @@ import (
 // Options say where Redis is. The zero value of what is not the address is what the app has.
 type Options struct {
 	Network  string // "tcp" or "unix"; empty means tcp
-	Address  string // host:port, or the path of a socket
+	Address  string // host:port, or the path of a socket; of a Cluster one node, or several with commas between them
 	Username string
 	Password string
 	DB       int

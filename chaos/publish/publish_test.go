@@ -200,7 +200,7 @@ func TestRedisDoorsReadAnswers(t *testing.T) {
 		return func(context.Context) (string, error) { return address, nil }
 	}
 	plain := func(a string) publish.Door { return publish.Plain(at(a)) }
-	stream := func(a string) publish.Door { return publish.Stream(at(a)) }
+	stream := func(a string) publish.Door { return publish.Stream("kentongan:publish", at(a)) }
 	own := func(a string) publish.Door { return publish.Redis(func() []string { return []string{a} }, "key", 0) }
 	for _, test := range []struct {
 		name    string

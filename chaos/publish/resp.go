@@ -64,12 +64,12 @@ func Redis(nodes func() []string, key string, first int) Door {
 
 func publishCommand(it Item) []string { return []string{"PUBLISH", it.Channel, string(it.Data)} }
 
-// Stream returns the door of an app that appends to the durable stream in the Redis that where names.
-func Stream(where func(ctx context.Context) (string, error)) Door {
+// Stream returns the door of an app that appends to the durable stream, called key, in the Redis that where names.
+func Stream(key string, where func(ctx context.Context) (string, error)) Door {
 	return &respDoor{
 		where: where, repeats: true,
 		command: func(it Item) []string {
-			return []string{"XADD", "kentongan:publish", "*", "channel", it.Channel, "data", string(it.Data), "id", it.Key}
+			return []string{"XADD", key, "*", "channel", it.Channel, "data", string(it.Data), "id", it.Key}
 		},
 		meaning: func(reply string) check.Outcome {
 			if strings.HasPrefix(reply, "$") {

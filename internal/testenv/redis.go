@@ -37,6 +37,12 @@ type RedisServer struct {
 // connections. Without such args it keeps nothing, so that Restart gives an empty one.
 func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
+	return startRedis(t, func() []string { return args })
+}
+
+// startRedis is StartRedis with args that are made anew for each attempt, for ports in them may be taken too.
+func startRedis(t testing.TB, args func() []string) *RedisServer {
+	t.Helper()
 	path := program(t, "redis-server", "valkey-server")
 	dir := t.TempDir()
 	s := &RedisServer{t: t, ready: "Ready to accept connections"}
@@ -49,7 +55,7 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 			t.Fatal(err)
 		}
 		s.args = append([]string{path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-			"--daemonize", "no", "--loglevel", "notice", "--logfile", "", "--dir", dir}, args...)
+			"--daemonize", "no", "--loglevel", "notice", "--logfile", "", "--dir", dir}, args()...)
 		if s.start() {
 			return s
 		}

@@ -92,10 +92,10 @@ func appendCommand(out []byte, args []string) []byte {
 	return out
 }
 
-// The bounds of what is asked for here: INFO has some KB, the list of replicas some entries.
+// The bounds of what is asked for here: INFO has some KB, CLUSTER NODES 150 bytes for each node; a Cluster has no more ranges than slots.
 const (
 	maxAnswerBytes = 256 << 10
-	maxAnswerList  = 4096
+	maxAnswerList  = 16384
 	maxAnswerDepth = 4
 )
 

@@ -60,7 +60,7 @@ func New(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis broker: %w", err)
 	}
-	b := &Broker{opts: opts, keys: keys(opts.Prefix), revocations: make(chan []byte, 1024)}
+	b := &Broker{opts: opts, keys: opts.keys(), revocations: make(chan []byte, 1024)}
 	_, _ = rand.Read(b.node[:]) // never fails
 	b.life, b.end = context.WithCancel(context.Background())
 	if b.ask, err = newClient(&b.opts, "ask", b.opts.AnswerLimit); err != nil {

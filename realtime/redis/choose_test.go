@@ -9,21 +9,21 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	at := func(address string, epoch uint64) sentinelAnswer { return sentinelAnswer{place: place{address, epoch}} }
-	out := sentinelAnswer{err: errors.New("out")}
+	at := func(address string, epoch uint64) finderAnswer { return finderAnswer{place: place{address, epoch}} }
+	out := finderAnswer{err: errors.New("out")}
 	for name, one := range map[string]struct {
-		answers []sentinelAnswer
+		answers []finderAnswer
 		known   place
 		want    place
 		err     bool
 	}{
-		"First":                {[]sentinelAnswer{at("a", 0)}, place{}, place{"a", 0}, false},
-		"TheNewestOfTwo":       {[]sentinelAnswer{at("a", 1), at("b", 2), at("a", 1)}, place{"a", 1}, place{"b", 2}, false},
-		"OneHasHeardOfIt":      {[]sentinelAnswer{out, out, at("b", 2)}, place{"a", 1}, place{"b", 2}, false},
-		"OneHasNotHeardOfIt":   {[]sentinelAnswer{out, out, at("a", 1)}, place{"b", 2}, place{"b", 2}, false},
-		"AllWereSetUpAnew":     {[]sentinelAnswer{out, at("c", 0), at("c", 0)}, place{"b", 2}, place{"c", 0}, false},
-		"NoneAnswers":          {[]sentinelAnswer{out, out, out}, place{"b", 2}, place{}, true},
-		"TheSameAtAnotherName": {[]sentinelAnswer{at("b2", 2)}, place{"b", 2}, place{"b2", 2}, false},
+		"First":                {[]finderAnswer{at("a", 0)}, place{}, place{"a", 0}, false},
+		"TheNewestOfTwo":       {[]finderAnswer{at("a", 1), at("b", 2), at("a", 1)}, place{"a", 1}, place{"b", 2}, false},
+		"OneHasHeardOfIt":      {[]finderAnswer{out, out, at("b", 2)}, place{"a", 1}, place{"b", 2}, false},
+		"OneHasNotHeardOfIt":   {[]finderAnswer{out, out, at("a", 1)}, place{"b", 2}, place{"b", 2}, false},
+		"AllWereSetUpAnew":     {[]finderAnswer{out, at("c", 0), at("c", 0)}, place{"b", 2}, place{"c", 0}, false},
+		"NoneAnswers":          {[]finderAnswer{out, out, out}, place{"b", 2}, place{}, true},
+		"TheSameAtAnotherName": {[]finderAnswer{at("b2", 2)}, place{"b", 2}, place{"b2", 2}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := choose(one.answers, 3, one.known)
@@ -39,18 +39,18 @@ func TestChooseNeverGoesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sentinels := rapid.IntRange(1, 7).Draw(t, "sentinels")
 		known := place{"known", rapid.Uint64Range(0, 5).Draw(t, "known")}
-		var answers []sentinelAnswer
+		var answers []finderAnswer
 		good := 0
 		newest := uint64(0)
 		for range rapid.IntRange(0, sentinels).Draw(t, "answers") {
 			if rapid.Bool().Draw(t, "fails") {
-				answers = append(answers, sentinelAnswer{err: errors.New("out")})
+				answers = append(answers, finderAnswer{err: errors.New("out")})
 				continue
 			}
 			good++
 			epoch := rapid.Uint64Range(0, 5).Draw(t, "epoch")
 			newest = max(newest, epoch)
-			answers = append(answers, sentinelAnswer{place: place{"x", epoch}})
+			answers = append(answers, finderAnswer{place: place{"x", epoch}})
 		}
 		got, err := choose(answers, sentinels, known)
 		switch {

@@ -51,6 +51,36 @@ func newClient(o *Options, name string, answer time.Duration) (*client, error) {
 	return c, nil
 }
 
+// Do implements rueidis.Client.
+func (c *client) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
+	r := c.Client.Do(ctx, command)
+	c.heed(r)
+	return r
+}
+
+// DoMulti implements rueidis.Client.
+func (c *client) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	all := c.Client.DoMulti(ctx, commands...)
+	c.heed(all...)
+	return all
+}
+
+// heed gives the connections up when one of the answers is that the slot is at another node, and has that looked for.
+func (c *client) heed(all ...rueidis.RedisResult) {
+	if len(c.dialer.opts.Cluster) == 0 {
+		return
+	}
+	for _, r := range all {
+		if err := r.Error(); err != nil {
+			if moved, why := elsewhere(err); moved {
+				c.dialer.opts.Primary.seek()
+				c.dialer.drop(why)
+				return
+			}
+		}
+	}
+}
+
 func (c *client) close() {
 	c.dialer.closeAll()
 	c.Close()
@@ -60,6 +90,9 @@ func (c *client) close() {
 func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if _, why := elsewhere(err); why != nil {
+		err = why // in words
 	}
 	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, err)
 }

@@ -213,7 +213,7 @@ func (d *dialer) greet(c *trackedConn) error {
 	// The database matters to the schema only: who sends commands selects it again, and Pub/Sub knows none.
 	replies, err := a.ask([]string{"ROLE"}, []string{"INFO", "server"}, []string{"INFO", "replication"}, []string{"CLIENT", "ID"},
 		[]string{"CLIENT", "SETNAME", "kentongan-" + d.name}, []string{"SELECT", strconv.Itoa(d.opts.DB)},
-		[]string{"GET", keys(d.opts.Prefix).schema()})
+		[]string{"GET", d.opts.keys().schema()})
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (d *dialer) greet(c *trackedConn) error {
 	if err := checkRole(role, replication, c.address); err != nil {
 		return err
 	}
-	if err := checkMode(server, c.address); err != nil {
+	if err := checkMode(server, schema, len(d.opts.Cluster) > 0, c.address); err != nil {
 		return err
 	}
 	if selected.refusal == "" || d.opts.DB == 0 {

@@ -22,15 +22,18 @@
 //	kentongan:extend              Pub/Sub channel of extensions of sessions
 //	kentongan:revoke              Pub/Sub channel of revocations, also for the app; kentongan:revoked remembers them
 //
+// In a Cluster "{kentongan}:" stands before each of these names, so that all is in one slot, and the Pub/Sub channels are those of the
+// slot; but for kentongan:extend and kentongan:revoke, on which anybody may publish anywhere.
+//
 // # Connections
 //
 // Three, each for its job: one for questions (history, heads, presence), one that publishes, one that subscribes. The
 // first two are rueidis'. The third, link, is our own: it is on the path of every message, and has to know exactly when it broke,
 // what was confirmed in which order, and how much it reads before it allocates.
 //
-// All of them are opened by dialer, to where Primary says: a fixed address, or what the sentinels name. Who answers has to say that it
-// is no replica. When the primary is replaced, all connections to the old one end in the same moment. A connection that is not answered
-// ends too, and what it had under way is ended on the side of Redis before anything is sent again.
+// All of them are opened by dialer, to where Primary says: a fixed address, or what a finder names: sentinels, or nodes of a Cluster. Who
+// answers has to say that it is no replica. When the primary is replaced, all connections to the old one end in the same moment. A
+// connection that is not answered ends too, and what it had under way is ended on the side of Redis before anything is sent again.
 //
 // # Why nothing is missed
 //

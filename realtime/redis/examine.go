@@ -18,6 +18,8 @@ type Examination struct {
 	Version    string
 	Weaknesses []Weakness
 
+	Primary string // where it is, if that had to be found; empty: at the address that was given
+
 	RoundTrip time.Duration // half of the pings took no longer
 	Slowest   time.Duration // of the pings
 	Skew      time.Duration // how far its clock is ahead of ours; half a round trip more or less
@@ -60,7 +62,7 @@ func Examine(ctx context.Context, opts Options) (e Examination, err error) {
 	defer c.close()
 	ctx, cancel := context.WithTimeout(ctx, opts.ConnectTimeout+4*opts.CommandTimeout)
 	defer cancel()
-	b := &Broker{opts: opts, ask: c, keys: keys(opts.Prefix), life: ctx}
+	b := &Broker{opts: opts, ask: c, keys: opts.keys(), life: ctx}
 	info, err := c.Do(ctx, c.B().Info().Section("server").Build()).ToString()
 	if err != nil {
 		if _, refused := rueidis.IsRedisErr(err); !refused {
@@ -72,6 +74,11 @@ func Examine(ctx context.Context, opts Options) (e Examination, err error) {
 	e.Product, e.Version = "redis", server.field("redis_version")
 	if v := server.field("valkey_version"); v != "" {
 		e.Product, e.Version = "valkey", v
+	}
+	if home := opts.Primary; home.finder != nil {
+		home.mu.Lock()
+		e.Primary = home.finder.name() + " at " + home.place.address
+		home.mu.Unlock()
 	}
 	if err := e.measure(ctx, c); err != nil {
 		return e, fmt.Errorf("examine redis %s: %w", opts.where(), err)
@@ -87,7 +94,7 @@ func Examine(ctx context.Context, opts Options) (e Examination, err error) {
 		e.Clients, _ = strconv.Atoi(clients.field("connected_clients")) // 0: it does not say
 		e.MaxClients, _ = strconv.Atoi(clients.field("maxclients"))
 	}
-	e.try(ctx, c, opts.Prefix)
+	e.try(ctx, c, b.keys)
 	return e, nil
 }
 
@@ -126,8 +133,8 @@ func (e *Examination) measure(ctx context.Context, c *client) error {
 }
 
 // try does what servers do: write, run a script, publish, subscribe, and expire.
-func (e *Examination) try(ctx context.Context, c *client, prefix string) {
-	key, channel := prefix+"doctor", prefix+"doctor"
+func (e *Examination) try(ctx context.Context, c *client, k keys) {
+	key, channel := string(k)+"doctor", k.open()+"doctor"
 	for _, t := range []struct {
 		name string
 		cmd  rueidis.Completed
@@ -148,7 +155,7 @@ func (e *Examination) try(ctx context.Context, c *client, prefix string) {
 	heard, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	heard = rueidis.WithOnSubscriptionHook(heard, func(rueidis.PubSubSubscription) { cancel() })
-	err := c.Receive(heard, c.B().Psubscribe().Pattern(prefix+"doctor*").Build(), func(rueidis.PubSubMessage) {})
+	err := c.Receive(heard, c.B().Psubscribe().Pattern(k.open()+"doctor*").Build(), func(rueidis.PubSubMessage) {})
 	if said, refused := rueidis.IsRedisErr(err); refused && !e.explains(err) {
 		e.Refused = append(e.Refused, "subscribe: "+said.Error())
 	}

@@ -15,11 +15,12 @@ const (
 	partAsk
 	partPublish
 	partLink
+	partSlot // of a Cluster
 	partCount
 )
 
 func (p part) String() string {
-	return [partCount]string{"the user", "asking connection", "publishing connection", "subscribing connection"}[p]
+	return [partCount]string{"the user", "asking connection", "publishing connection", "subscribing connection", "slot"}[p]
 }
 
 // health remembers what was last wrong with each part.

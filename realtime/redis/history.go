@@ -244,7 +244,8 @@ func (b *Broker) turnTenant(ctx context.Context, t tenant.ID, cause realtime.Gap
 func (b *Broker) scanHeads(ctx context.Context, cursor uint64) ([]tenant.ID, uint64, error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
-	entry, err := b.ask.Do(ctx, b.ask.B().Scan().Cursor(cursor).Match(b.keys.headGlob()).Count(1000).Build()).AsScanEntry()
+	entry, err := scanScript.Exec(ctx, b.ask, []string{b.keys.schema()},
+		[]string{strconv.FormatUint(cursor, 10), b.keys.headGlob(), "1000"}).AsScanEntry()
 	if err != nil {
 		return nil, 0, err
 	}

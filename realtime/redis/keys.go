@@ -8,8 +8,33 @@ import (
 	"kentongan/tenant"
 )
 
-// keys spells the names of everything in Redis. It is the prefix.
+// keys spells the names of everything in Redis. It is the prefix; in a Cluster clusterTag stands before it, so that all is in one slot.
 type keys string
+
+func (o Options) keys() keys {
+	if len(o.Cluster) > 0 {
+		return keys(clusterTag + o.Prefix)
+	}
+	return keys(o.Prefix)
+}
+
+// placed reports whether all is in one slot of a Cluster.
+func (k keys) placed() bool { return strings.HasPrefix(string(k), clusterTag) }
+
+// Commands for the Pub/Sub channels of ours, which in a Cluster are those of the slot.
+func (k keys) subscribe() string   { return k.sharded("SUBSCRIBE") }
+func (k keys) unsubscribe() string { return k.sharded("UNSUBSCRIBE") }
+
+func (k keys) sharded(command string) string {
+	if k.placed() {
+		return "S" + command
+	}
+	return command
+}
+
+// open is the prefix of Pub/Sub channels on which others publish too, with plain PUBLISH: in a Cluster that is in no slot, and heard at
+// every node.
+func (k keys) open() string { return strings.TrimPrefix(string(k), clusterTag) }
 
 // globalTag stands for tenant.Global; an id cannot spell it.
 const globalTag = "*"
@@ -42,14 +67,17 @@ func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) 
 func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) schema() string                       { return string(k) + "schema" }
-func (k keys) revoke() string                       { return string(k) + "revoke" }
-func (k keys) extend() string                       { return string(k) + "extend" }
+func (k keys) revoke() string                       { return k.open() + "revoke" }
+func (k keys) extend() string                       { return k.open() + "extend" }
 func (k keys) usage() string                        { return string(k) + "usage" }
 func (k keys) revoked() string                      { return string(k) + "revoked" }
 
 func (k keys) intake() string     { return string(k) + "intake" }       // what nodes agree on about plain PUBLISH
 func (k keys) intakeAble() string { return string(k) + "intake:able" }  // nodes that could stamp next
 func (k keys) marks() string      { return string(k) + "intake:marks" } // Pub/Sub channel of marks and answers
+
+// slot is a Pub/Sub channel on which nothing is published: who subscribes is told when the slot of the Cluster is at another node.
+func (k keys) slot() string { return string(k) + "slot" }
 
 // feed is the Pub/Sub channel of one connection that hears plain PUBLISH. Nothing is published there: that somebody subscribes says
 // that the connection is open.

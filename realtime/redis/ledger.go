@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -20,10 +21,10 @@ import (
 // Ledger is the stamping.Ledger of all nodes on one Redis: two scripts over one hash. It shares the connection of what this
 // node publishes. Its methods may be called at the same time.
 //
-// Each script sees the whole ledger and the keys of several tenants, which one Redis allows and a Cluster does not: there, every
-// tenant's slot would need a ledger of its own.
+// Each script sees the whole ledger and the keys of several tenants. A Cluster allows that because all of them are in one slot.
 type Ledger struct {
 	broker *Broker
+	link   atomic.Pointer[string] // the last debt of a link that broke
 
 	// The fields below are of the call of Stamp that goes on; there is one at a time.
 	stamping sync.Mutex
@@ -102,10 +103,22 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	if ms, err := strconv.ParseInt(answer[9], 10, 64); err == nil {
 		s.Since = time.Now().Add(-time.Duration(ms) * time.Millisecond)
 	}
+	l.noteLink(s.Owed)
 	for _, open := range answer[fixed:] {
 		s.Open = append(s.Open, open == "1")
 	}
 	return s, nil
+}
+
+// noteLink tells an operator why all are told a gap, if it is because of a link between nodes of a Cluster. The script ends such debts
+// with a word of its own.
+func (l *Ledger) noteLink(owed string) {
+	if before := l.link.Load(); !strings.HasSuffix(owed, "-link") || before != nil && *before == owed {
+		return
+	}
+	l.link.Store(&owed)
+	// Everybody is told a gap, and then it goes on.
+	l.broker.opts.Log.Warn("a link between nodes of the Cluster broke, and PUBLISH may have been lost with it", "owed", owed)
 }
 
 func flag(b bool) string {

@@ -34,8 +34,9 @@ type twins struct {
 	words  int
 }
 
-func newTwins(t *testing.T, addr string, seed uint64) *twins {
-	b, err := New(Options{Address: addr, Prefix: fmt.Sprint("twins-", seed, ":")})
+func newTwins(t *testing.T, opts Options, seed uint64) *twins {
+	opts.Prefix = fmt.Sprint("twins-", seed, ":")
+	b, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func (w *twins) subscribe(channel string) *link {
 	w.t.Cleanup(d.closeAll)
 	l, err := openLink(w.t.Context(), d, 1<<20)
 	if err == nil {
-		err = l.send("SUBSCRIBE", channel)
+		err = l.send(w.broker.keys.subscribe(), channel)
 	}
 	if err == nil {
 		_, err = l.next()
@@ -125,15 +126,18 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 // TestLedgerTwins does the same to both ledgers, and wants the same answers.
 func TestLedgerTwins(t *testing.T) {
-	addr := testenv.Redis(t)
-	stored, begun := 0, 0
-	for seed := range uint64(40) {
-		w := newTwins(t, addr, seed)
-		begun += w.play()
-		stored += w.stored
-	}
-	if stored < 100 || begun < 100 {
-		t.Errorf("%d messages in %d numberings: the plays are too short", stored, begun)
+	for name, opts := range map[string]Options{"Alone": {Address: testenv.Redis(t)}, "Cluster": {Cluster: testenv.StartCluster(t)}} {
+		t.Run(name, func(t *testing.T) {
+			stored, begun := 0, 0
+			for seed := range uint64(40) {
+				w := newTwins(t, opts, seed)
+				begun += w.play()
+				stored += w.stored
+			}
+			if stored < 100 || begun < 100 {
+				t.Errorf("%d messages in %d numberings: the plays are too short", stored, begun)
+			}
+		})
 	}
 }
 
@@ -182,7 +186,7 @@ func (w *twins) play() int {
 			}
 		}
 	}
-	w.broker.ask.Do(ctx, w.broker.ask.B().Publish().Channel(w.broker.keys.marks()).Message("end").Build())
+	w.broker.ask.Do(ctx, w.broker.ask.B().Arbitrary(w.broker.keys.sharded("PUBLISH"), w.broker.keys.marks(), "end").Build())
 	for i := 0; ; i++ {
 		e, err := w.marks.next()
 		if err != nil {
@@ -208,8 +212,12 @@ func (w *twins) close(name string) {
 	}
 	w.feeds[name].close()
 	delete(w.feeds, name)
+	numsub := "NUMSUB"
+	if w.broker.keys.placed() {
+		numsub = "SHARDNUMSUB"
+	}
 	for {
-		n, err := w.broker.ask.Do(w.t.Context(), w.broker.ask.B().PubsubNumsub().Channel(name).Build()).AsIntMap()
+		n, err := w.broker.ask.Do(w.t.Context(), w.broker.ask.B().Arbitrary("PUBSUB", numsub, name).Build()).AsIntMap()
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -284,7 +292,7 @@ func TestStamp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newTwins(t, addr, 1)
+	w := newTwins(t, Options{Address: addr}, 1)
 	feed := b.keys.feed("f")
 	w.subscribe(feed)
 	state, err := b.ledger.Report(ctx, stamping.Report{Node: "n", Token: "t", Globs: "g", Feeds: []string{feed}, Mark: "n.1", Trusted: true})

@@ -225,7 +225,7 @@ func (l *link) read() (event, error) {
 		return event{}, err
 	}
 	switch {
-	case string(word) == "message" && count == 3:
+	case (string(word) == "message" || string(word) == "smessage") && count == 3:
 		return l.message(eventMessage)
 	case string(word) == "pmessage" && count == 4:
 		return l.message(eventPMessage)
@@ -239,9 +239,9 @@ func (l *link) read() (event, error) {
 	}
 	e := event{}
 	switch string(word) {
-	case "subscribe", "psubscribe":
+	case "subscribe", "psubscribe", "ssubscribe":
 		e.kind = eventSubscribed
-	case "unsubscribe", "punsubscribe":
+	case "unsubscribe", "punsubscribe", "sunsubscribe":
 		e.kind = eventUnsubscribed
 	}
 	if e.channel, err = l.short(); err != nil {

@@ -16,7 +16,7 @@ import (
 // Options are the knobs of a Broker. The zero value is a Redis without password at 127.0.0.1:6379.
 type Options struct {
 	Network  string      // "tcp" or "unix"; empty means tcp
-	Address  string      // host:port, or the path of a socket; empty means 127.0.0.1:6379. With Sentinels it is not used
+	Address  string      // host:port, or the path of a socket; empty means 127.0.0.1:6379. With Sentinels or Cluster it is not used
 	Username string      // of Redis ACLs; empty: the default user
 	Password string      // empty: none is sent
 	DB       int         // database number; Pub/Sub does not know databases
@@ -27,6 +27,10 @@ type Options struct {
 	SentinelUsername string
 	SentinelPassword string
 	SentinelTLS      *tls.Config // nil: no TLS
+
+	// Cluster lists some nodes of a Redis Cluster, host:port of each; none: it is no Cluster. Address is not used then. All that is kept
+	// is in one of its slots, and the node that has that is the primary.
+	Cluster []string
 
 	// Primary is shared by all that are made with these Options, so that they leave a primary that was replaced together. Nil:
 	// each follows it by itself.
@@ -89,6 +93,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.DB < 0 {
 		return o, fmt.Errorf("database number %d", o.DB)
 	}
+	if len(o.Cluster) > 0 && (o.DB != 0 || len(o.Sentinels) > 0 || o.Network != "tcp") {
+		return o, errors.New("a Cluster has only database 0, no Sentinels and no sockets of this machine")
+	}
 	setDefault(&o.ConnectTimeout, 10*time.Second)
 	setDefault(&o.CommandTimeout, 5*time.Second)
 	setDefault(&o.SilenceLimit, 2800*time.Millisecond)
@@ -132,7 +139,10 @@ func setDefault[N int | time.Duration](v *N, d N) {
 
 // where names what is connected to, for people.
 func (o Options) where() string {
-	if len(o.Sentinels) > 0 {
+	switch {
+	case len(o.Cluster) > 0:
+		return "Cluster of " + strings.Join(o.Cluster, ", ")
+	case len(o.Sentinels) > 0:
 		return o.SentinelName + " of " + strings.Join(o.Sentinels, ", ")
 	}
 	return o.Address

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 )
@@ -17,6 +18,9 @@ func NewPassage(opts Options) (*Passage, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("redis passage: %w", err)
+	}
+	if len(opts.Cluster) > 0 {
+		return nil, errors.New("redis passage: commands are not passed on to a Cluster: the right node is another one for each key")
 	}
 	p := &Passage{opts: opts}
 	p.dialer = newDialer(&p.opts, "door", 0) // the door sees to silence: it knows when nothing is asked

@@ -28,16 +28,29 @@ const (
 
 // LeastRules are the rules of a user who may do nothing but what a server needs, for ACL SETUSER, without a password. He may hear all
 // channels, for that is what KENTONGAN_REPORT_UNMATCHED does; with that off "&" and each glob of the channel patterns would do.
-func LeastRules(prefix string) []string {
-	all := []string{"~" + prefix + "*", "&*", "-@all"}
-	for _, p := range permissions {
+func LeastRules(prefix string) []string { return leastRules(keys(prefix)) }
+
+// LeastClusterRules is LeastRules for a user of a Cluster, who has to be made at each of its nodes.
+func LeastClusterRules(prefix string) []string { return leastRules(keys(clusterTag + prefix)) }
+
+func leastRules(k keys) []string {
+	all := []string{"~" + string(k) + "*", "&*", "-@all"}
+	for _, p := range permissionsOf(k) {
 		all = append(all, p.Rule)
 	}
 	return all
 }
 
-// Permissions returns all that a server does in Redis, as rules for its user. Who may not do one of them is found by Examine and by a
-// Broker after each connect.
+// permissionsOf returns what is needed where all is kept under these names.
+func permissionsOf(k keys) []Permission {
+	if k.placed() {
+		return slices.Concat(permissions, clusterPermissions)
+	}
+	return permissions
+}
+
+// Permissions returns all that a server does in a single Redis, as rules for its user. Who may not do one of them is found by Examine and
+// by a Broker after each connect.
 func Permissions() []Permission { return slices.Clone(permissions) }
 
 // permissions is tried by TestLeastUser: the suites pass with exactly these, and each of them is used there.
@@ -102,11 +115,23 @@ var permissions = []Permission{
 	{"+xinfo|groups", "the durable stream", false, []string{"XINFO", "GROUPS", probeKey}},
 	{"+xinfo|consumers", "the durable stream", false, []string{"XINFO", "CONSUMERS", probeKey, "g"}},
 	{"+role", "a replica is not refused", true, []string{"ROLE"}},
-	{"+info", "a promotion is not noticed, a Cluster not refused, and data are compared after every reconnect", true, []string{"INFO"}},
+	{"+info", "a promotion or a Cluster is not noticed, and data are compared after every reconnect", true, []string{"INFO"}},
 	{"+client|id", "what a Redis that hung has in its hands may be carried out twice", true, []string{"CLIENT", "ID"}},
 	{"+client|kill", "what a Redis that hung has in its hands may be carried out twice", true, []string{"CLIENT", "KILL", "ID", "1"}},
 	{"+client|setname", "CLIENT LIST does not say whose a connection is", true, []string{"CLIENT", "SETNAME", "kentongan"}},
 	{"+config|get", "nobody can tell whether this Redis evicts, or forgets at a restart", true, []string{"CONFIG", "GET", "save"}},
+}
+
+// clusterPermissions are needed in a Cluster as well.
+var clusterPermissions = []Permission{
+	{"+cluster|slots", "finding the node that has the slot", false, []string{"CLUSTER", "SLOTS"}},
+	{"+cluster|nodes", "finding the node that has the slot", false, []string{"CLUSTER", "NODES"}},
+	{"+cluster|info", "nobody can tell whether all slots have a node", true, []string{"CLUSTER", "INFO"}},
+	{"+cluster|links", "what nodes of the Cluster lose between them is not noticed", true, []string{"CLUSTER", "LINKS"}},
+	{"+spublish", "handing publications on", false, []string{"SPUBLISH", probeChannel, ""}},
+	{"+ssubscribe", "hearing publications", false, []string{"SSUBSCRIBE", probeChannel}},
+	{"+sunsubscribe", "leaving kitchens that nobody follows", false, []string{"SUNSUBSCRIBE"}},
+	{"+pubsub|shardnumsub", "agreeing on who stamps", false, []string{"PUBSUB", "SHARDNUMSUB"}},
 }
 
 // permitSource asks for each command, given as the number of its words and the words, whether whoever runs the script may run it, and
@@ -126,7 +151,8 @@ return missing`
 func lacks(ctx context.Context, c *client, k keys) ([]Permission, error) {
 	key, channel := string(k)+"{doctor}:doctor", string(k)+"doctor"
 	var args []string
-	for _, p := range permissions {
+	all := permissionsOf(k)
+	for _, p := range all {
 		args = append(args, fmt.Sprint(len(p.probe)))
 		for _, word := range p.probe {
 			switch word {
@@ -141,7 +167,7 @@ func lacks(ctx context.Context, c *client, k keys) ([]Permission, error) {
 	numbers, err := c.Do(ctx, c.B().Eval().Script(permitSource).Numkeys(0).Arg(args...).Build()).AsIntSlice()
 	if said, refused := rueidis.IsRedisErr(err); refused {
 		if strings.HasPrefix(said.Error(), "NOPERM") {
-			return []Permission{permissions[slices.IndexFunc(permissions, func(p Permission) bool { return p.Rule == "+eval" })]}, nil
+			return []Permission{all[slices.IndexFunc(all, func(p Permission) bool { return p.Rule == "+eval" })]}, nil
 		}
 		return nil, nil
 	}
@@ -150,21 +176,21 @@ func lacks(ctx context.Context, c *client, k keys) ([]Permission, error) {
 	}
 	var missing []Permission
 	for _, n := range numbers {
-		if n < 1 || int(n) > len(permissions) {
+		if n < 1 || int(n) > len(all) {
 			return nil, errProtocol
 		}
-		missing = append(missing, permissions[n-1])
+		missing = append(missing, all[n-1])
 	}
-	missing = instead(missing, probeKey, Permission{Rule: "~" + string(k) + "*", For: "all that is kept"})
-	return instead(missing, probeChannel, Permission{Rule: "&" + string(k) + "*", For: "all that nodes tell each other"}), nil
+	missing = instead(all, missing, probeKey, Permission{Rule: "~" + string(k) + "*", For: "all that is kept"})
+	return instead(all, missing, probeChannel, Permission{Rule: "&" + string(k) + "*", For: "all that nodes tell each other"}), nil
 }
 
 // instead puts one permission in the place of all that have a name of ours in their probe, if every one of these is missing: then it is
 // not the commands that are refused, but the name.
-func instead(missing []Permission, name string, one Permission) []Permission {
+func instead(all, missing []Permission, name string, one Permission) []Permission {
 	named := func(p Permission) bool { return slices.Contains(p.probe, name) }
 	rest := slices.DeleteFunc(slices.Clone(missing), named)
-	for _, p := range permissions {
+	for _, p := range all {
 		if named(p) && !slices.ContainsFunc(missing, func(m Permission) bool { return m.Rule == p.Rule }) {
 			return missing
 		}

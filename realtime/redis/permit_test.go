@@ -74,7 +74,10 @@ func TestLeastUser(t *testing.T) {
 		}}
 	})
 	t.Run("Shared", func(t *testing.T) { sharedAs(t, c, in(nil, newPrefix())) })
-	t.Run("Stream", func(t *testing.T) { streamAs(t, c, in(nil, newPrefix())) })
+	t.Run("Stream", func(t *testing.T) {
+		o := in(nil, newPrefix())
+		streamAs(t, c, o.Prefix, o)
+	})
 	e, err := redis.Examine(t.Context(), base)
 	if err != nil || len(e.Refused) > 0 || len(e.Missing) > 0 {
 		t.Errorf("examined: %v, refused %q, missing %+v", err, e.Refused, e.Missing)
@@ -134,14 +137,14 @@ func sharedAs(t *testing.T, c rueidis.Client, o redis.Options) {
 }
 
 // streamAs takes an entry of the durable stream through all that may become of it.
-func streamAs(t *testing.T, c rueidis.Client, o redis.Options) {
+func streamAs(t *testing.T, c rueidis.Client, prefix string, o redis.Options) {
 	s, err := redis.NewStream(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	for range 3 {
-		do(t, c, "XADD", o.Prefix+"publish", "*", "channel", "c", "data", "1")
+		do(t, c, "XADD", prefix+"publish", "*", "channel", "c", "data", "1")
 	}
 	var ids []string
 	take := func(id string, _ []string) { ids = append(ids, id) }
@@ -219,5 +222,16 @@ func TestLeastRulesAreWritten(t *testing.T) {
 	written, _, _ := strings.Cut(rest, "```")
 	if got, want := strings.Join(strings.Fields(written), " "), strings.Join(redis.LeastRules("kentongan:"), " "); !ok || got != want {
 		t.Errorf("docs/operations.md has the rules\n%s\nwant\n%s", got, want)
+	}
+	_, rest, ok = strings.Cut(string(text), "and these as well:\n\n```\n")
+	written, _, _ = strings.Cut(rest, "```")
+	var more []string
+	for _, rule := range redis.LeastClusterRules("kentongan:") {
+		if !slices.Contains(redis.LeastRules("kentongan:"), rule) && rule[0] == '+' {
+			more = append(more, rule)
+		}
+	}
+	if got, want := strings.Join(strings.Fields(written), " "), strings.Join(more, " "); !ok || got != want {
+		t.Errorf("of a Cluster it says\n%s\nwant\n%s", got, want)
 	}
 }

@@ -13,21 +13,23 @@ import (
 // Primary is the Redis that may be written to: where it is now, and all connections to it. What is made with the same Options shares
 // one, so that all of them leave a primary that was replaced in the same moment, and none goes on hearing what nobody says any more.
 //
-// Without sentinels it is always at one address. With them it is asked for before each connection, and followed while a Broker
-// that has it runs.
+// Without a finder it is always at one address. With one it is asked for before each connection, and followed while a Broker that
+// has it runs.
 type Primary struct {
-	opts Options // addresses and credentials
+	opts   Options // addresses and credentials
+	finder finder  // nil: it is always at one address
 
 	mu      sync.Mutex
 	conns   map[*trackedConn]string // to which process; empty until that is known
 	run     string                  // the process that answered last
-	place   place                   // where the sentinels say that it is; its address is empty before the first answer
+	place   place                   // where the finder says that it is; its address is empty before the first answer
 	changed chan struct{}           // closed when place changes or Redis is back, and made anew
 	out     bool                    // somebody could not connect since somebody last did
 	moves   uint64
 
-	asking chan struct{} // has something while nobody asks the sentinels
-	asked  time.Time     // when they answered last; of who asks
+	news   chan struct{} // has something when follow should look
+	asking chan struct{} // has something while nobody asks the finder
+	asked  time.Time     // when it answered last; of who asks
 }
 
 // NewPrimary returns a Primary that connects to nothing yet. The error is about options.
@@ -40,7 +42,9 @@ func NewPrimary(opts Options) (*Primary, error) {
 }
 
 func newPrimary(o Options) *Primary {
-	p := &Primary{opts: o, conns: map[*trackedConn]string{}, changed: make(chan struct{}), asking: make(chan struct{}, 1)}
+	p := &Primary{opts: o, conns: map[*trackedConn]string{}, changed: make(chan struct{}), news: make(chan struct{}, 1),
+		asking: make(chan struct{}, 1)}
+	p.finder = finderOf(&p.opts)
 	p.asking <- struct{}{}
 	return p
 }
@@ -70,14 +74,14 @@ func (p *Primary) pause(ctx context.Context, d time.Duration) bool {
 
 // locate returns the address to connect to.
 func (p *Primary) locate(ctx context.Context) (string, error) {
-	if len(p.opts.Sentinels) == 0 {
+	if p.finder == nil {
 		return p.opts.Address, nil
 	}
 	err := p.look(ctx, lookReuse)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil && p.place.address != "" {
-		err = nil // sentinels that are out do not keep anybody from a primary that is not
+		err = nil // those who are asked and are out do not keep anybody from a primary that is not
 	}
 	return p.place.address, err
 }
@@ -99,7 +103,7 @@ func (p *Primary) remove(c *trackedConn) {
 // known best by who came there last.
 func (p *Primary) arrived(c *trackedConn) error {
 	p.mu.Lock()
-	if len(p.opts.Sentinels) > 0 && c.address != p.place.address {
+	if p.finder != nil && c.address != p.place.address {
 		p.mu.Unlock()
 		return errMoved
 	}
@@ -140,7 +144,71 @@ func (p *Primary) wake() {
 	p.changed = make(chan struct{})
 }
 
-// move takes what the sentinels say.
+// look asks the finder where the primary is, unless it answered within reuse, and moves there.
+func (p *Primary) look(ctx context.Context, reuse time.Duration) error {
+	select {
+	case <-p.asking:
+		defer func() { p.asking <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if time.Since(p.asked) < reuse {
+		return nil
+	}
+	p.mu.Lock()
+	known := p.place
+	p.mu.Unlock()
+	found, err := p.finder.find(ctx, known)
+	if err != nil {
+		return err
+	}
+	p.asked = time.Now()
+	p.move(found)
+	return nil
+}
+
+// follow hears what the finder says until ctx ends, and moves when the primary does.
+func (p *Primary) follow(ctx context.Context) {
+	if p.finder == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { p.finder.hear(ctx, p.isOut, p.seek) })
+	for fails := 0; ; {
+		select {
+		case <-p.news:
+		case <-ctx.Done():
+			return
+		}
+		if p.look(ctx, 0) == nil {
+			fails = 0
+			continue
+		}
+		if !pause(ctx, min(backoff(fails), time.Second)) {
+			return
+		}
+		fails++
+		p.seek()
+	}
+}
+
+// seek has follow look where the primary is.
+func (p *Primary) seek() {
+	select {
+	case p.news <- struct{}{}:
+	default: // it is looked at anyway
+	}
+}
+
+// isOut reports whether somebody could not connect since somebody last did.
+func (p *Primary) isOut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out
+}
+
+// move takes what the finder says.
 func (p *Primary) move(to place) {
 	p.mu.Lock()
 	from := p.place
@@ -161,9 +229,9 @@ func (p *Primary) move(to place) {
 	}
 	p.mu.Unlock()
 	if from.address == "" {
-		p.opts.Log.Info("primary found", "name", p.opts.SentinelName, "address", to.address)
+		p.opts.Log.Info("primary found", "name", p.finder.name(), "address", to.address)
 	} else {
-		p.opts.Log.Warn("primary moved", "name", p.opts.SentinelName, "from", from.address, "to", to.address, "connections", len(stale))
+		p.opts.Log.Warn("primary moved", "name", p.finder.name(), "from", from.address, "to", to.address, "connections", len(stale))
 	}
 	for _, c := range stale {
 		c.end(errMoved)
@@ -187,12 +255,19 @@ func checkRole(role, replication reply, address string) error {
 	return nil
 }
 
-// checkMode returns an error if what answers at address is a node of a Cluster, where a tenant's keys and those that all nodes share are in
-// different places. A server that does not say what it is may be used.
-func checkMode(server reply, address string) error {
-	if server.field("redis_mode") == "cluster" {
-		return fmt.Errorf("redis at %s is a node of a Cluster, which is not supported: use one Redis, or one with Sentinels "+
-			"(REDIS_SENTINELS)", address)
+// checkMode returns an error if what answers at address is a node of a Cluster though it should be none, or the other way round, or one
+// that does not have our slot. A server that does not say what it is may be used. looked is the answer to a question for a key of ours.
+func checkMode(server, looked reply, clustered bool, address string) error {
+	mode := server.field("redis_mode")
+	switch {
+	case mode == "cluster" && !clustered:
+		return fmt.Errorf("redis at %s is a node of a Cluster: list some nodes of that in REDIS_CLUSTER, and leave REDIS_URL and "+
+			"REDIS_HOST to a single Redis", address)
+	case mode != "" && mode != "cluster" && clustered:
+		return fmt.Errorf("redis at %s: %w", address, errNoCluster)
+	}
+	if _, why := refusedBySlot(looked.refusal); why != nil && clustered {
+		return fmt.Errorf("redis at %s: %w", address, why)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ const (
 	outcomeSettled  outcome = iota // answered for good
 	outcomeLost                    // no answer: a repeat makes sense, and may find it stored
 	outcomeRefused                 // Redis does not want it now: read only, out of memory
-	outcomeUnsent                  // there was no connection: nothing was done
+	outcomeUnsent                  // there was no connection, or the slot is not here: nothing was done
 	outcomeUnloaded                // Redis does not have the script: nothing was done
 )
 
@@ -184,8 +184,12 @@ func (p *publisher) settle(o *outgoing, r rueidis.RedisResult) (realtime.Publish
 	answer, err := r.ToString()
 	if err != nil {
 		said, ok := rueidis.IsRedisErr(err)
+		_, why := elsewhere(err)
+		if why != nil {
+			err = why
+		}
 		switch {
-		case errors.Is(err, errNoConnection):
+		case why != nil, errors.Is(err, errNoConnection):
 			if o.tries == 0 {
 				err = fmt.Errorf("%w: %w", realtime.ErrNotStored, err)
 			}

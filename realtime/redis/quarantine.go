@@ -21,8 +21,8 @@ var (
 	//go:embed unhold.lua
 	unholdSource string
 
-	holdScript   = rueidis.NewLuaScript(holdSource)
-	unholdScript = rueidis.NewLuaScript(unholdSource)
+	holdScript   = placed(holdSource)
+	unholdScript = placed(unholdSource)
 )
 
 // Quarantine is the realtime.Quarantine over Redis: a stream for each tenant, which all nodes share, and a list of the tenants.

@@ -57,8 +57,8 @@ func (b *Broker) bygone(epoch string) bool {
 type inReign struct{ source string }
 
 var (
-	publishScript = inReign{storeSource + publishSource}
-	stampScript   = inReign{storeSource + stampSource}
+	publishScript = inReign{placeSource + storeSource + publishSource}
+	stampScript   = inReign{placeSource + storeSource + linksSource + stampSource}
 )
 
 // text is what Redis is given.

@@ -10,7 +10,7 @@ local node, token, globs, numbering, low = ARGV[1], ARGV[2], ARGV[3], ARGV[4], t
 
 local function open(feeds)
   local answer, found, any = {}, {}, false
-  if #feeds > 0 then answer = redis.call('PUBSUB', 'NUMSUB', unpack(feeds)) end
+  if #feeds > 0 then answer = redis.call('PUBSUB', NUMSUB, unpack(feeds)) end
   for i = 2, #answer, 2 do
     found[#found + 1] = tonumber(answer[i]) > 0 and '1' or '0'
     any = any or tonumber(answer[i]) > 0
@@ -23,7 +23,8 @@ local function split(text)
   return words
 end
 
-local state = redis.call('HMGET', ledger, 'token', 'node', 'until', 'numbering', 'stamped', 'globs', 'owed', 'free', 'feeds')
+local state = redis.call('HMGET', ledger, 'token', 'node', 'until', 'numbering', 'stamped', 'globs', 'owed', 'free', 'feeds',
+  'links', 'looked')
 local holding, holder, till, known = state[1] or '', state[2] or '', tonumber(state[3] or '0'), state[4] or ''
 local stamped, theirs, owed, free = tonumber(state[5] or '0'), state[6] or '', state[7] or '', tonumber(state[8] or '0')
 local time = redis.call('TIME')
@@ -40,6 +41,15 @@ if mine then
   if ARGV[12] ~= '' and owed == ARGV[12] then owed = '' end
 end
 if ARGV[13] ~= '' and ARGV[13] == known and owed == '' then owed = ARGV[7] end
+
+-- A link that broke is one debt more, even beside one that is being paid. Scripts that stamp look each time, and this for quiet days.
+if placed and now - tonumber(state[11] or '0') >= 250 then
+  local links = linksNow()
+  if links then
+    if state[10] and state[10] ~= links and known ~= '' then owed = ARGV[7] .. '-link' end
+    redis.call('HSET', ledger, 'links', links, 'looked', string.format('%.0f', now))
+  end
+end
 local fit = aligned and low <= stamped + 1
 if mine and (ARGV[11] == '1' or not alive or (aligned and not fit)) then mine, holding = false, '' end
 if fit and alive then
@@ -96,8 +106,8 @@ if mine then till = now + lease end
 redis.call('HSET', ledger, 'token', holding, 'node', holder, 'until', string.format('%.0f', till), 'numbering', known,
   'stamped', string.format('%.0f', stamped), 'globs', theirs, 'owed', owed, 'free', string.format('%.0f', free),
   'feeds', mine and table.concat(feeds, ' ') or state[9] or '')
-if mine and ARGV[9] ~= '' then redis.call('PUBLISH', ARGV[16], ARGV[9]) end
-if ARGV[8] == '1' or began then redis.call('PUBLISH', ARGV[16], 'm ' .. ARGV[7]) end
+if mine and ARGV[9] ~= '' then redis.call(PUBLISH, ARGV[16], ARGV[9]) end
+if ARGV[8] == '1' or began then redis.call(PUBLISH, ARGV[16], 'm ' .. ARGV[7]) end
 
 local function flag(b) return b and '1' or '0' end
 local answer = { known, string.format('%.0f', stamped), (vacant or holding == '') and '' or holder, flag(mine), cause, flag(began),

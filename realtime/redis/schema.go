@@ -45,11 +45,13 @@ func checkSchema(written string) error {
 const schemaEvery = time.Second
 
 // keepSchema writes the schema down, and gives all connections up when that of a newer program is found. Whoever connects again is refused
-// then, see greet, until ctx ends.
+// then, see greet, until ctx ends. It also finds out whether the slot of a Cluster is where it should be: on a quiet day nobody else does.
 func (b *Broker) keepSchema(ctx context.Context) {
 	for said := ""; ; {
 		written, err := schemaScript.Exec(ctx, b.ask, []string{b.keys.schema()},
 			[]string{strconv.Itoa(schemaMajor), strconv.Itoa(schemaMinor)}).ToString()
+		_, why := elsewhere(err)
+		b.health.set(partSlot, why)
 		if err == nil {
 			if err = checkSchema(written); err != nil {
 				if said != written {

@@ -403,14 +403,25 @@ func TestNewerSchemaComes(t *testing.T) {
 	eventually(t, "the node to come back", func() bool { return b.Ready() == nil })
 }
 
-// TestNoCluster: a node of a Cluster is refused, with what to do, before anything is written.
+// TestNoCluster: a node of a Cluster is refused where a single Redis is expected, and the other way round, with what to do.
 func TestNoCluster(t *testing.T) {
-	addr := testenv.StartCluster(t)[0]
-	b := open(t, redis.Options{Address: addr, CommandTimeout: time.Second})
-	run(t, b, nothing{})
-	const want = "is a node of a Cluster, which is not supported: use one Redis, or one with Sentinels"
-	eventually(t, "the node to say so", func() bool { err := b.Ready(); return err != nil && strings.Contains(err.Error(), want) })
-	if _, err := redis.Examine(t.Context(), redis.Options{Address: addr}); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("examined: %v", err)
+	node, single := testenv.StartRedis(t, "--cluster-enabled", "yes").Addr, testenv.Redis(t)
+	for want, opts := range map[string]redis.Options{
+		"is a node of a Cluster: list some nodes of that in REDIS_CLUSTER": {Address: node},
+		"it is no node of a Cluster; use REDIS_URL for a single Redis":     {Cluster: []string{single}},
+	} {
+		opts.CommandTimeout = time.Second
+		b := open(t, opts)
+		run(t, b, nothing{})
+		eventually(t, "the node to say so", func() bool { err := b.Ready(); return err != nil && strings.Contains(err.Error(), want) })
+		if _, err := redis.Examine(t.Context(), opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("examined: %v, want %q", err, want)
+		}
+	}
+	for _, opts := range []redis.Options{{DB: 1}, {Sentinels: []string{single}}, {Network: "unix"}} {
+		opts.Cluster = []string{node}
+		if _, err := redis.New(opts); err == nil {
+			t.Errorf("%+v is taken", opts)
+		}
 	}
 }

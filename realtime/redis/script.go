@@ -7,6 +7,8 @@ import (
 )
 
 var (
+	//go:embed place.lua
+	placeSource string
 	//go:embed store.lua
 	storeSource string
 	//go:embed publish.lua
@@ -23,19 +25,29 @@ var (
 	deviceSource string
 	//go:embed snapshot.lua
 	snapshotSource string
+	//go:embed links.lua
+	linksSource string
 	//go:embed report.lua
 	reportSource string
 	//go:embed stamp.lua
 	stampSource string
 	//go:embed schema.lua
 	schemaSource string
+	//go:embed scan.lua
+	scanSource string
 
-	turnScript     = rueidis.NewLuaScript("local reign = ''\n" + storeSource + turnSource) // which gives no offsets out
-	membersScript  = rueidis.NewLuaScript(membersSource)
-	deviceScript   = rueidis.NewLuaScript(deviceSource)
-	readScript     = rueidis.NewLuaScriptRetryable(readSource)
-	snapshotScript = rueidis.NewLuaScriptRetryable(snapshotSource)
-	headsScript    = rueidis.NewLuaScriptRetryable(headsSource)
-	schemaScript   = rueidis.NewLuaScript(schemaSource)
-	reportScript   = rueidis.NewLuaScript(reportSource)
+	turnScript     = placed("local reign = ''\n" + storeSource + turnSource) // which gives no offsets out
+	membersScript  = placed(membersSource)
+	deviceScript   = placed(deviceSource)
+	readScript     = placedRetryable(readSource)
+	snapshotScript = placedRetryable(snapshotSource)
+	headsScript    = placedRetryable(headsSource)
+	scanScript     = placedRetryable(scanSource)
+	schemaScript   = placed(schemaSource)
+	reportScript   = placed(linksSource + reportSource)
 )
+
+func placed(source string) *rueidis.Lua { return rueidis.NewLuaScript(placeSource + source) }
+func placedRetryable(source string) *rueidis.Lua {
+	return rueidis.NewLuaScriptRetryable(placeSource + source)
+}

@@ -41,18 +41,18 @@ func (s *Source) Receive(ctx context.Context, globs []string, h stamping.Hearer)
 	return fmt.Errorf("receive from redis %s: %w", s.opts.where(), err)
 }
 
-func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error {
+func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamping.Hearer) error { //nolint:gocyclo // a case an event
 	l, err := openIntake(ctx, d, max(s.maxBytes, maxAnswersBytes))
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	keys := keys(s.opts.Prefix)
+	keys := s.opts.keys()
 	var word [8]byte
 	_, _ = rand.Read(word[:]) // never fails
 	marks, feed := keys.marks(), keys.feed(hex.EncodeToString(word[:]))
 	// The globs come last, and all in one command: when they are confirmed, everything is heard from one point on.
-	if err := l.send("SUBSCRIBE", marks, feed); err != nil {
+	if err := l.send(keys.subscribe(), marks, feed); err != nil {
 		return err
 	}
 	if err := l.send(append([]string{"PSUBSCRIBE"}, globs...)...); err != nil {
@@ -92,7 +92,9 @@ func (s *Source) receive(ctx context.Context, d *dialer, globs []string, h stamp
 			if sent, err := strconv.ParseInt(string(e.payload), 10, 64); err == nil {
 				h.Ponged(sent)
 			}
-		case eventUnsubscribed, eventOther: // nobody asked for these
+		case eventUnsubscribed: // nobody asked for that
+			return errSlotGone
+		case eventOther:
 		}
 	}
 }
@@ -110,7 +112,7 @@ func hearMark(h stamping.Hearer, payload []byte) {
 	}
 }
 
-// openIntake opens a link, and does not give up while that may soon help: while the sentinels agree on another primary, and while Redis
+// openIntake opens a link, and does not give up while that may soon help: while a finder agrees on another primary, and while Redis
 // accepts connections but says nothing. The caller's own pauses would come on top.
 func openIntake(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
 	home := d.opts.Primary
@@ -123,7 +125,7 @@ func openIntake(ctx context.Context, d *dialer, maxBytes int) (*link, error) {
 		if time.Since(began) >= d.opts.AnswerLimit {
 			continue
 		}
-		if len(d.opts.Sentinels) == 0 {
+		if home.finder == nil {
 			return nil, err
 		}
 		timer := time.NewTimer(time.Second)

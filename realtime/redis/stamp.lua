@@ -1,5 +1,5 @@
 -- Stamps a batch of plain PUBLISH: position, history and announcement of each message, and how far it came, in one step.
--- Before it come store.lua, and the word of the reign.
+-- Before it come store.lua, links.lua, and the word of the reign.
 -- KEYS: ledger, then of each message head and stream, and what keeps the newest of each key if its channel does
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
 --       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token and trace,
@@ -7,7 +7,7 @@
 -- Returns a letter, the highest number that is stamped, and what comes of each message: its position as "offset epoch", or "" if it
 -- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the
 -- message after the last one that has a position cannot be stored, and why is the last word
-local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped', 'owed')
+local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped', 'owed', 'links')
 local stamped = tonumber(state[3] or '0')
 if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('%.0f', stamped) } end
 if tonumber(ARGV[3]) > stamped then return { 'T', string.format('%.0f', stamped) } end
@@ -15,10 +15,19 @@ local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local owed, fresh = state[4] or '', ARGV[6] .. reign
 
+-- What came after a link broke came over a new one. So it is seen here before any of that is stamped, and a gap is told first.
+if placed then
+  local links = linksNow()
+  if links and state[5] ~= links then
+    if state[5] then owed = ARGV[6] .. '-link' end
+    redis.call('HSET', KEYS[1], 'links', links, 'owed', owed)
+  end
+end
+
 -- While all epochs have to be turned, a tenant that is sent something is told first that something may be missing before it.
 local function pay(head, live, before)
   leaveAll(head, fresh, owed)
-  redis.call('PUBLISH', live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
+  redis.call(PUBLISH, live, struct.pack('>BBI8I8', 1, 3, 0, ms) .. string.rep('\0', 16)
     .. string.char(#fresh) .. fresh .. '\0' .. 'intake ' .. before)
 end
 

@@ -99,7 +99,7 @@ local function store(c)
     end
   end
   local names = string.char(#c.epoch) .. c.epoch .. string.char(#c.name) .. c.name
-  if trace then redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 4, c.offset, c.ms) .. token .. names .. trace) end
-  redis.call('PUBLISH', c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. token .. names .. c.data)
+  if trace then redis.call(PUBLISH, c.live, struct.pack('>BBI8I8', 1, 4, c.offset, c.ms) .. token .. names .. trace) end
+  redis.call(PUBLISH, c.live, struct.pack('>BBI8I8', 1, 1, c.offset, c.ms) .. token .. names .. c.data)
   return place .. ' ' .. c.epoch
 end

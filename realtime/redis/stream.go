@@ -46,7 +46,7 @@ const (
 //go:embed stream_sweep.lua
 var streamSweepSource string
 
-var streamSweepScript = rueidis.NewLuaScript(streamSweepSource)
+var streamSweepScript = placed(streamSweepSource)
 
 // NewStream returns a Stream that connects when it is first used. It is ended by Close.
 func NewStream(opts Options) (*Stream, error) {
@@ -57,8 +57,9 @@ func NewStream(opts Options) (*Stream, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s := &Stream{
-		opts: opts, key: opts.Prefix + "publish", poison: opts.Prefix + "publish:poison", consumer: hex.EncodeToString(id[:]),
-		claimed: "0-0",
+		opts: opts, key: string(opts.keys()) + "publish", poison: string(opts.keys()) + "publish:poison",
+		consumer: hex.EncodeToString(id[:]),
+		claimed:  "0-0",
 	}
 	if s.reader, err = newClient(&s.opts, "stream", 0); err != nil {
 		return nil, err

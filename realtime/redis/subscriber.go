@@ -79,6 +79,11 @@ func (s *subscriber) serve(ctx context.Context) error {
 	if err := l.send("SUBSCRIBE", b.keys.revoke(), b.keys.extend()); err != nil {
 		return err
 	}
+	if b.keys.placed() {
+		if err := l.send(b.keys.subscribe(), b.keys.slot()); err != nil {
+			return err
+		}
+	}
 	linkCtx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -112,6 +117,9 @@ func (s *subscriber) serve(ctx context.Context) error {
 				f.confirmed()
 			}
 		case eventUnsubscribed:
+			if string(e.channel) == b.keys.slot() {
+				return errSlotGone
+			}
 			s.unsubscribed(e.channel)
 		case eventPong:
 			if sent, err := strconv.ParseInt(string(e.payload), 10, 64); err == nil {
@@ -215,7 +223,7 @@ func (s *subscriber) write(ctx context.Context, l *link) {
 		dirty := s.dirty
 		s.dirty = map[*follower]struct{}{}
 		s.dirtyMu.Unlock()
-		on, off := []string{"SUBSCRIBE"}, []string{"UNSUBSCRIBE"}
+		on, off := []string{s.broker.keys.subscribe()}, []string{s.broker.keys.unsubscribe()}
 		flush := func(command []string, limit int) []string {
 			if len(command) > limit {
 				if l.send(command...) != nil {

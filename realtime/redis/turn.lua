@@ -24,6 +24,6 @@ else
   redis.call('HSET', head, 'e:' .. name, epoch, 'o:' .. name, '0')
 end
 local time = redis.call('TIME')
-redis.call('PUBLISH', ARGV[3], struct.pack('>BBI8I8', 1, kind, 0, time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call(PUBLISH, ARGV[3], struct.pack('>BBI8I8', 1, kind, 0, time[1] * 1000 + math.floor(time[2] / 1000))
   .. string.rep('\0', 16) .. string.char(#epoch) .. epoch .. string.char(#name) .. name .. ARGV[4] .. ' ' .. before)
 return '0 ' .. epoch

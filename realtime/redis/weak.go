@@ -59,6 +59,20 @@ func weaknessesOf(settings map[string]string, replication reply) []Weakness {
 	return found
 }
 
+// weaknessesOfCluster judges what CLUSTER INFO and INFO replication say at the node that has our slot.
+func weaknessesOfCluster(state, replication reply) (found []Weakness) {
+	covered, err := strconv.Atoi(state.field("cluster_slots_ok"))
+	if err == nil && covered < clusterSlots {
+		found = append(found, Weakness{"cluster_slots_ok", fmt.Sprintf("%d of %d slots: some have no node that is well, and unless "+
+			"cluster-require-full-coverage is no, the whole Cluster refuses everything", covered, clusterSlots)})
+	}
+	if replication.field("connected_slaves") == "0" {
+		found = append(found, Weakness{"cluster-replicas", fmt.Sprintf("the node that has slot %d, in which all is kept, has no replica: "+
+			"when it is gone nothing works until it is back; give it one, and the same to the others, which elect it", clusterSlot)})
+	}
+	return found
+}
+
 // small reports whether a limit is one (0 is none) and below what is enough.
 func small(limit, enough int64) bool { return limit > 0 && limit < enough }
 
@@ -140,7 +154,15 @@ func (b *Broker) weaknesses(ctx context.Context) ([]Weakness, error) {
 	if _, refused := rueidis.IsRedisErr(err); err != nil && !refused {
 		return nil, err
 	}
-	return weaknessesOf(settings, reply{text: info}), nil
+	found := weaknessesOf(settings, reply{text: info})
+	if !b.keys.placed() {
+		return found, nil
+	}
+	state, err := b.ask.Do(ctx, c.ClusterInfo().Build()).ToString()
+	if _, refused := rueidis.IsRedisErr(err); err != nil && !refused {
+		return nil, err
+	}
+	return append(found, weaknessesOfCluster(reply{text: state}, reply{text: info})...), nil
 }
 
 // noteWeaknesses logs what is new, and remembers all.
