@@ -297,8 +297,8 @@ func (l *loader) joinDoor() {
 	case len(s.DoorPass) > 0 && s.RedisDoor == "":
 		l.problems.add(where, "is set without KENTONGAN_REDIS_DOOR: that door is what passes commands on")
 	case len(s.DoorPass) > 0 && len(l.d.Cluster) > 0:
-		l.problems.add(where, "is set, and so is REDIS_CLUSTER: commands are not passed on to a Cluster, whose clients have to find the right "+
-			"node for each key; give the app the nodes of it, and this door for PUBLISH alone")
+		l.problems.add(where, "is set, and so is REDIS_CLUSTER: commands are not passed on to a Cluster, whose clients have to find "+
+			"the right node for each key; give the app the nodes of it, and this door for PUBLISH alone")
 	case len(s.DoorPass) > 0 && !l.d.Redis.Enabled():
 		l.problems.add(where, "is set without REDIS_HOST or REDIS_URL: the memory engine has no Redis to pass commands on to")
 	}

@@ -31,10 +31,10 @@ type redisURL struct {
 func redisSection() section {
 	return section{
 		title: "Redis",
-		intro: "With `REDIS_URL`, `REDIS_HOST`, `REDIS_SENTINELS` or `REDIS_CLUSTER` the redis engine runs, without them the memory engine. " +
-			"If the first two are both set they must say the same: the app may read one of them and this server the other. " +
-			"With `REDIS_SENTINELS` or `REDIS_CLUSTER` the primary is asked for there; of `REDIS_URL` the user, the password, the database " +
-			"and TLS still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
+		intro: "With `REDIS_URL`, `REDIS_HOST`, `REDIS_SENTINELS` or `REDIS_CLUSTER` the redis engine runs, without them the " +
+			"memory engine. If the first two are both set they must say the same: the app may read one of them and this server the other. " +
+			"With `REDIS_SENTINELS` or `REDIS_CLUSTER` the primary is asked for there; of `REDIS_URL` the user, the password, the " +
+			"database and TLS still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
 		settings: append([]setting{
 			{ //nolint:gosec // an example
 				key: "redis.url", env: []string{"REDIS_URL"}, unset: "see `REDIS_HOST`",
@@ -69,8 +69,8 @@ func redisSection() section {
 			},
 			{
 				key: "redis.cluster", env: []string{"REDIS_CLUSTER"}, unset: "no Cluster", example: "redis-1:6379,redis-2,redis-3",
-				meaning: "Some nodes of a Redis Cluster, better more than one; they name the others. The port is 6379 where none is written. " +
-					"`REDIS_USERNAME` and `REDIS_PASSWORD` are for all nodes.",
+				meaning: "Some nodes of a Redis Cluster, better more than one; they name the others. The port is 6379 where none is " +
+					"written. `REDIS_USERNAME` and `REDIS_PASSWORD` are for all nodes.",
 				kind: texts{func(d *draft) *[]string { return &d.redis.cluster }, "`host[:port]`", checkClusterNode},
 			},
 		}, sentinelSettings()...),
