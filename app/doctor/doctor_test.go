@@ -202,6 +202,17 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close() // who says nothing would be waited for
+		}
+	})
+	defer accepting.Wait()
 	defer func() { _ = l.Close() }()
 	r := examine(t, doctor.Options{Environ: base("KENTONGAN_ADMIN_LISTEN=" + l.Addr().String())})
 	want(t, &r, "ports", doctor.Broken, "address already in use")
