@@ -324,9 +324,9 @@ func TestSubscribe(t *testing.T) {
 			sub := subscribe(t, h, &reader{}, ch)
 			time.Sleep(time.Hour)
 			h.Unsubscribe(sub)
-			time.Sleep(30 * time.Second)
+			time.Sleep(20 * time.Second)
 			h.Unsubscribe(subscribe(t, h, &reader{}, ch)) // a reload
-			time.Sleep(30 * time.Second)
+			time.Sleep(20 * time.Second)
 			if got := b.unfollows.Load(); got != 0 {
 				t.Fatalf("unfollowed %d times 20 s after the last reader", got)
 			}
