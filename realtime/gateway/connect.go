@@ -426,6 +426,12 @@ func (s *session) goLive(req request, head []byte) {
 		}, subs[1:]...)
 		return
 	}
+	replays := make([]*replay, len(subs))
+	if s.dialect != protocol.V1 {
+		for i, sub := range subs {
+			replays[i] = s.resumeOf(&req, i, sub, begins)
+		}
+	}
 	s.greet(head, subs, nil)
 	if s.own() != nil && !begins {
 		// There is no answer here that says when all that was missed has come; this says how far that is.
@@ -436,15 +442,26 @@ func (s *session) goLive(req request, head []byte) {
 			s.goLiveNamed(sub, req.wishes[i], "")
 			continue
 		}
-		at := protocol.Cursor{}
-		maps.Copy(at, req.cursor)
-		none := req.none(i)
-		if begins {
-			none = ""
-		}
-		r := &replay{s: s, sub: sub, one: sub.Channel(), at: at, others: req.others, snapshot: req.snapshot, none: none}
-		r.start()
+		replays[i].start()
 	}
+}
+
+// resumeOf returns what brings one of the first subscriptions to its head, before the client hears anything. A channel that it never had,
+// beside others that it comes back to, begins at the head of this moment: what is published once the client sees the answer is for it,
+// however long it takes until the channel is live.
+func (s *session) resumeOf(req *request, i int, sub *hub.Subscription, begins bool) *replay {
+	ch := sub.Channel()
+	r := &replay{s: s, sub: sub, one: ch, at: protocol.Cursor{}, others: req.others, snapshot: req.snapshot, none: req.none(i)}
+	maps.Copy(r.at, req.cursor)
+	if begins {
+		r.none = ""
+		return r
+	}
+	if r.none == "" && r.position(ch) == (realtime.Position{}) && !(r.snapshot && s.gw.keeps(ch)) {
+		s.gw.hub.View(sub, func(h hub.Heads) { r.at[ch] = h.At(ch) })
+		r.nothing = r.at[ch] == realtime.Position{}
+	}
+	return r
 }
 
 // greet opens the session: from here on things are sent to it. cursor returns where a stream that starts now starts; nil

@@ -50,6 +50,9 @@ type replay struct {
 	// none is why the client has no position, where it has none; empty: it was never here.
 	none realtime.GapCause
 
+	// nothing says that there was nothing of the channel yet, and no epoch, when the client was let in: all that there is now is for it.
+	nothing bool
+
 	// first, if set, takes the outcome of a single channel's resume before anything else but a snapshot is sent: v1 answers
 	// subscribe with it.
 	first func(outcome)
@@ -206,6 +209,9 @@ func (r *replay) resumed(recovered bool, cause realtime.GapCause, head realtime.
 
 // catchUp sends the publications between b.from and b.head, or a gap.
 func (r *replay) catchUp(ctx context.Context, b behind) error {
+	if r.nothing && b.from == (realtime.Position{}) {
+		b.from.Epoch = b.head.Epoch
+	}
 	if (b.from == realtime.Position{}) {
 		return r.gap(ctx, b, r.none) // no epoch at all is not "from the start": it may be another history's
 	}
