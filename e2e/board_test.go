@@ -499,7 +499,7 @@ func (s *screen) cutsTheLineOfTheDemo() {
 	s.accessible("demo, cut off")
 	s.size(wallWidth, wallHeight)
 	s.turn("wall")
-	s.wait(`!document.querySelector('.wall-alerts').innerText.includes('Tidak ada peringatan.')`) // for that is not known any more
+	s.wait(`document.querySelector('.wall-alerts')?.innerText.includes('Tidak ada peringatan.') === false`) // for that is not known any more
 	s.picture("demo-cut-wall")
 	s.tap("#cut", "Sambungkan lagi")
 	s.connected()

@@ -113,8 +113,11 @@ func (k *kitchenServer) takesPhotos(t *testing.T, chromium context.Context) {
 
 	head.turn("day")
 	head.waitText("segel dandang rusak")
-	head.run(`document.querySelector('.log img').scrollIntoView({ block: 'center' })`)
-	head.wait(`document.querySelector('.log img').naturalWidth === 960`)
+	head.wait(`(() => { // what is out of sight is not loaded, and the log may be drawn anew
+		const photo = document.querySelector('.log img');
+		photo?.scrollIntoView({ block: 'center' });
+		return photo?.naturalWidth === 960;
+	})()`)
 	head.accessible("day with a photo")
 	head.picture("day-photo")
 	head.open("http://" + k.Addr + "/api/daylog?format=html&date=" + k.day)

@@ -78,10 +78,11 @@ func (s *screen) waitText(text string) {
 	s.wait(fmt.Sprintf("document.body.innerText.includes(%q)", text))
 }
 
-// wait waits until the JavaScript expression is true.
+// wait waits until the JavaScript expression is true. One that asks something of an element that is not there yet is not.
 func (s *screen) wait(expression string) {
 	s.t.Helper()
-	if _, err := chromedp.Run(s.page, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(patience))); err != nil {
+	soon := "(() => { try { return " + expression + " } catch (e) { if (e instanceof TypeError) return false; throw e } })()"
+	if _, err := chromedp.Run(s.page, chromedp.Poll[bool](soon, chromedp.WithPollingTimeout(patience))); err != nil {
 		text, _ := chromedp.Run(s.page, chromedp.Evaluate[string]("document.body.innerText"))
 		s.t.Fatalf("waited for %s: %v\nthe page shows:\n%s", expression, err, text)
 	}

@@ -457,7 +457,7 @@ func (s *session) resumeOf(req *request, i int, sub *hub.Subscription, begins bo
 		r.none = ""
 		return r
 	}
-	if r.none == "" && r.position(ch) == (realtime.Position{}) && !(r.snapshot && s.gw.keeps(ch)) {
+	if r.none == "" && r.position(ch) == (realtime.Position{}) && (!r.snapshot || !s.gw.keeps(ch)) {
 		s.gw.hub.View(sub, func(h hub.Heads) { r.at[ch] = h.At(ch) })
 		r.nothing = r.at[ch] == realtime.Position{}
 	}
