@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 	"kentongan/production/internal/rows"
 	"kentongan/tenant"
 )
@@ -62,7 +63,7 @@ type transaction struct {
 	writes  []*writing
 	patient bool   // waits for who has locked a tenant, as long as the call may take; else only for a moment
 	known   *known // nil: nothing is known
-	handing *handing
+	handing *hands.Handing
 
 	heads    map[tenant.ID]*head
 	batches  map[place]int64 // revisions, as the writes before leave them

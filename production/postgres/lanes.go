@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 	"kentongan/tenant"
 )
 
@@ -131,14 +132,14 @@ func (s *Store) lane(ctx context.Context, jobs <-chan *job) {
 		select {
 		case <-s.stopping:
 			return
-		case <-s.hands.ripe:
+		case <-s.hands.Ripe():
 			if settle == nil {
-				settle = time.After(settleAfter)
+				settle = time.After(hands.SettleAfter)
 			}
 		case <-settle:
 			settle = nil
 			s.settle(ctx)
-		case done := <-s.hands.flush:
+		case done := <-s.hands.Flush():
 			s.settle(ctx)
 			close(done)
 		case j := <-jobs:
@@ -199,15 +200,15 @@ func gather(group []*job, jobs <-chan *job) []*job {
 
 // carry makes the commits of group and tells each how it went.
 func (s *Store) carry(ctx context.Context, group []*job, known *known) {
-	x := &transaction{known: known, handing: s.hands.begin()}
+	x := &transaction{known: known, handing: s.hands.Begin()}
 	for _, j := range group {
 		x.writes = append(x.writes, j.writing)
 	}
 	err := s.transact(ctx, x)
 	if err == nil {
-		x.handing.committed(x)
+		x.handOn()
 	} else {
-		x.handing.failed(x)
+		x.handing.Failed(x.tenants())
 	}
 	var said *pgconn.PgError
 	if errors.As(err, &said) && said.SeverityUnlocalized == "ERROR" && (len(group) > 1 || said.Code == lockNotAvailable) {

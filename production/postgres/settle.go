@@ -4,10 +4,10 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"kentongan/production/internal/hands"
 	"kentongan/tenant"
 )
 
@@ -66,17 +66,17 @@ func (x *transaction) headParts(tenants []tenant.ID) []part {
 	moved, placed := part{sheet: headSheet}, part{sheet: placedSheet}
 	for _, t := range tenants {
 		h := x.heads[t]
-		owner, lease, keep, mark := x.handing.of(t, h.base.event)
-		if mark != nil {
-			for _, at := range mark.places {
+		wish := x.handing.Of(t, h.base.event)
+		if wish.Mark != nil {
+			for _, at := range wish.Mark.Places {
 				placed.rows = append(placed.rows, []any{
-					string(t), at.Channel, at.Epoch, int64(at.Offset), mark.seq, //nolint:gosec // its bits; scanSent has the way back
+					string(t), at.Channel, at.Epoch, int64(at.Offset), wish.Mark.Seq, //nolint:gosec // its bits; scanSent has the way back
 				})
 			}
 		}
 		moved.rows = append(moved.rows, []any{
 			string(t), h.moves, h.event, h.audit, h.hash[:], h.waiting, h.base.moves, h.base.event, h.base.audit, h.base.hash,
-			owner, lease.Milliseconds(), keep, mark != nil,
+			wish.Owner, wish.Lease.Milliseconds(), wish.Keep, wish.Mark != nil,
 		})
 	}
 	if len(placed.rows) == 0 {
@@ -93,7 +93,10 @@ func (x *transaction) moved(r pgx.Row) error {
 	if err := r.Scan(&one, &ours, &sent); err != nil {
 		return err
 	}
-	x.handing.got(ours, sent)
+	x.handing.Again() // the statement may be the second one
+	for i, t := range ours {
+		x.handing.Got(tenant.ID(t), sent[i])
+	}
 	return nil
 }
 
@@ -103,11 +106,11 @@ type places struct {
 	offsets, seqs             []int64
 }
 
-func (p *places) add(t tenant.ID, it *settled) {
-	for _, at := range it.places {
+func (p *places) add(t tenant.ID, it *hands.Settled) {
+	for _, at := range it.Places {
 		p.tenants, p.channels, p.epochs = append(p.tenants, string(t)), append(p.channels, at.Channel), append(p.epochs, at.Epoch)
 		p.offsets = append(p.offsets, int64(at.Offset)) //nolint:gosec // its bits; scanSent has the way back
-		p.seqs = append(p.seqs, it.seq)
+		p.seqs = append(p.seqs, it.Seq)
 	}
 }
 
@@ -130,7 +133,7 @@ const settling = `WITH marked AS (UPDATE kentongan.heads AS h SET lease_owner = 
 
 // settle settles all that is ripe. What cannot be written is tried again until the lease has ended by itself.
 func (s *Store) settle(ctx context.Context) {
-	list, owner := s.hands.ripened()
+	list, owner := s.hands.Ripened()
 	if len(list) == 0 {
 		return
 	}
@@ -139,7 +142,7 @@ func (s *Store) settle(ctx context.Context) {
 	var placed places
 	for _, t := range slices.Sorted(maps.Keys(list)) { // in which rows are locked: no two nodes wait for each other
 		it := list[t]
-		tenants, seqs = append(tenants, string(t)), append(seqs, it.seq)
+		tenants, seqs = append(tenants, string(t)), append(seqs, it.Seq)
 		placed.add(t, it)
 	}
 	var waits bool
@@ -147,37 +150,11 @@ func (s *Store) settle(ctx context.Context) {
 		return c.QueryRow(ctx, settling, append([]any{tenants, seqs, owner}, placed.args()...)...).Scan(&waits)
 	})
 	if err != nil {
-		s.hands.unsettled(list)
+		s.hands.Unsettled(list)
 		s.log.WarnContext(ctx, "marks of events are not written, they are tried again", "tenants", len(list), "err", err)
 		return
 	}
 	if waits {
 		s.committed()
 	}
-}
-
-// ripened takes what is to be settled, but for what is so old that its lease has ended.
-func (h *hands) ripened() (list map[tenant.ID]*settled, owner string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	list = make(map[tenant.ID]*settled, len(h.settle))
-	for t, it := range h.settle {
-		if time.Since(it.since) < h.lease {
-			list[t] = it
-		}
-	}
-	clear(h.settle)
-	return list, h.leased
-}
-
-// unsettled takes back what could not be settled.
-func (h *hands) unsettled(list map[tenant.ID]*settled) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for t, it := range list {
-		if h.settle[t] == nil && h.tenants[t] == nil {
-			h.settle[t] = it
-		}
-	}
-	raise(h.ripe)
 }

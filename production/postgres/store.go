@@ -15,8 +15,8 @@
 // What changes want to know of batches is remembered as the node's own commits have left it, so most of them read nothing: the same check
 // finds out if it is outdated (memory.go).
 //
-// Events go from there to the relay of the same process without a claim, and are marked by the next commit (hands.go); what that cannot
-// take is claimed.
+// Events go from there to the relay of the same process without a claim, and are marked by the next commit
+// (production/internal/hands); what that cannot take is claimed.
 //
 // Leases and marks of the outbox commit without waiting for the disk: if the server fails in that moment, events come again,
 // as they do after a relay that fails, and each has its key against duplicates.
@@ -39,6 +39,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 	"kentongan/tenant"
 )
 
@@ -72,7 +73,7 @@ type Store struct {
 	jobs     chan *job     // the lane
 	solo     chan struct{} // has a value for each commit that goes alone and has its turn
 	apart    apart
-	hands    hands
+	hands    *hands.Hands
 	memory   memory
 	stopping chan struct{}      // closed by Close
 	stop     context.CancelFunc // of the goroutines that tell and hear
@@ -129,7 +130,7 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 		pool: pool, writers: writers, timeout: opts.Timeout, log: opts.Log, node: rand.Text(),
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
 		jobs: make(chan *job, maxGroup), // one that is full makes callers wait where they can still give up
-		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}}, hands: newHands(),
+		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}}, hands: hands.New(),
 		memory: memory{tenants: map[tenant.ID]*recollection{}},
 	}
 	s.close = sync.OnceFunc(func() {

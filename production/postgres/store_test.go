@@ -21,10 +21,16 @@ func open(t testing.TB, url string) *postgres.Store {
 	return s
 }
 
-func TestStore(t *testing.T) {
+func TestStore(t *testing.T) { storetest.Run(t, databases(t)) }
+
+func TestWay(t *testing.T) { storetest.RunWay(t, databases(t)) }
+
+// databases returns what makes databases on one server.
+func databases(t *testing.T) func(t testing.TB) storetest.Database {
+	t.Helper()
 	server := testenv.StartPostgres(t)
-	storetest.Run(t, func(t testing.TB) storetest.Database {
+	return func(t testing.TB) storetest.Database {
 		url := server.Database(t)
 		return storetest.Database{Open: func(t testing.TB) storetest.Store { return open(t, url) }}
-	})
+	}
 }

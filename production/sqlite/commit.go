@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 	"kentongan/production/internal/rows"
 )
 
@@ -19,11 +19,11 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 	if err := rows.Check(&c); err != nil {
 		return fail(err)
 	}
-	w, err := encode(&c)
+	w, err := encode(&c, s.now)
 	if err != nil {
 		return fail(err)
 	}
-	if err := s.update(ctx, len(c.Events)+len(c.Notices) > 0, w.write); err != nil {
+	if err := s.queue(ctx, &job{do: w.write, commit: w, done: make(chan error, 1)}); err != nil {
 		return fail(err)
 	}
 	return w.events, nil
@@ -41,6 +41,8 @@ type commit struct {
 	programmes       []string
 	flags            []sql.NullString
 	events           []production.Event // numbered, once it is written
+	way              *hands.Handing     // of the transaction
+	now              func() int64       // the clock of leases
 }
 
 type entry struct {
@@ -48,8 +50,8 @@ type entry struct {
 	doc string
 }
 
-func encode(c *production.Commit) (*commit, error) {
-	w := &commit{Commit: c}
+func encode(c *production.Commit, now func() int64) (*commit, error) {
+	w := &commit{Commit: c, now: now}
 	var failed error
 	doc := func(v any) string {
 		text, err := rows.Encode(v)
@@ -292,51 +294,33 @@ func (w *commit) notify(ctx context.Context, c *conn) error {
 
 // tell numbers the events and seals the audit entries behind the newest of the tenant.
 func (w *commit) tell(ctx context.Context, c *conn) error {
-	var seq int64
-	var waiting sql.NullInt64
-	var last production.AuditEntry
-	var hash []byte
-	err := c.one(ctx, "SELECT seq, waiting, audit_seq, audit_hash FROM heads WHERE tenant = ?", []any{string(w.Tenant)},
-		&seq, &waiting, &last.Seq, &hash)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		_, err = c.exec(ctx, `INSERT INTO heads (tenant, seq, sent, lease_owner, lease_until, audit_seq, audit_hash)
-			VALUES (?, 0, 0, '', 0, 0, zeroblob(32))`, string(w.Tenant))
-		if err != nil {
-			return err
-		}
-	case err != nil:
+	h, err := w.head(ctx, c)
+	if err != nil {
 		return err
-	default:
-		copy(last.Hash[:], hash)
 	}
+	base := h.seq
 	w.events = slices.Clone(w.Events)
 	for i := range w.events {
 		e := &w.events[i]
-		seq++
-		e.Seq = seq
+		h.seq++
+		e.Seq = h.seq
 		_, err := c.exec(ctx, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(w.Tenant), seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
+			string(w.Tenant), h.seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
 		if err != nil {
 			return err
 		}
-		if !waiting.Valid {
-			waiting = sql.NullInt64{Int64: int64(e.At), Valid: true}
-		}
 	}
 	for i := range w.Audit {
-		last = w.Audit[i].Sealed(last)
-		if err := writeAudit(ctx, c, &last); err != nil {
+		h.audit = w.Audit[i].Sealed(h.audit)
+		if err := writeAudit(ctx, c, &h.audit); err != nil {
 			return err
 		}
 	}
 	if len(w.events)+len(w.Audit) == 0 {
 		return nil
 	}
-	_, err = c.exec(ctx, "UPDATE heads SET seq = ?, waiting = ?, audit_seq = ?, audit_hash = ? WHERE tenant = ?",
-		seq, waiting, last.Seq, last.Hash[:], string(w.Tenant))
-	return err
+	return w.move(ctx, c, h, base)
 }
 
 func writeAudit(ctx context.Context, c *conn, e *production.AuditEntry) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"kentongan/production"
@@ -37,7 +39,7 @@ func (s *Store) claim(ctx context.Context, owner string, lease time.Duration, li
 	if err := s.read(ctx, func(c *conn) error { return find(ctx, c, s.now()) }); err != nil {
 		return claim, err
 	}
-	err = s.update(ctx, false, func(ctx context.Context, c *conn) error {
+	err = s.update(ctx, func(ctx context.Context, c *conn) error {
 		now := s.now()
 		if err := find(ctx, c, now); err != nil { // it may be another one by now
 			return err
@@ -74,7 +76,7 @@ func unsent(ctx context.Context, c *conn, t tenant.ID, limit int) (list []produc
 
 // MarkSent is as production.Outbox has it. A number that no event has is ErrInvalid.
 func (s *Store) MarkSent(ctx context.Context, owner string, t tenant.ID, seq int64, at []production.Sent) error {
-	err := s.update(ctx, false, func(ctx context.Context, c *conn) error { return markSent(ctx, c, owner, s.now(), t, seq, at) })
+	err := s.update(ctx, func(ctx context.Context, c *conn) error { return markSent(ctx, c, owner, s.now(), t, seq, at) })
 	if err != nil {
 		return fmt.Errorf("mark events of %s as sent: %w", t, err)
 	}
@@ -100,7 +102,12 @@ func markSent(ctx context.Context, c *conn, owner string, now int64, t tenant.ID
 	if err != nil {
 		return err
 	}
-	for _, p := range at {
+	return place(ctx, c, t, slices.Values(at))
+}
+
+// place writes where the newest event of each channel stands.
+func place(ctx context.Context, c *conn, t tenant.ID, at iter.Seq[production.Sent]) error {
+	for p := range at {
 		_, err := c.exec(ctx, `INSERT INTO positions (tenant, channel, epoch, offset) VALUES (?, ?, ?, ?)
 			ON CONFLICT (tenant, channel) DO UPDATE SET epoch = excluded.epoch, offset = excluded.offset`,
 			string(t), p.Channel, p.Epoch, int64(p.Offset)) //nolint:gosec // the same 64 bits
@@ -113,7 +120,7 @@ func markSent(ctx context.Context, c *conn, owner string, now int64, t tenant.ID
 
 // Release is as production.Outbox has it.
 func (s *Store) Release(ctx context.Context, owner string, t tenant.ID) error {
-	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
+	err := s.update(ctx, func(ctx context.Context, c *conn) error {
 		_, err := c.exec(ctx, "UPDATE heads SET lease_owner = '', lease_until = 0 WHERE tenant = ? AND lease_owner = ?",
 			string(t), owner)
 		return err
@@ -139,7 +146,7 @@ func (s *Store) Backlog(ctx context.Context) (n int64, oldest production.Instant
 // Forget is as production.Outbox has it.
 func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int, error) {
 	gone := int64(0)
-	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
+	err := s.update(ctx, func(ctx context.Context, c *conn) error {
 		for _, sort := range []struct {
 			text   string
 			before production.Instant

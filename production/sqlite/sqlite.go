@@ -5,6 +5,8 @@
 // fewer flushes a commit. Readers have connections of their own, see the state of one moment, and neither wait for the
 // writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
 //
+// Events go from a commit to the relay of the same process without a claim, and are marked by the next commit (production/internal/hands).
+//
 // Several processes may use one file. They wait for each other's writes, at most [Options].BusyTimeout.
 package sqlite
 
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 )
 
 // Options say which file, and how. Only Path has no default.
@@ -43,6 +46,7 @@ type Store struct {
 	reading *sql.DB
 	readers chan *conn // those that are free; nil is one that was not needed yet
 
+	hands   *hands.Hands
 	jobs    chan *job
 	stop    chan struct{} // closed by Close
 	stopped chan struct{} // closed when the writer has ended
@@ -57,7 +61,7 @@ var _ production.Store = (*Store)(nil)
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		opts: o, wake: make(chan struct{}, 1), readers: make(chan *conn, o.Readers),
+		opts: o, hands: hands.New(), wake: make(chan struct{}, 1), readers: make(chan *conn, o.Readers),
 		// A full queue makes callers wait where they can still give up.
 		jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}

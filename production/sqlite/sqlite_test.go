@@ -14,10 +14,12 @@ import (
 func TestStore(t *testing.T) {
 	used := map[string]bool{} // all statements
 	note := func(text string) { used[text] = true }
-	storetest.Run(t, func(t testing.TB) storetest.Database {
+	databases := func(t testing.TB) storetest.Database {
 		path := filepath.Join(t.TempDir(), "a file's name%20?#.db")
 		return storetest.Database{Open: func(t testing.TB) storetest.Store { return noting{open(t, path), note} }}
-	})
+	}
+	storetest.Run(t, databases)
+	t.Run("Way", func(t *testing.T) { storetest.RunWay(t, databases) })
 	t.Run("EveryStatementHasItsIndex", func(t *testing.T) { plans(t, used) })
 }
 

@@ -137,7 +137,7 @@ func (s *Store) claimNotices(
 	if err != nil || !waiting {
 		return nil, err
 	}
-	err = s.update(ctx, false, func(ctx context.Context, c *conn) error {
+	err = s.update(ctx, func(ctx context.Context, c *conn) error {
 		clock := s.now()
 		err := c.each(ctx, "SELECT tenant, id, alert, at, payload, attempts, next_try, last_error "+waitingNotices,
 			[]any{int64(now), owner, clock, limit}, func(r *sql.Rows) error {
@@ -166,7 +166,7 @@ func (s *Store) claimNotices(
 
 // SettleNotice is as production.Timers has it.
 func (s *Store) SettleNotice(ctx context.Context, owner string, n production.Notice, done bool) error {
-	err := s.update(ctx, false, func(ctx context.Context, c *conn) error {
+	err := s.update(ctx, func(ctx context.Context, c *conn) error {
 		changed, err := c.exec(ctx, `UPDATE notices SET
 			done = ?, next_try = ?, attempts = ?, last_error = ?, lease_owner = '', lease_until = 0
 			WHERE tenant = ? AND id = ? AND done = 0 AND lease_owner = ? AND lease_until > ?`,

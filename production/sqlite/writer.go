@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kentongan/production"
+	"kentongan/production/internal/hands"
 )
 
 // maxGroup is how many jobs share a transaction at most. At 50 µs each they hold up what comes next for a few milliseconds, about
@@ -15,10 +16,10 @@ const maxGroup = 128
 
 // job is something that the writer does inside of a transaction.
 type job struct {
-	do    func(context.Context, *conn) error // its context never ends
-	loud  bool                               // wakes the relay once it is committed
-	state atomic.Int32                       // queued, begun or withdrawn
-	done  chan error                         // gets the answer, if it has begun
+	do     func(context.Context, *conn) error // its context never ends
+	commit *commit                            // that it is; nil: something else
+	state  atomic.Int32                       // queued, begun or withdrawn
+	done   chan error                         // gets the answer, if it has begun
 }
 
 const (
@@ -30,11 +31,14 @@ const (
 var errClosed = fmt.Errorf("%w: the store is closed", production.ErrUnavailable)
 
 // update has the writer do something, and returns when it is committed, or was not done at all.
-func (s *Store) update(ctx context.Context, loud bool, do func(context.Context, *conn) error) error {
+func (s *Store) update(ctx context.Context, do func(context.Context, *conn) error) error {
+	return s.queue(ctx, &job{do: do, done: make(chan error, 1)})
+}
+
+func (s *Store) queue(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return trouble(err)
 	}
-	j := &job{do: do, loud: loud, done: make(chan error, 1)}
 	select {
 	case s.jobs <- j:
 	case <-s.stop:
@@ -62,6 +66,7 @@ func (s *Store) write(w *conn, version int64) {
 	defer close(s.stopped)
 	watch := time.NewTicker(s.opts.WatchEvery)
 	defer watch.Stop()
+	var settle <-chan time.Time
 	for {
 		select {
 		case <-s.stop:
@@ -70,6 +75,16 @@ func (s *Store) write(w *conn, version int64) {
 			return
 		case j := <-s.jobs:
 			s.writeGroup(w, s.group(j))
+		case <-s.hands.Ripe():
+			if settle == nil {
+				settle = time.After(hands.SettleAfter)
+			}
+		case <-settle:
+			settle = nil
+			s.settle(w)
+		case done := <-s.hands.Flush():
+			s.settle(w)
+			close(done)
 		case <-watch.C:
 			version = s.watch(w, version)
 		}
@@ -93,10 +108,14 @@ func (s *Store) group(first *job) []*job {
 // writeGroup carries out jobs in one transaction and answers them. One that fails leaves no trace and does not concern the others.
 func (s *Store) writeGroup(w *conn, group []*job) {
 	answers := make([]error, len(group))
+	way := s.hands.Begin()
 	err := transaction(w, func() error {
 		for i, j := range group {
 			if !j.state.CompareAndSwap(queued, begun) {
 				continue
+			}
+			if j.commit != nil {
+				j.commit.way = way
 			}
 			var err error
 			if answers[i], err = alone(w, j.do); err != nil {
@@ -105,17 +124,23 @@ func (s *Store) writeGroup(w *conn, group []*job) {
 		}
 		return nil
 	})
-	loud := false
+	var done []*commit
 	for i, j := range group {
 		if err != nil {
 			answers[i] = err
 		}
 		j.state.CompareAndSwap(queued, begun) // of a transaction that failed before its turn came
-		loud = loud || j.loud && answers[i] == nil && j.state.Load() == begun
-		j.done <- answers[i] // one that was withdrawn has room for it, and nobody reads it
+		if j.commit != nil && answers[i] == nil && j.state.Load() == begun {
+			done = append(done, j.commit)
+		}
 	}
-	if loud {
+	if err != nil {
+		way.Failed(tenantsOf(group))
+	} else if handOn(way, done) {
 		s.signal()
+	}
+	for i, j := range group {
+		j.done <- answers[i] // one that was withdrawn has room for it, and nobody reads it
 	}
 }
 
