@@ -16,7 +16,8 @@ const appAlertLife = 24 * time.Hour
 // maxAppAlerts is how many alerts of an app a batch can have at a time; the rules have 17.
 const maxAppAlerts = 20
 
-const defaultAppCode AlertCode = "APP_ALERT"
+// DefaultAppCode is the code of an alert of an app that gives it none.
+const DefaultAppCode AlertCode = "APP_ALERT"
 
 // What an app calls its alerts: ids are part of paths.
 var (
@@ -103,7 +104,7 @@ func (o *observer) hear() {
 func (o *observer) heard(id string) (a Alert, status AlertStatus) {
 	said := o.msg.said
 	a = Alert{
-		ID: id, Tenant: o.commit.Tenant, Source: AppRecord, ProductionID: o.msg.id, BatchNumber: o.p.BatchNumber, Code: defaultAppCode,
+		ID: id, Tenant: o.commit.Tenant, Source: AppRecord, ProductionID: o.msg.id, BatchNumber: o.p.BatchNumber, Code: DefaultAppCode,
 		RaisedAt: o.at, RisenAt: o.at,
 	}
 	odd := func(name string) { o.flag(FlagField + ":alert." + name) }

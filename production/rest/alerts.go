@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"kentongan/production"
+	"kentongan/tenant"
 )
 
 // AcknowledgeBody says that somebody has seen an alert.
@@ -23,7 +26,7 @@ type alertsInput struct {
 	Production string   `query:"productionId" maxLength:"128" doc:"Only alerts of this batch."`
 	Active     bool     `query:"active" doc:"true: open and acknowledged ones only."`
 	Severity   string   `query:"severity" enum:"LOW,MEDIUM,HIGH,CRITICAL" doc:"This severity or a worse one."`
-	Codes      []string `query:"code" doc:"Codes of rules, with commas between them."`
+	Codes      []string `query:"code" doc:"Codes, with commas between them: of rules, or what the app calls alerts of its own. One that is no rule's, and that no alert of the kitchen has had, is refused."` //nolint:lll // a tag cannot be broken
 	From       string   `query:"from" format:"date-time" maxLength:"40" doc:"Raised then or later."`
 	To         string   `query:"to" format:"date-time" maxLength:"40" doc:"Raised before then."`
 }
@@ -59,13 +62,10 @@ func (a *API) alerts() {
 
 func (a *API) listAlerts(ctx context.Context, c *caller, in *alertsInput) (*alertsOutput, error) {
 	f := production.AlertFilter{ProductionID: in.Production, Active: in.Active, MinSeverity: production.Severity(in.Severity)}
-	for _, code := range in.Codes {
-		if !production.AlertCode(code).Valid() {
-			return nil, invalid("query.code", "has a code that is none: want some of those that alerts have, with commas between them")
-		}
-		f.Codes = append(f.Codes, production.AlertCode(code))
-	}
 	var err error
+	if f.Codes, err = a.codes(ctx, c.tenant, in.Codes); err != nil {
+		return nil, err
+	}
 	if f.From, err = instant("query.from", in.From); err != nil {
 		return nil, err
 	}
@@ -92,3 +92,39 @@ func (a *API) listAlerts(ctx context.Context, c *caller, in *alertsInput) (*aler
 	}
 	return out, nil
 }
+
+// codes returns the codes of a filter. One with a typing error would find nothing, and look like a kitchen in which all is well; so what is
+// no code of a rule must be one that an alert of the kitchen has, or has had: what its app calls alerts is known from nowhere else.
+func (a *API) codes(ctx context.Context, t tenant.ID, given []string) (codes []production.AlertCode, err error) {
+	for _, text := range given {
+		code := production.AlertCode(text)
+		switch {
+		case slices.Contains(codes, code):
+			continue
+		case slices.Contains(alertCodes, code), code == production.DefaultAppCode:
+		case !code.Valid():
+			return nil, invalid("query.code", "has a code that is none: "+wantCodes)
+		default:
+			had, err := a.opts.Store.Alerts(ctx, t, production.AlertFilter{Codes: []production.AlertCode{code}}, nil, 1)
+			if err != nil {
+				return nil, fmt.Errorf("look for alerts with a code: %w", err)
+			}
+			if len(had) == 0 {
+				return nil, invalid("query.code", "has "+text+", which no rule has and no alert of this kitchen: "+wantCodes)
+			}
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}
+
+// wantCodes says which codes would be right.
+var wantCodes = func() string {
+	var b strings.Builder
+	b.WriteString("want some of ")
+	for _, code := range alertCodes {
+		b.WriteString(string(code) + ", ")
+	}
+	b.WriteString(string(production.DefaultAppCode) + ", or what the app calls alerts of its own, with commas between them")
+	return b.String()
+}()

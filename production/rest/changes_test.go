@@ -253,7 +253,7 @@ func TestMethodsAndPaths(t *testing.T) {
 		s.as("kepala").get("/api/productions?"+query).refused(unprocessable, "INVALID", field)
 	}
 	for query, field := range map[string]string{
-		"code=SO%20UP": "query.code", "severity=BAD": "query.severity", "from=x": "query.from", "to=0": "query.to", "cursor=%00": "query.cursor",
+		"code=SO%20UP": "query.code", "code=EAT-BY": "query.code", "code=EAT_BY,HOT_HOLD_LOV": "query.code", "severity=BAD": "query.severity", "from=x": "query.from", "to=0": "query.to", "cursor=%00": "query.cursor",
 	} {
 		s.as("kepala").get("/api/alerts?"+query).refused(unprocessable, "INVALID", field)
 	}

@@ -124,6 +124,33 @@ func TestPages_ReadingsAndAlerts(t *testing.T) {
 	}
 }
 
+// TestCodesOfAlerts: a code that nothing has is refused with those that there are, and never answered as if there were no alerts.
+func TestCodesOfAlerts(t *testing.T) {
+	s := newStage(t)
+	for _, code := range append(slices.Clone(alertCodes), production.DefaultAppCode) { // also before there is any alert
+		s.as("tamu").get("/api/alerts?code=" + string(code)).ok(http.StatusOK)
+	}
+	p := s.as("tamu").get("/api/alerts?code=EAT_BY,KOMPOR").refused(unprocessable, "INVALID", "query.code")
+	for _, word := range []string{"KOMPOR", "EAT_BY", "DOC_EXPIRING"} {
+		if !strings.Contains(p.Errors[0].Reason, word) {
+			t.Errorf("%q does not say %s", p.Errors[0].Reason, word)
+		}
+	}
+	id := s.create()
+	s.raise(production.Alert{
+		ID: "alert_app", Source: production.AppRecord, ProductionID: id, Code: "KOMPOR", Severity: production.Low,
+		Status: production.AlertResolved, RaisedAt: production.At(s.now), ResolvedAt: production.At(s.now),
+	})
+	for query, want := range map[string]int{"code=KOMPOR": 1, "code=KOMPOR,KOMPOR,EAT_BY": 1, "code=KOMPOR&active=true": 0} {
+		var page Alerts
+		if s.as("tamu").get("/api/alerts?" + query).ok(http.StatusOK).into(&page); len(page.Alerts) != want {
+			t.Errorf("%s: got %d alerts; want %d", query, len(page.Alerts), want)
+		}
+	}
+	// What the app of another kitchen calls its alerts is not told.
+	s.member("tamu", string(team["tamu"]), "sppg_other").get("/api/alerts?code=KOMPOR").refused(unprocessable, "INVALID", "query.code")
+}
+
 // TestSnapshot: the positions are those of events that were marked sent, and everything that is not in the state comes after them.
 func TestSnapshot(t *testing.T) {
 	s := newStage(t)
