@@ -58,6 +58,7 @@ type App struct {
 	cfg     config.Config
 	opts    Options
 	log     *slog.Logger
+	audit   *slog.Logger // the same, for who did what: at every level
 	names   *realtime.Names
 	hidden  *realtime.HiddenFields // what roles without money rights do not get; nil: nothing
 	schemas *schema.Set            // by which publications are checked; nil: they are not
@@ -107,7 +108,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{doorsClosed: make(chan struct{}), cfg: cfg, opts: opts, log: opts.Log, sockets: sockets}
+	a := &App{doorsClosed: make(chan struct{}), cfg: cfg, opts: opts, log: opts.Log, audit: audited(opts.Log), sockets: sockets}
 	err := a.buildChannels()
 	if err == nil {
 		a.traces, err = newTraces(cfg, opts)
@@ -120,11 +121,11 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 	if a.engine, err = openEngine(cfg, a.names, engineNews{a.onRevocation, a.onExtension}, a.traces, a.log); err != nil {
 		return nil, err
 	}
-	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log); err != nil {
+	if a.auth, err = newAuthenticator(cfg, a.engine, revocations, a.log, a.audit); err != nil {
 		return nil, err
 	}
 	if cfg.Production.On && len(cfg.Auth.SessionSecrets) > 0 { // otherwise people sign in at their app
-		if a.signIn, err = newSignIn(cfg, a.log); err != nil {
+		if a.signIn, err = newSignIn(cfg, a.log, a.audit); err != nil {
 			return nil, err
 		}
 	}
@@ -147,11 +148,11 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
 		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg),
-		Access: a.accessLog(), Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log,
+		Access: a.accessLog(), Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log, Audit: a.audit,
 	})
 	revocations.OnAdd(func(r auth.Revocation) {
 		if n := a.gateway.Revoke(r.Covers); n > 0 {
-			a.log.Info("sessions revoked", "sub", r.Subject, "tenant", r.Tenant, "connections", n)
+			a.audit.Info("sessions revoked", "sub", r.Subject, "tenant", r.Tenant, "connections", n)
 		}
 	})
 	if cfg.Production.On {

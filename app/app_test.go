@@ -86,13 +86,19 @@ func load(t *testing.T, environ ...string) config.Config {
 
 func start(t *testing.T, environ ...string) *server {
 	t.Helper()
+	return startAt(t, slog.LevelDebug, environ...)
+}
+
+// startAt is start with a log of that level.
+func startAt(t *testing.T, level slog.Level, environ ...string) *server {
+	t.Helper()
 	cfg := load(t, environ...)
 	s := &server{t: t, logs: &logs{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan app.Addresses, 1), make(chan error, 1)
 	go func() {
 		done <- app.Run(ctx, cfg, app.Options{
-			Log: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Version: "test",
+			Log: slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: level})), Version: "test",
 			ShareEvery: 200 * time.Millisecond,
 			Ready:      func(a app.Addresses) { ready <- a },
 		})

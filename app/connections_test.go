@@ -98,7 +98,8 @@ func TestLogLevelCanBeChanged(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	s := &server{t: t, admin: (<-ready).Admin}
+	where := <-ready
+	s := &server{t: t, public: where.Public, admin: where.Admin}
 	want := func(method, path string, status int, body string) {
 		t.Helper()
 		if got, text := s.do(method, s.admin+path, "", nil); got != status || !strings.Contains(text, body) {
@@ -107,12 +108,19 @@ func TestLogLevelCanBeChanged(t *testing.T) {
 	}
 	want("GET", "/log/level", 200, `{"level":"WARN"}`)
 	want("PUT", "/log/level?level=loud", 400, "debug, info, warn or error")
-	if strings.Contains(out.String(), "admin act") {
-		t.Error("an INFO line is written at WARN")
+	denied := func() { // is a line of DEBUG
+		t.Helper()
+		if status, _ := s.do(http.MethodPost, s.public+"/api/ticket", "", nil); status != http.StatusUnauthorized {
+			t.Errorf("a ticket for nobody is answered with %d", status)
+		}
+	}
+	denied()
+	if strings.Contains(out.String(), "request denied") || strings.Contains(out.String(), "server started") {
+		t.Errorf("a line of DEBUG or INFO is written at WARN:\n%s", out)
 	}
 	want("PUT", "/log/level?level=debug", 200, `{"level":"DEBUG"}`)
-	if !strings.Contains(out.String(), `act="log level"`) {
-		t.Error("after the change an INFO line is not written")
+	if denied(); !strings.Contains(out.String(), "request denied") {
+		t.Error("after the change a line of DEBUG is not written")
 	}
 	want("GET", "/log/level", 200, fmt.Sprintf(`{"level":%q}`, "DEBUG"))
 	want("PUT", "/log/level?level=error", 200, `{"level":"ERROR"}`)

@@ -15,14 +15,14 @@ import (
 // guardAdmin lets to the admin routes only who may: whoever has the token, or without a token whoever is on this machine, where config
 // makes it listen. Everybody on this machine includes the pages in its browsers, which must not read who is connected, nor send anything:
 // a page says with its Origin that it is one, and one that makes its own name point to 127.0.0.1 is known by that name.
-func guardAdmin(token string, log *slog.Logger, routes http.Handler) http.Handler {
+func guardAdmin(token string, audit *slog.Logger, routes http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/healthz" || r.URL.Path == "/readyz": // what orchestrators ask, and anybody may know
 		case fromPage(r):
 			if r.Method != http.MethodGet && r.Method != http.MethodHead { // somebody makes an operator's browser do it
-				log.Warn("admin act refused", "method", r.Method, "path", r.URL.EscapedPath(), "remote", r.RemoteAddr)
+				audit.Warn("admin act refused", "method", r.Method, "path", r.URL.EscapedPath(), "remote", r.RemoteAddr)
 			}
 			answer.Error(w, http.StatusForbidden, "FORBIDDEN", "pages of other sites may not ask the admin listener")
 			return

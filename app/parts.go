@@ -186,7 +186,9 @@ func (a *App) newPubSub() (*intake.PubSub, error) {
 	return p, nil
 }
 
-func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations, log *slog.Logger) (*auth.Authenticator, error) {
+func newAuthenticator(
+	cfg config.Config, e engine, revocations *auth.Revocations, log, audit *slog.Logger,
+) (*auth.Authenticator, error) {
 	c := cfg.Auth
 	secrets := make([]string, len(c.SessionSecrets))
 	for i, s := range c.SessionSecrets {
@@ -203,7 +205,7 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 		JWTSecret:     string(c.JWTSecret), JWKSURL: c.JWKSURL, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		APIKeys: keys, SocketTokenSecret: string(c.SocketTokenSecret),
 		AllowedOrigins: cfg.Server.AllowedOrigins, Client: proxies(cfg).Asker, Tickets: e.tickets, Revocations: revocations,
-		Log: log,
+		Log: log, Audit: audit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
@@ -211,10 +213,10 @@ func newAuthenticator(cfg config.Config, e engine, revocations *auth.Revocations
 	return a, nil
 }
 
-func newSignIn(cfg config.Config, log *slog.Logger) (*auth.SignIn, error) {
+func newSignIn(cfg config.Config, log, audit *slog.Logger) (*auth.SignIn, error) {
 	s, err := auth.NewSignIn(auth.SignInOptions{
 		Secret: string(cfg.Auth.SessionSecrets[0]), Secure: strings.HasPrefix(cfg.Server.PublicURL, "https://"),
-		Log: log,
+		Log: log, Audit: audit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign-in by link: %w", err)

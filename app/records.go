@@ -154,7 +154,7 @@ func (r *records) build(s store) (*recordParts, error) {
 	p := &recordParts{store: s}
 	p.service = production.New(a.tracedStore(s), production.Options{Log: a.log})
 	p.api = rest.New(rest.Options{
-		Auth: a.auth, Service: p.service, Store: s, Screens: a.screens, Version: a.opts.Version, Log: a.log,
+		Auth: a.auth, Service: p.service, Store: s, Screens: a.screens, Version: a.opts.Version, Log: a.log, Audit: a.audit,
 	})
 	publisher := a.traced(a.checked(engineBroker{a.engine.broker, a.engine.acks}), relayDoor)
 	door := intake.NewRelay(a.names, publisher, a.cfg.Limits.PublishBytes)

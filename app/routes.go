@@ -104,7 +104,7 @@ func (a *App) adminRoutes() http.Handler {
 				"/quarantine?tenant=&limit= /healthz /readyz "+
 				"/debug/pprof/")
 	})
-	return guardAdmin(string(a.cfg.Server.AdminToken), a.log, mux)
+	return guardAdmin(string(a.cfg.Server.AdminToken), a.audit, mux)
 }
 
 // serveChannels lists the channels that something was published in, by any server, with how many follow them on this one.

@@ -50,6 +50,8 @@ type Options struct {
 
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil discards
+
+	Audit *slog.Logger // of who revoked what; nil: Log
 }
 
 // LogValue leaves the secrets out, and with them everything: what is set is the business of config.
@@ -77,8 +79,9 @@ type Authenticator struct {
 	client      func(*http.Request) netip.Addr
 	revocations *Revocations
 
-	now func() time.Time
-	log *slog.Logger
+	now   func() time.Time
+	log   *slog.Logger
+	audit *slog.Logger
 }
 
 // New checks all options, derives the session keys and does no I/O. Its error names every option that is wrong and holds
@@ -87,7 +90,7 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		platformRoles: o.PlatformRoles, revokeRoles: o.RevokeRoles,
 		issuer: o.Issuer, audience: o.Audience,
-		tickets: o.Tickets, revocations: o.Revocations, client: o.Client, now: o.Now, log: o.Log,
+		tickets: o.Tickets, revocations: o.Revocations, client: o.Client, now: o.Now, log: o.Log, audit: o.Audit,
 	}
 	a.setDefaults()
 	var errs []error
@@ -138,6 +141,9 @@ func (a *Authenticator) setDefaults() {
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.audit == nil {
+		a.audit = a.log
 	}
 	if a.tickets == nil {
 		a.tickets = NewMemoryTickets(0)

@@ -56,7 +56,7 @@ func (a *Authenticator) RevokeHandler(announce func(context.Context, Revocation)
 				"The revocation did not reach all nodes. Send it again.", retryRevoke)
 			return
 		}
-		a.log.InfoContext(r.Context(), "revoked", "by", id, "sub", revocation.Subject, "tenant", revocation.Tenant,
+		a.audit.InfoContext(r.Context(), "revoked", "by", id, "sub", revocation.Subject, "tenant", revocation.Tenant,
 			"issued_before", revocation.IssuedBefore)
 		answer.JSON(w, http.StatusOK, success{true, revocation})
 	})

@@ -22,6 +22,7 @@ type SignInOptions struct {
 	SessionLife time.Duration // zero: 8 h, as the app
 	Now         func() time.Time
 	Log         *slog.Logger // nil discards
+	Audit       *slog.Logger // of who came in; nil: Log
 }
 
 // LogValue leaves the secret out.
@@ -67,6 +68,9 @@ func NewSignIn(o SignInOptions) (*SignIn, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Audit == nil {
+		o.Audit = o.Log
 	}
 	key, err := hkdf.Key(sha256.New, []byte(o.Secret), nil, string(linkAAD), gcmKeyBytes)
 	if err != nil {
@@ -150,7 +154,7 @@ func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The session could not be made.", http.StatusInternalServerError)
 		return
 	}
-	s.o.Log.InfoContext(r.Context(), "signed in by link", "sub", claims["sub"], "life_s", int64(life.Seconds()))
+	s.o.Audit.InfoContext(r.Context(), "signed in by link", "sub", claims["sub"], "life_s", int64(life.Seconds()))
 	SetSession(w, name, token, secure, life)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

@@ -76,7 +76,7 @@ func (a *API) overviews() {
 			return nil, fmt.Errorf("overview: %w", production.ErrForbidden)
 		}
 		if seen.first(c.actor.User) {
-			a.opts.Log.InfoContext(ctx, "the platform looks at all kitchens", "user", c.actor.User, "role", c.actor.Role)
+			a.opts.Audit.InfoContext(ctx, "the platform looks at all kitchens", "user", c.actor.User, "role", c.actor.Role)
 		}
 		return a.overview(ctx, in)
 	})

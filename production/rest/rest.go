@@ -46,6 +46,7 @@ type Options struct {
 	Timeout time.Duration    // of one request, the reading of its body not counted; zero means 15 s
 	Now     func() time.Time // nil is time.Now
 	Log     *slog.Logger     // nil discards
+	Audit   *slog.Logger     // of looks of the platform at all kitchens; nil: Log
 }
 
 // API answers the routes of the production service. It is safe for concurrent use.
@@ -71,6 +72,9 @@ func New(opts Options) *API {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Audit == nil {
+		opts.Audit = opts.Log
 	}
 	a := &API{opts: opts, mux: http.NewServeMux()}
 	a.huma = humago.New(a.mux, a.config())

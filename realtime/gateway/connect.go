@@ -314,7 +314,7 @@ func (g *Gateway) channel(who *auth.Identity, wire string) (realtime.Channel, er
 // look logs it when somebody of the platform looks into a kitchen.
 func (g *Gateway) look(who *auth.Identity, t tenant.ID) {
 	if who.Platform && t != tenant.Global && t != who.Tenant {
-		g.opts.Log.Info("platform role looks into a kitchen", "sub", who.Subject, "role", who.Role, "tenant", t)
+		g.opts.Audit.Info("platform role looks into a kitchen", "sub", who.Subject, "role", who.Role, "tenant", t)
 	}
 }
 

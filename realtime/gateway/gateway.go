@@ -105,7 +105,8 @@ type Options struct {
 	// CloseTimeout is how long a peer may take to answer a close frame; zero means 5 s.
 	CloseTimeout time.Duration
 
-	Log *slog.Logger // nil discards
+	Log   *slog.Logger // nil discards
+	Audit *slog.Logger // of looks of the platform into kitchens; nil: Log
 }
 
 // Gateway holds all sessions of this node. Its methods may be called concurrently.
@@ -162,6 +163,9 @@ func New(opts Options) *Gateway {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Audit == nil {
+		opts.Audit = opts.Log
 	}
 	if opts.Sockets == nil {
 		opts.Sockets = socket.NewPortable(opts.Log)
