@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,6 +109,7 @@ func TestDockerfile(t *testing.T) {
 type compose struct {
 	Services map[string]struct {
 		Image       string
+		Profiles    []string
 		User        string
 		ReadOnly    bool `yaml:"read_only"`
 		Privileged  bool
@@ -158,27 +160,102 @@ func TestCompose(t *testing.T) {
 	if !c.Networks["inside"].Internal || slices.Contains(c.Services["redis"].Networks, "outside") || slices.Contains(c.Services["postgres"].Networks, "outside") {
 		t.Error("Redis or PostgreSQL can be reached from outside")
 	}
-	variable := regexp.MustCompile(`\$\{([A-Z_]+)(?::[-?][^}]*)?\}`)
 	for _, name := range []string{"kentongan-1", "kentongan-2"} {
 		s := c.Services[name]
 		if !s.ReadOnly || s.User != "65532:65532" || !slices.Equal(s.CapDrop, []string{"ALL"}) {
 			t.Errorf("%s is not hardened: %+v", name, s)
 		}
-		var environ []string
-		for key, value := range s.Environment {
-			value = variable.ReplaceAllStringFunc(value, func(v string) string {
-				return map[string]string{"KENTONGAN_API_KEYS": "app:0123456789abcdef", "DOMAIN": "dapur.example.id"}[variable.FindStringSubmatch(v)[1]] +
-					map[bool]string{true: "", false: "0123456789abcdef"}[strings.Contains("KENTONGAN_API_KEYS DOMAIN", variable.FindStringSubmatch(v)[1])]
-			})
-			environ = append(environ, key+"="+value)
-		}
-		cfg, err := config.Load(config.Input{Environ: environ, Serve: true})
-		if err != nil {
-			t.Errorf("%s would not start: %v", name, err)
+		cfg := composed(t, s.Environment, nil)
+		if cfg.Traces.On {
+			t.Errorf("%s sends traces, and nobody has asked for that", name)
 		}
 		if s.Grace != "30s" || cfg.Server.DrainTime.Seconds() >= 30 {
 			t.Errorf("%s drains for %v and is killed after %s", name, cfg.Server.DrainTime, s.Grace)
 		}
+	}
+}
+
+// variable is how a compose file names one of .env: ${NAME}, ${NAME:?what it is} or ${NAME:-what it is otherwise}.
+var variable = regexp.MustCompile(`\$\{([A-Z_]+)(?::([-?])([^}]*))?\}`)
+
+// composed loads the settings of a server with what stands in .env; what has to stand there and is not given is some digits.
+func composed(t *testing.T, environment, dotenv map[string]string) config.Config {
+	t.Helper()
+	given := map[string]string{"KENTONGAN_API_KEYS": "app:0123456789abcdef"}
+	maps.Copy(given, dotenv)
+	var environ []string
+	for key, value := range environment {
+		value = variable.ReplaceAllStringFunc(value, func(v string) string {
+			part := variable.FindStringSubmatch(v)
+			switch written, ok := given[part[1]]; {
+			case ok:
+				return written
+			case part[2] == "-":
+				return part[3]
+			}
+			return "0123456789abcdef"
+		})
+		environ = append(environ, key+"="+value)
+	}
+	cfg, err := config.Load(config.Input{Environ: environ, Serve: true})
+	if err != nil {
+		t.Errorf("it would not start: %v", err)
+	}
+	return cfg
+}
+
+// TestComposeTraces follows a span from a server to where the collector hands it on.
+func TestComposeTraces(t *testing.T) {
+	var c compose
+	if err := yaml.Unmarshal([]byte(readText(t, "../deploy/compose/compose.yaml")), &c); err != nil {
+		t.Fatal(err)
+	}
+	s := c.Services["collector"]
+	if !slices.Equal(s.Profiles, []string{"traces"}) || !s.ReadOnly || s.User != "65532:65532" || !slices.Equal(s.CapDrop, []string{"ALL"}) {
+		t.Errorf("the collector runs without being asked for, or is not hardened: %+v", s)
+	}
+	for _, name := range []string{"kentongan-1", "kentongan-2"} {
+		cfg := composed(t, c.Services[name].Environment, map[string]string{"KENTONGAN_TRACES": "otlp"})
+		if !cfg.Traces.On || cfg.Traces.URL != "http://collector:4318/v1/traces" || !slices.Contains(c.Services[name].Networks, "outside") {
+			t.Errorf("%s sends traces to %q, in the networks %v", name, cfg.Traces.URL, c.Services[name].Networks)
+		}
+	}
+	if !slices.Equal(s.Networks, []string{"outside"}) || !slices.Equal(s.Volumes, []string{"./collector.yaml:/etc/otelcol/config.yaml:ro"}) ||
+		!slices.Equal(s.Command, []string{"--config=/etc/otelcol/config.yaml"}) || s.Environment["TRACES_TO"] != "${TRACES_TO:-}" {
+		t.Errorf("the collector is not reached, or does not read its file: %+v", s)
+	}
+	var file struct {
+		Receivers struct {
+			OTLP struct {
+				Protocols map[string]struct{ Endpoint string }
+			}
+		}
+		Processors map[string]any
+		Exporters  map[string]struct{ Endpoint string }
+		Service    struct {
+			Pipelines map[string]struct{ Receivers, Processors, Exporters []string }
+		}
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(readText(t, "../deploy/compose/collector.yaml")))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	if got := file.Receivers.OTLP.Protocols["http"].Endpoint; got != "0.0.0.0:4318" {
+		t.Errorf("the collector listens at %q", got)
+	}
+	if got := file.Exporters["otlphttp"].Endpoint; got != "${env:TRACES_TO}" {
+		t.Errorf("the collector hands on to %q", got)
+	}
+	p := file.Service.Pipelines["traces"]
+	for _, name := range p.Processors {
+		if _, ok := file.Processors[name]; !ok {
+			t.Errorf("the processor %s is not there", name)
+		}
+	}
+	if len(file.Service.Pipelines) != 1 || !slices.Equal(p.Receivers, []string{"otlp"}) || !slices.Equal(p.Exporters, []string{"otlphttp"}) ||
+		!slices.Equal(p.Processors, []string{"memory_limiter", "batch"}) { // in this order: the limit comes first
+		t.Errorf("the pipelines are %+v", file.Service.Pipelines)
 	}
 }
 

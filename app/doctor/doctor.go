@@ -111,6 +111,7 @@ func Run(ctx context.Context, opts Options) Report {
 		{"certificate", p.certificate, true},
 		{"redis", p.redis, true},
 		{"database", p.database, true},
+		{"traces", p.traces, true},
 		{"server", p.server, true},
 		{"ports", p.ports, true},
 		{"descriptors", p.descriptors, true},

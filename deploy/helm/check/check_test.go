@@ -146,11 +146,43 @@ func TestScaling(t *testing.T) {
 	}
 }
 
+func TestTraces(t *testing.T) {
+	sends := func(r *rendered) (endpoint string, on bool, ports []int) {
+		for _, e := range r.deployment.Spec.Template.Spec.Containers[0].Env {
+			switch e.Name {
+			case "KENTONGAN_TRACES":
+				on = e.Value == "otlp"
+			case "OTEL_EXPORTER_OTLP_ENDPOINT":
+				endpoint = e.Value
+			}
+		}
+		for _, rule := range r.network.Spec.Egress {
+			for _, p := range rule.Ports {
+				ports = append(ports, p.Port.IntValue())
+			}
+		}
+		return endpoint, on, ports
+	}
+	off := render(t)
+	if endpoint, on, ports := sends(&off); on || endpoint != "" || slices.Contains(ports, 4318) {
+		t.Errorf("nobody has asked for traces: %t, to %q, out to %v", on, endpoint, ports)
+	}
+	for url, port := range map[string]int{
+		"http://collector.monitoring:4318": 4318, "http://collector/otlp": 80, "https://collector.example.id": 443, "https://[fd00::1]:4319/otlp": 4319,
+	} {
+		r := render(t, "--set", "networkPolicy.egressPorts=null,traces.enabled=true", "--set-string", "traces.endpoint="+url)
+		if endpoint, on, ports := sends(&r); !on || endpoint != url || !slices.Contains(ports, port) {
+			t.Errorf("%s: %t, to %q, out to %v; want port %d", url, on, endpoint, ports, port)
+		}
+	}
+}
+
 // TestValuesAreChecked sets what the schema refuses.
 func TestValuesAreChecked(t *testing.T) {
 	for _, set := range []string{
 		"image.tag=latest", "replcas=3", "replicas=0", "config.REDIS_URL=redis://:word@h", "config.KENTONGAN_ADMIN_TOKEN=x", "config.lower=x",
 		"service.port=70000", "secretName=", "goMemLimit=1GB",
+		"traces.endpoint=collector:4318", "traces.enabled=yes please", "config.KENTONGAN_TRACES=otlp", "config.OTEL_EXPORTER_OTLP_HEADERS=x-token=y",
 	} {
 		text, err := helm("template", "k", chart, "--kube-version", "1.31.0", "--set", set)
 		if _, exited := errors.AsType[*exec.ExitError](err); !exited || !strings.Contains(text, "values don't meet the specifications of the schema") {
