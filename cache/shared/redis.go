@@ -128,7 +128,7 @@ func (r *Redis) do(ctx context.Context, conn *connection, steps ...step) ([]ruei
 	defer cancel()
 	c, err := conn.get(ctx)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	build := func(s step) rueidis.Completed {
 		if s.script != nil {
@@ -179,12 +179,27 @@ func explain(err error) error {
 		if strings.Contains(text, "WRONGTYPE") { // also in what a script says
 			return ErrKind
 		}
+		if err := ofCluster(text); err != nil {
+			return err
+		}
 		if len(text) > 120 {
 			text = text[:120] + "…"
 		}
 		return errors.New("redis refuses: " + text)
 	}
 	return err
+}
+
+// ofCluster says in words what a node of a Cluster means with text, if it is that the keys are not there, or not all of them. The library
+// follows single keys to where they are; what comes through is about several, or a Cluster whose nodes do not agree.
+func ofCluster(text string) error {
+	switch word, _, _ := strings.Cut(text, " "); {
+	case word == "MOVED", word == "ASK", word == "TRYAGAIN", strings.Contains(text, "access a non local key in a cluster node"):
+		return errors.New("its slot of the Cluster is being moved to another node; it goes on when that is done")
+	case word == "CLUSTERDOWN", strings.Contains(text, "while the cluster is down"):
+		return errors.New("the Cluster is not well: the slot has no node, or most of its nodes do not answer")
+	}
+	return nil
 }
 
 // Read implements Tier.
@@ -228,7 +243,7 @@ func (r *Redis) readOne(ctx context.Context, key string) (string, error) {
 	defer cancel()
 	c, err := r.commands.get(ctx)
 	if err != nil {
-		return "", fmt.Errorf("read: %w", err)
+		return "", fmt.Errorf("read: %w", explain(err))
 	}
 	return valueOf(c.Do(ctx, c.B().Get().Key(key).Build()))
 }

@@ -91,8 +91,5 @@ func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, why := elsewhere(err); why != nil {
-		err = why // in words
-	}
-	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", doing, realtime.ErrUnavailable, inWords(err))
 }

@@ -235,11 +235,19 @@ const moving = "access a non local key in a cluster node"
 // elsewhere returns why Redis has done nothing, if err says that: it does not have the slot (moved), or gives it away just now, or the
 // Cluster is not well. Whatever is not here may be elsewhere then, so nothing may be concluded from it.
 func elsewhere(err error) (moved bool, why error) {
-	said, ok := rueidis.IsRedisErr(err)
+	said, ok := errors.AsType[*rueidis.RedisError](err)
 	if !ok {
 		return false, nil
 	}
 	return refusedBySlot(said.Error())
+}
+
+// inWords returns what people are told of err: of a slot that is elsewhere Redis itself only says ASK 5906 10.0.0.2:6379.
+func inWords(err error) error {
+	if _, why := elsewhere(err); why != nil {
+		return why
+	}
+	return err
 }
 
 func refusedBySlot(text string) (moved bool, why error) {

@@ -116,6 +116,41 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestInWords has a Redis say each of these to a client of ours, as it comes out of the library: neither what is told as ready or not nor an
+// error has it as it was said.
+func TestInWords(t *testing.T) {
+	addr := testenv.Redis(t)
+	for text, want := range map[string]string{
+		"MOVED 5906 10.0.0.2:7000": "the slot is at another node now", "ASK 5906 10.0.0.2:7000": "is being moved to another node",
+		"TRYAGAIN Multiple keys request during rehashing of slot": "is being moved to another node",
+		"LOADING Redis is loading the dataset in memory":          "LOADING",
+	} {
+		c, err := rueidis.NewClient(rueidis.ClientOption{
+			InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true, DisableRetry: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := c.Do(t.Context(), c.B().Eval().Script("return redis.error_reply(ARGV[1])").Numkeys(0).Arg(text).Build()).Error()
+		c.Close()
+		if said == nil || said.Error() != text {
+			t.Fatalf("the library says %v, want %s", said, text)
+		}
+		var b Broker
+		b.health.set(partPublish, said)
+		for what, err := range map[string]error{
+			"words": inWords(said), "wrapped": inWords(fmt.Errorf("read: %w", said)), "unavailable": unavailable("read", said), "ready": b.Ready(),
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) || want != "LOADING" && strings.Contains(err.Error(), text) {
+				t.Errorf("%s of %q: %v; want %q", what, text, err, want)
+			}
+		}
+	}
+	if inWords(nil) != nil {
+		t.Error("nothing is wrong, and it is put in words")
+	}
+}
+
 // TestSlotOfTag asks a Redis, of names as they are.
 func TestSlotOfTag(t *testing.T) {
 	node := testenv.StartRedis(t, "--cluster-enabled", "yes").Addr

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -210,6 +212,8 @@ func slotMoves(t *testing.T, c *testenv.Cluster, o redis.Options) {
 // slotHalfMoved stops in the middle of a migration, where some keys are gone and others are not. Whatever is tried then does all or nothing.
 func slotHalfMoved(t *testing.T, c *testenv.Cluster, o redis.Options) {
 	o.AnswerLimit, o.CommandTimeout = 500*time.Millisecond, time.Second // nothing is answered for long, on purpose
+	var out syncBuffer
+	o.Log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b, w := follow(t, o)
 	publish := func() (realtime.Position, error) {
 		p, err := b.Publish(t.Context(), channelA, []byte(`1`), realtime.PublishOptions{})
@@ -242,8 +246,8 @@ func slotHalfMoved(t *testing.T, c *testenv.Cluster, o redis.Options) {
 			"snapshot":    onlyErr(b.Snapshot(t.Context(), channelA)),
 			"take ticket": onlyErr(b.Tickets().TakeTicket(t.Context(), "none")),
 		} {
-			if !errors.Is(err, realtime.ErrUnavailable) {
-				t.Errorf("%s: %v, want ErrUnavailable", what, err)
+			if !errors.Is(err, realtime.ErrUnavailable) || rawRefusal.MatchString(err.Error()) {
+				t.Errorf("%s: %v, want ErrUnavailable, and why in words", what, err)
 			}
 		}
 	}
@@ -277,7 +281,13 @@ func slotHalfMoved(t *testing.T, c *testenv.Cluster, o redis.Options) {
 	if n := w.gapCount(channelA); n != 0 {
 		t.Errorf("%d gaps were told, want none", n)
 	}
+	if raw := rawRefusal.FindString(out.String()); raw != "" {
+		t.Errorf("the log has what Redis said as it said it, %q:\n%s", raw, out.String())
+	}
 }
+
+// rawRefusal is what a node says of keys that are elsewhere, and people need not understand.
+var rawRefusal = regexp.MustCompile(`\b(ASK|MOVED) \d+ |TRYAGAIN`)
 
 // linkBreaks: what the app published at a node that dies may have been on its way to us. Then all are owed a gap, once.
 func linkBreaks(t *testing.T, c *testenv.Cluster, o redis.Options) {

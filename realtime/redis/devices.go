@@ -152,7 +152,7 @@ func (d *Devices) run(ctx context.Context) {
 		for more := true; more && ctx.Err() == nil; {
 			var err error
 			if more, err = d.write(ctx); err != nil {
-				d.broker.opts.Log.Debug("positions of devices not written", "err", err)
+				d.broker.opts.Log.Debug("positions of devices not written", "err", inWords(err))
 				pause(ctx, backoff(fails))
 				fails++
 				break
@@ -169,7 +169,7 @@ func (d *Devices) run(ctx context.Context) {
 		case err == nil && !more:
 			return
 		case leaving.Err() != nil:
-			d.broker.opts.Log.Warn("positions of devices lost: they go on from older ones", "err", err)
+			d.broker.opts.Log.Warn("positions of devices lost: they go on from older ones", "err", inWords(err))
 			return
 		case err != nil:
 			pause(leaving, backoff(fails))

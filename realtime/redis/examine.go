@@ -150,7 +150,7 @@ func (e *Examination) try(ctx context.Context, c *client, k keys) {
 		if rueidis.IsRedisNil(err) || err == nil || e.explains(err) {
 			continue
 		}
-		e.Refused = append(e.Refused, t.name+": "+err.Error())
+		e.Refused = append(e.Refused, t.name+": "+inWords(err).Error())
 	}
 	heard, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

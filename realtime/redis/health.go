@@ -33,7 +33,7 @@ type health struct {
 func (h *health) set(p part, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.errs[p] = err
+	h.errs[p] = inWords(err)
 }
 
 // of returns what is wrong with p; nil: nothing is known to be.

@@ -124,7 +124,7 @@ func (s *syncer) do(ctx context.Context, jobs []job) (again []job) {
 		j := jobs[i]
 		if err := s.finish(ctx, j, r); err != nil {
 			if ctx.Err() == nil {
-				s.broker.opts.Log.Warn("read after a break", "tenant", j.f.tenant, "err", err) // it is repeated
+				s.broker.opts.Log.Warn("read after a break", "tenant", j.f.tenant, "err", inWords(err)) // it is repeated
 			}
 			again = append(again, j)
 		}
