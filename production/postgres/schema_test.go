@@ -155,6 +155,19 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// TestSimpleProtocolIsRefused: values never become part of the text of a command, whatever stands in the URL.
+func TestSimpleProtocolIsRefused(t *testing.T) {
+	for _, address := range []string{
+		"postgres://u:s3cret@127.0.0.1:1/db?default_query_exec_mode=simple_protocol",
+		"host=127.0.0.1 port=1 user=u password=s3cret default_query_exec_mode=simple_protocol",
+	} {
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: address})
+		if err == nil || !strings.Contains(err.Error(), "simple_protocol writes values into the text") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v; want it to be refused", err)
+		}
+	}
+}
+
 // as returns the URL of the same database for another user.
 func as(t testing.TB, db string, who *url.Userinfo) string {
 	t.Helper()

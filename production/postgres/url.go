@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -51,6 +53,10 @@ func parseURL(opts Options) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	if config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("database URL: default_query_exec_mode=simple_protocol writes values into the text of commands; leave it " +
+			"out, and put a pooler that is in front into session mode")
 	}
 	if opts.MaxConns < 1 || opts.MaxConns > 10_000 {
 		return nil, fmt.Errorf("postgres: %d connections: want 1 to 10000", opts.MaxConns)

@@ -64,6 +64,7 @@ func Run(t *testing.T, newDatabase func(t testing.TB) Database) {
 		{"ManyClientsOneWins", manyClients},
 		{"ManyKitchensAtOnce", manyKitchens},
 		{"EndedContextIsUnavailable", endedContext},
+		{"GivenUpReadsAnswerNobodyElse", givenUpReads},
 		{"ReopenedReadsOn", reopened},
 		{"ANightOfCooking", night},
 		{"LikeTheModel", likeTheModel},
