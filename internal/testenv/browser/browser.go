@@ -6,6 +6,8 @@ package browser
 
 import (
 	"context"
+	"log"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -17,6 +19,64 @@ import (
 // chromedp.Run. More pages of it come from [Page] and [Profile]. It ends with the test.
 func Open(t testing.TB) context.Context {
 	t.Helper()
+	ctx, end := launch(t, t.Logf)
+	t.Cleanup(end)
+	return ctx
+}
+
+// shared is the browser of the tests that do not mind others beside them.
+var shared struct {
+	sync.Mutex
+	runs *running // nil: it does not
+}
+
+// running is a browser with one blank page, and what ends it.
+type running struct {
+	ctx context.Context
+	end func()
+}
+
+// Shared returns the context of a browser that all tests of the process share, which is started by the first of them. A test opens
+// a [Profile] of its own in it, and knows nothing of the others then, but that they need the processor, too. TestMain ends it with
+// [EndShared]. Tests may ask for it at the same time.
+func Shared(t testing.TB) context.Context {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.runs != nil && lost(shared.runs.ctx) { // whoever used it has failed; the next ones need not
+		shared.runs.end()
+		shared.runs = nil
+	}
+	if shared.runs == nil {
+		ctx, end := launch(t, log.Printf) // it outlives t
+		shared.runs = &running{ctx, end}
+	}
+	return shared.runs.ctx
+}
+
+// EndShared ends the browser of [Shared], if it runs. No test may use it any more.
+func EndShared() {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.runs != nil {
+		shared.runs.end()
+		shared.runs = nil
+	}
+}
+
+// lost reports whether the browser of ctx is gone.
+func lost(ctx context.Context) bool {
+	select {
+	case <-chromedp.FromContext(ctx).Browser.LostConnection:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+// launch starts a browser that tells what goes wrong in it to logf.
+func launch(t testing.TB, logf func(string, ...any)) (ctx context.Context, end func()) {
+	t.Helper()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], // headless, an unattended first run, no throttled pages
 		chromedp.ExecPath(testenv.Chromium(t)),
 		chromedp.Flag("no-sandbox", true), // tests run as root in containers, where the sandbox cannot start
@@ -25,10 +85,9 @@ func Open(t testing.TB) context.Context {
 		chromedp.Flag("disable-component-update", true), // nothing but the test's own server may be talked to
 	)
 	for tries := 1; ; tries++ {
-		ctx, end, err := start(t, flags)
+		ctx, end, err := start(logf, flags)
 		if err == nil {
-			t.Cleanup(end)
-			return ctx
+			return ctx, end
 		}
 		end()
 		if tries == maxStarts {
@@ -43,9 +102,9 @@ func Open(t testing.TB) context.Context {
 const maxStarts = 3
 
 // start returns a browser with one blank page, and what ends it.
-func start(t testing.TB, flags []chromedp.ExecAllocatorOption) (ctx context.Context, end func(), err error) {
+func start(logf func(string, ...any), flags []chromedp.ExecAllocatorOption) (ctx context.Context, end func(), err error) {
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), flags...)
-	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
+	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(logf))
 	return ctx, func() { closePage(); stop() }, chromedp.Do(ctx) // closePage waits for the browser's end, and only then the profile is removed
 }
 

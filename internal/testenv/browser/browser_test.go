@@ -46,3 +46,27 @@ func cookies(t *testing.T, page context.Context, url string) string {
 	}
 	return text
 }
+
+// TestSharedBrowserIsOneUntilItIsGone: all get the same one, and who comes after it has died gets another.
+func TestSharedBrowserIsOneUntilItIsGone(t *testing.T) {
+	t.Cleanup(browser.EndShared) // after the pages
+	first := browser.Shared(t)
+	if again := browser.Shared(t); again != first {
+		t.Fatal("two were started")
+	}
+	if err := chromedp.Do(browser.Profile(t, first), chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	dying := chromedp.FromContext(first).Browser
+	if err := dying.Process().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-dying.LostConnection
+	next := browser.Shared(t)
+	if next == first {
+		t.Fatal("the one that has died is given out")
+	}
+	if err := chromedp.Do(browser.Profile(t, next), chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+}
