@@ -23,7 +23,7 @@ import (
 // The board behind lines that are slow, that die without a word, and that let no WebSocket through; and two tablets that tap at once.
 func TestBoardOnABadLine(t *testing.T) {
 	t.Parallel() // most of it is waiting until a line is known to be dead
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	k := openKitchen(t)
 	t.Run("WorksWhenEverythingIsSlow", func(t *testing.T) { k.in(t).worksSlowly(t, chromium) })
 	t.Run("GoesOnWithoutWebSockets", func(t *testing.T) { k.in(t).goesOnWithoutSockets(t, chromium) })

@@ -156,18 +156,32 @@ func (s *screen) turn(view string) {
 
 func TestBoard(t *testing.T) {
 	t.Parallel() // much of it is waiting until data is old
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	k := openKitchen(t)
-	t.Run("CooksABatchByTapsAlone", func(t *testing.T) { k.in(t).cooksByTaps(t, chromium) })
-	t.Run("KeepsWhatIsEnteredWithoutALine", func(t *testing.T) { k.in(t).keepsEntries(t, chromium) })
-	t.Run("TakesPhotosWithoutALine", func(t *testing.T) { k.in(t).takesPhotos(t, chromium) })
-	t.Run("LetsEntriesOvertakePhotos", func(t *testing.T) { k.in(t).overtakesPhotos(t, chromium) })
-	t.Run("ShowsBothValuesOfAConflict", func(t *testing.T) { k.in(t).showsConflicts(t, chromium) })
-	t.Run("IsAccessibleInEveryView", func(t *testing.T) { k.in(t).isAccessible(chromium) })
-	t.Run("ShowsTwelveBatchesWhole", func(t *testing.T) { k.in(t).fits(t, chromium) })
+	for name, part := range map[string]func(*kitchenServer, *testing.T, context.Context){
+		"CooksABatchByTapsAlone":         (*kitchenServer).cooksByTaps,
+		"KeepsWhatIsEnteredWithoutALine": (*kitchenServer).keepsEntries,
+		"TakesPhotosWithoutALine":        (*kitchenServer).takesPhotos,
+		"LetsEntriesOvertakePhotos":      (*kitchenServer).overtakesPhotos,
+		"ShowsBothValuesOfAConflict":     (*kitchenServer).showsConflicts,
+		"ShowsTwelveBatchesWhole":        (*kitchenServer).fits,
+		"SaysHowToSignIn":                (*kitchenServer).saysHowToSignIn,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			part(k.another(t), t, chromium)
+		})
+	}
+}
+
+// TestBoardInEveryView looks at all that there is to be seen of one kitchen, in which that becomes more and more.
+func TestBoardInEveryView(t *testing.T) {
+	t.Parallel()
+	chromium := browser.Shared(t)
+	k := openKitchen(t)
+	t.Run("IsAccessible", func(t *testing.T) { k.in(t).isAccessible(chromium) })
 	t.Run("SoundsUntilSomebodyTaps", func(t *testing.T) { k.in(t).sounds(chromium) })
 	t.Run("ShowsEveryState", func(t *testing.T) { k.in(t).showsEveryState(chromium) })
-	t.Run("SaysHowToSignIn", func(t *testing.T) { k.in(t).saysHowToSignIn(t, chromium) })
 }
 
 // TestBoardFigures tells how quick the board is and what it needs, so nothing else runs beside it.
@@ -314,6 +328,8 @@ func (s *screen) count(n string) {
 
 func (k *kitchenServer) isAccessible(chromium context.Context) {
 	k.plan("ayam", 2, 350, 2*time.Hour)
+	k.cookUntil(k.plan("ayam", 1, 700, -time.Hour), "PREPARING")
+	k.cookUntil(k.plan("ikan", 1, 400, -time.Hour), "COOKING")
 	id := k.plan("ikan", 2, 420, -2*time.Hour)
 	k.cookUntil(id, "QUALITY_CHECK")
 	k.cookUntil(k.plan("telur", 4, 160, -3*time.Hour), "COMPLETED")
@@ -521,7 +537,7 @@ func TestDemoShowsTheBoard(t *testing.T) {
 		return "http://" + srv.Addr + "/signin?" + ticket
 	}
 	eventually(t, "the demo prints its links", func() bool { return strings.Contains(srv.output(), "Platform, all kitchens") })
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	s := &screen{t, browser.Profile(t, chromium)}
 	s.size(wallWidth, wallHeight)
 	s.open(link("Bandung"))

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,9 +37,9 @@ type kitchenHost struct {
 // newKitchenHost returns the host, which hands /api/ on to the server at addr, and the address at which it serves.
 func newKitchenHost(t *testing.T, addr string) (*kitchenHost, string) {
 	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "node", "../web/client/build.mjs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("build the client (are its packages there? make packages): %v\n%s", err, out)
+	dir, err := clientModules()
+	if err != nil {
+		t.Fatal(err)
 	}
 	k := &kitchenHost{Handler: appHandler(addr), keys: map[string]bool{}}
 	mux := http.NewServeMux()
@@ -98,9 +97,10 @@ func (s *screen) waitBehind(text string) {
 }
 
 func TestClient(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	host, addr := newKitchenHost(t, srv.Addr)
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	update := func(marker string) { srv.publish("production:updates:sppg_7", update(marker)) }
 
 	t.Run("MissesNothing", func(t *testing.T) {
@@ -228,11 +228,12 @@ func lifecycle(t *testing.T, ctx context.Context, state page.SetWebLifecycleStat
 
 // The server is emptied and ends: its clients go to another one, at the time that each was told, and miss nothing.
 func TestClientMovesToAnotherNode(t *testing.T) {
+	t.Parallel()
 	redis := testenv.Redis(t)
 	first, second := serve(t, "REDIS_URL=redis://"+redis), serve(t, "REDIS_URL=redis://"+redis)
 	network := newLine(t, first.Addr)
 	_, addr := newKitchenHost(t, network.Addr)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+addr+kitchenPage)
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+addr+kitchenPage)
 	s.waitState("live websocket")
 	second.publish("production:updates:sppg_7", update("before"))
 	s.waitFor("before")
@@ -246,11 +247,12 @@ func TestClientMovesToAnotherNode(t *testing.T) {
 
 // The server is another origin, to which browsers send no cookie: a token buys a ticket for each socket, and goes with the requests.
 func TestClientOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
 	_, pages := newKitchenHost(t, "")
 	srv := serve(t, "KENTONGAN_ALLOWED_ORIGINS=http://"+pages)
 	network := newLine(t, srv.Addr)
 	query := url.Values{"channels": {"production:updates:sppg_7"}, "url": {"http://" + network.Addr}, "token": {apiKey}}
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+pages+"/client.html?"+query.Encode())
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+pages+"/client.html?"+query.Encode())
 	s.waitState("live websocket")
 	network.Cut()
 	s.waitState("dead websocket")
@@ -267,12 +269,13 @@ func TestClientOfAnotherOrigin(t *testing.T) {
 
 // In Node, with a token instead of a cookie: each connection buys a ticket.
 func TestClientInNode(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	_, addr := newKitchenHost(t, srv.Addr)
 	network := newLine(t, addr)
-	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "node", "../web/client/build.mjs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("build the client: %v\n%s", err, out)
+	dir, err := clientModules()
+	if err != nil {
+		t.Fatal(err)
 	}
 	node := testenv.StartNode(t, "testdata/client.mjs", filepath.Join(dir, "index.js"), "http://"+network.Addr, apiKey, "production:updates:sppg_7")
 	var known struct {

@@ -16,13 +16,14 @@ import (
 
 // The first command of the README: three kitchens cook, and a printed link signs in.
 func TestDemoLinkShowsAKitchenAtWork(t *testing.T) {
+	t.Parallel()
 	demo := start(t, nil, "demo")
 	link := ""
 	eventually(t, "a link to sign in is printed", func() bool {
 		link = regexp.MustCompile(`http://\S+/signin\?\S+`).FindString(demo.output())
 		return link != ""
 	})
-	s := &screen{t, browser.Open(t)}
+	s := &screen{t, browser.Profile(t, browser.Shared(t))}
 	s.open(link)
 	s.waitText("Terhubung")
 	s.wait("document.querySelectorAll('.tile').length > 0")
@@ -47,6 +48,7 @@ func (s *server) run(args ...string) string {
 }
 
 func TestTailPrintsWhatPublishSends(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	tail := exec.CommandContext(t.Context(), binary, "tail", "production:updates:sppg_7", "--server", "http://"+srv.Addr, "--api-key", apiKey)
 	out, err := tail.StdoutPipe()

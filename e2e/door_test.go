@@ -46,8 +46,10 @@ func (c client) want(answer string, words ...string) {
 // An app that has one Redis client for its cache and its publications is pointed at the door without a changed line. Redis goes and
 // comes back: the client hears what is wrong before its own time is over, and goes on by itself.
 func TestOneClientForCacheAndPublications(t *testing.T) {
+	t.Parallel()
 	for _, script := range []string{"door-ioredis.mjs", "door-node-redis.mjs"} {
 		t.Run(script, func(t *testing.T) {
+			t.Parallel() // much of it is waiting for what Redis does not answer
 			redis := testenv.StartRedis(t)
 			srv := serve(t, "REDIS_URL=redis://"+redis.Addr+"/1", "KENTONGAN_REDIS_DOOR=127.0.0.1:0", "KENTONGAN_REDIS_DOOR_PASS=e2e",
 				"KENTONGAN_MAX_PUBLISH_BYTES=64KiB")
@@ -55,7 +57,7 @@ func TestOneClientForCacheAndPublications(t *testing.T) {
 				status, _ := srv.get("/readyz")
 				return status == http.StatusOK
 			})
-			s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
+			s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
 			s.waitState("open")
 			app := newClient(t, script, srv.Door)
 			app.want(`"OK"`, "SETEX", "bergizi:cache:sppg_7:menu", "300", `{"data":"nasi"}`)
@@ -98,6 +100,7 @@ func TestOneClientForCacheAndPublications(t *testing.T) {
 
 // A server that publishes faster than it may is told when to come again, at either door; another one does not wait for it.
 func TestPublishRate(t *testing.T) {
+	t.Parallel()
 	srv := serve(t, "KENTONGAN_REDIS_DOOR=127.0.0.1:0", "KENTONGAN_PUBLISH_RATE=1")
 	app := newClient(t, "door-ioredis.mjs", srv.Door)
 	app.want("0", "PUBLISH", "updates:sppg_7", "1")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -64,6 +65,25 @@ func openKitchen(t *testing.T, env ...string) *kitchenServer {
 		status, _ := s.get("/openapi.json")
 		return status == http.StatusOK
 	})
+	k.fill()
+	return k
+}
+
+// kitchens counts those of [kitchenServer.another], whose numbers begin where no test has written one.
+var kitchens atomic.Int64
+
+// another returns a kitchen beside k, at the same server, in which nobody else cooks.
+func (k *kitchenServer) another(t testing.TB) *kitchenServer {
+	t.Helper()
+	part := k.in(t)
+	part.kitchen, part.head = fmt.Sprint("sppg_", 1000+kitchens.Add(1)), map[string]string{}
+	part.fill()
+	return part
+}
+
+// fill gives a kitchen its lists and its name.
+func (k *kitchenServer) fill() {
+	k.t.Helper()
 	lists := map[string]any{
 		"programmes": []any{map[string]any{"id": "mbg", "name": "Makan Bergizi Gratis"}},
 		"menus": []any{
@@ -79,7 +99,6 @@ func openKitchen(t *testing.T, env ...string) *kitchenServer {
 	lists["staff"] = people
 	k.ask(apiUser, http.MethodPut, "/api/references?tenant="+k.kitchen, lists, http.StatusOK)
 	k.ask("kepala", http.MethodPut, "/api/kitchen", map[string]any{"version": 0, "name": "SPPG Sukamaju Bandung", "timeZone": k.zone}, http.StatusOK)
-	return k
 }
 
 // awayFromMidnight returns the zone of a kitchen in which it does not become tomorrow for more than half an hour, and the day that it is

@@ -13,8 +13,9 @@ import (
 
 // The same as with Redis, with none anywhere: the app's server publishes by HTTP.
 func TestHTTPPublishReachesTheScreensOfItsKitchenOnly(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	url := "http://" + appHost(t, srv.Addr) + "/screen.html"
 	seven, eight := newScreen(t, chromium, cook("sppg_7"), url), newScreen(t, chromium, cook("sppg_8"), url)
 	seven.waitState("open")
@@ -34,9 +35,10 @@ func TestHTTPPublishReachesTheScreensOfItsKitchenOnly(t *testing.T) {
 
 // A browser resumes an event stream by itself, with nothing but the id of the last event, and misses nothing.
 func TestEventStreamResumesByItself(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	network := newLine(t, appHost(t, srv.Addr))
-	s := newScreen(t, browser.Open(t), cook("sppg_7"),
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"),
 		"http://"+network.Addr+"/events.html?channels=production:updates:sppg_7,production:alerts:sppg_7")
 	s.waitState("open")
 	srv.publish("production:updates:sppg_7", update("one"))
@@ -68,8 +70,9 @@ func TestEventStreamResumesByItself(t *testing.T) {
 }
 
 func TestFirstPageShowsTheMessage(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+srv.Addr+"/")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+srv.Addr+"/")
 	s.waitText("Terhubung")
 	srv.publish("production:updates:sppg_7", update("batch-on-the-first-page"))
 	s.waitText("batch-on-the-first-page")
@@ -81,9 +84,10 @@ func TestFirstPageShowsTheMessage(t *testing.T) {
 
 // The live view says that its line is down, comes back by itself, and shows what it missed.
 func TestFirstPageResumes(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	network := newLine(t, srv.Addr)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+network.Addr+"/")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+network.Addr+"/")
 	s.waitText("Terhubung")
 	srv.publish("production:updates:sppg_7", update("before-the-cut"))
 	s.waitText("before-the-cut")
@@ -96,9 +100,10 @@ func TestFirstPageResumes(t *testing.T) {
 }
 
 func TestWithoutSessionThereIsNoSocket(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	host := appHost(t, srv.Addr)
-	s := &screen{t, browser.Open(t)}
+	s := &screen{t, browser.Profile(t, browser.Shared(t))}
 	s.open("http://" + host + "/screen.html")
 	s.waitState("closed 1006")
 	status, body := srv.get("/api/ws")
@@ -112,8 +117,9 @@ func TestWithoutSessionThereIsNoSocket(t *testing.T) {
 }
 
 func TestSIGTERMSendsTheScreensAway(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
 	s.waitState("open")
 	srv.stop() // checks the exit code
 	s.waitState("closed 4000")

@@ -201,6 +201,7 @@ func history(t *testing.T, s *server, channel string) (data []string) {
 // stamps is killed, stopped, hangs and wakes up, or loses a connection, and others join. In the end history has each message once and in
 // order, and so has a client that was there all the time; no gap was told.
 func TestEachPublishIsStampedOnceWhileNodesComeAndGo(t *testing.T) {
+	t.Parallel()
 	f := &fleet{t: t, redis: testenv.Redis(t)}
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{f.redis}, DisableCache: true, ForceSingleClient: true})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // Somebody of the platform looks at all kitchens: one of them alarms and has no screen, one is watched, the others rest.
 func TestBoardOfAllKitchens(t *testing.T) {
 	t.Parallel() // most of it is waiting for the next look, and until data is old
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	k := openKitchen(t)
 	far := *k
 	far.kitchen, far.head = "sppg_papua", map[string]string{}

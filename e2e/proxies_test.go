@@ -388,6 +388,7 @@ func (f *front) roll() {
 }
 
 func TestProxies(t *testing.T) {
+	t.Parallel()
 	const trusted = "KENTONGAN_TRUSTED_PROXIES=127.0.0.1"
 	t.Run("Nginx", func(t *testing.T) {
 		t.Parallel()

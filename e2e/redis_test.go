@@ -15,9 +15,10 @@ import (
 // The first thing that must be true: the app publishes with plain PUBLISH, its hook opens /api/ws with its session cookie, and
 // the message is on the screens of that kitchen, and of no other.
 func TestPublishReachesTheScreensOfItsKitchenOnly(t *testing.T) {
+	t.Parallel()
 	addr := testenv.Redis(t)
 	host := appHost(t, serve(t, "REDIS_URL=redis://"+addr).Addr)
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	url := "http://" + host + "/screen.html"
 
 	seven := newScreen(t, chromium, cook("sppg_7"), url)
@@ -58,26 +59,29 @@ func TestPublishReachesTheScreensOfItsKitchenOnly(t *testing.T) {
 
 // In development the app's hook opens ws://localhost:3001, path /, from a page on another port.
 func TestDevelopmentSocketHasItsOwnPort(t *testing.T) {
+	t.Parallel()
 	addr := testenv.Redis(t)
 	pages := appHost(t, "")
 	srv := serve(t, "REDIS_URL=redis://"+addr, "KENTONGAN_ALLOWED_ORIGINS=http://"+pages)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+pages+"/screen.html?socket=ws://"+srv.Addr)
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+pages+"/screen.html?socket=ws://"+srv.Addr)
 	s.waitState("open")
 	newPublisher(t, "ioredis.mjs", addr).publish(t, "production:alerts:sppg_7", update("burnt"))
 	s.waitFor("burnt")
 }
 
 func TestForeignPageGetsNoSocket(t *testing.T) {
+	t.Parallel()
 	foreign := appHost(t, "")
 	srv := serve(t)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+foreign+"/screen.html?socket=ws://"+srv.Addr+"/api/ws")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+foreign+"/screen.html?socket=ws://"+srv.Addr+"/api/ws")
 	s.waitState("closed 1006") // refused at the upgrade
 }
 
 func TestRedisGoesAndComesBack(t *testing.T) {
+	t.Parallel()
 	redis := testenv.StartRedis(t)
 	srv := serve(t, "REDIS_URL=redis://"+redis.Addr)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+appHost(t, srv.Addr)+"/screen.html")
 	s.waitState("open")
 	ready := func(want int) func() bool {
 		return func() bool {
@@ -100,9 +104,10 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 
 // The app ends sessions by a plain PUBLISH, too.
 func TestRevocationClosesTheScreen(t *testing.T) {
+	t.Parallel()
 	addr := testenv.Redis(t)
 	host := appHost(t, serve(t, "REDIS_URL=redis://"+addr).Addr)
-	chromium := browser.Open(t)
+	chromium := browser.Shared(t)
 	url := "http://" + host + "/screen.html"
 	revoked, other := newScreen(t, chromium, cook("sppg_7"), url), newScreen(t, chromium, cook("sppg_8"), url)
 	revoked.waitState("open")

@@ -32,9 +32,10 @@ func (s *screen) wantAll(markers ...string) {
 
 // A page with nothing but new WebSocket loses its line, comes back, and has everything.
 func TestBarePageMissesNothing(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	network := newLine(t, appHost(t, srv.Addr))
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+network.Addr+"/tablet.html")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+network.Addr+"/tablet.html")
 	s.waitState("open")
 	srv.publish("production:updates:sppg_7", update("before"))
 	s.waitFor("before")
@@ -58,9 +59,10 @@ func TestBarePageMissesNothing(t *testing.T) {
 
 // The line dies without a word: the server goes on sending into it, and believes in it still when the page is back.
 func TestBarePageMissesNothingOnALineThatDiesSilently(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	network := newLine(t, appHost(t, srv.Addr))
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+network.Addr+"/tablet.html")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+network.Addr+"/tablet.html")
 	s.waitState("open")
 	srv.publish("production:updates:sppg_7", update("before"))
 	s.waitFor("before")
@@ -76,11 +78,12 @@ func TestBarePageMissesNothingOnALineThatDiesSilently(t *testing.T) {
 
 // The server is killed, and the page comes back to another one.
 func TestBarePageMovesToAnotherNode(t *testing.T) {
+	t.Parallel()
 	addr := testenv.Redis(t)
 	// All are there from the start: one that comes later cannot know what was published by plain PUBLISH before, and says so.
 	first, second, third := serve(t, "REDIS_URL=redis://"+addr), serve(t, "REDIS_URL=redis://"+addr), serve(t, "REDIS_URL=redis://"+addr)
 	pages := newLine(t, first.Addr)
-	s := newScreen(t, browser.Open(t), cook("sppg_7"), "http://"+appHost(t, pages.Addr)+"/tablet.html")
+	s := newScreen(t, browser.Shared(t), cook("sppg_7"), "http://"+appHost(t, pages.Addr)+"/tablet.html")
 	s.waitState("open")
 	first.publish("production:updates:sppg_7", update("before"))
 	s.waitFor("before")

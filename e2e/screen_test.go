@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
@@ -31,14 +32,34 @@ func cook(id string) user {
 	}}
 }
 
-// token returns the value of u's cookie, made by the app's own library.
+// tokens are cookies that the app's library has made and nobody has, by what it was asked for. To start Node takes far longer
+// than to make one, so that it makes some at a time.
+var tokens = struct {
+	sync.Mutex
+	spare map[string][]string
+}{spare: map[string][]string{}}
+
+// token returns the value of u's cookie, made by the app's own library. Each is of a session of its own.
 func (u user) token(t testing.TB) string {
 	t.Helper()
 	claims, err := json.Marshal(u.claims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(testenv.Node(t, "testdata/session.mjs", u.encoder, secret, u.cookie, string(claims)))
+	const made = 20
+	asked := []string{u.encoder, secret, u.cookie, string(claims), fmt.Sprint(made)}
+	key := strings.Join(asked, "\n")
+	tokens.Lock()
+	defer tokens.Unlock()
+	if len(tokens.spare[key]) == 0 {
+		tokens.spare[key] = strings.Fields(string(testenv.Node(t, "testdata/session.mjs", asked...)))
+	}
+	if len(tokens.spare[key]) == 0 {
+		t.Fatal("the app's library makes no cookie")
+	}
+	token := tokens.spare[key][0]
+	tokens.spare[key] = tokens.spare[key][1:]
+	return token
 }
 
 // screen is a page in Chromium.

@@ -17,7 +17,8 @@ import (
 // TestScriptsAreText puts script text into every field that people of a kitchen, or an app, can fill, and opens every view of the
 // board: it stands there as text, nothing of it runs, and the page's policy has nothing to complain about.
 func TestScriptsAreText(t *testing.T) {
-	chromium := browser.Open(t)
+	t.Parallel()
+	chromium := browser.Shared(t)
 	k := openKitchen(t)
 	evil := func(field string) string {
 		return fmt.Sprintf(`<img src=x onerror="globalThis.pwned=1"><script>globalThis.pwned=1</script>'"{{1}} %s`, field)

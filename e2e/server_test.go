@@ -25,7 +25,7 @@ const (
 )
 
 // patience bounds every wait of these tests. It is far more than anything takes, since tests of other packages run beside.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // server is a child process, `kentongan serve` or another command.
 type server struct {

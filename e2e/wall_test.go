@@ -50,7 +50,6 @@ const cut = `(() => {
 // fits has a wall on which more and more is cooked, each batch with an alert: as long as there are twelve all are seen, and nothing of them
 // is cut off. Of more the wall shows one part after the other, and says so.
 func (k *kitchenServer) fits(t *testing.T, chromium context.Context) {
-	k.kitchen = "sppg_9" // nobody else cooks there
 	s := k.show(chromium, member(k.kitchen, "kepala"), k.Addr, "wall", wallWidth, wallHeight)
 	publish := func(n int) {
 		status := []string{"QUALITY_CHECK", "COOKING", "PREPARING"}[n%3]
