@@ -19,6 +19,7 @@ import (
 // TestClusterFailover publishes over two nodes while the owner of the slot is replaced by its replica: first one that is killed, and then
 // one that stands still and comes back. As with Sentinels, what was acknowledged and is not there any more is told as a gap.
 func TestClusterFailover(t *testing.T) {
+	t.Parallel() // most of it is waiting until the nodes of the Cluster agree
 	c := testenv.StartClusterWithReplicas(t, time.Second)
 	for _, one := range []struct {
 		name       string
@@ -72,6 +73,7 @@ func TestClusterFailover(t *testing.T) {
 
 // TestClusterAnswersOfOld has everybody named a node that does not have the slot, and then told the truth.
 func TestClusterAnswersOfOld(t *testing.T) {
+	t.Parallel() // as TestClusterFailover
 	addresses := testenv.StartCluster(t)
 	seed := newOracle(t, addresses[2])
 	b := open(t, redis.Options{Cluster: []string{seed.addr}, CommandTimeout: time.Second})
@@ -134,6 +136,7 @@ func (o *oracle) names(address string, epoch int) {
 
 // TestClusterTLS has a Cluster whose nodes are found and asked over TLS, with certificates that are checked.
 func TestClusterTLS(t *testing.T) {
+	t.Parallel() // as TestClusterFailover
 	cert, pool := certificate(t)
 	addresses := testenv.StartClusterWithTLS(t, cert)
 	b, w := follow(t, redis.Options{Cluster: addresses[:1], TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})

@@ -24,6 +24,7 @@ const ourSlot = 5906
 
 // TestCluster does on a Cluster all that there is, as a user who may do no more than he must, and then moves the slot about.
 func TestCluster(t *testing.T) {
+	t.Parallel() // much of it is waiting until the nodes of the Cluster agree
 	least := append([]string{"--user", "least", "on", ">word"}, redis.LeastClusterRules("kentongan:")...)
 	c := testenv.StartClusterWithReplicas(t, 10*time.Second, least...)
 	base := redis.Options{

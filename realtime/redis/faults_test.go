@@ -371,6 +371,7 @@ func TestPaused(t *testing.T) {
 // TestPausedAnswers publishes in all ways while Redis hangs. None of them waits for Redis: it goes on only when all have been answered.
 // What became of a publication may be unknown; then it comes once at most.
 func TestPausedAnswers(t *testing.T) {
+	t.Parallel() // most of it is waiting for answers that do not come
 	server := testenv.StartRedis(t)
 	opts := redis.Options{
 		Address: server.Addr, Names: bigHistory(t), AnswerLimit: 500 * time.Millisecond, SilenceLimit: 500 * time.Millisecond,

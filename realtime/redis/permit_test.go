@@ -33,6 +33,7 @@ func leastUser(t *testing.T, c rueidis.Client, addr, name string, without ...str
 
 // TestLeastUser does everything that there is with the least rules, and finds that each of them was needed.
 func TestLeastUser(t *testing.T) {
+	t.Parallel() // it has a Redis of its own
 	server := testenv.StartRedis(t)
 	c := admin(t, server.Addr)
 	base := patient(leastUser(t, c, server.Addr, "least"))

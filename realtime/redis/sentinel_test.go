@@ -80,6 +80,7 @@ func node(t *testing.T, name string, opts redis.Options) (*redis.Broker, *reader
 // TestFailover publishes over two nodes while the primary is replaced. Replication is asynchronous, so acknowledged publications may be
 // lost; then every reader that had not got them, or had, is told a gap.
 func TestFailover(t *testing.T) {
+	t.Parallel() // most of it is waiting until Sentinels know each other, and agree
 	for name, harm := range map[string]struct {
 		begin func(*testenv.RedisServer)
 		end   func(*testenv.RedisServer)
@@ -88,6 +89,7 @@ func TestFailover(t *testing.T) {
 		"Paused": {(*testenv.RedisServer).Pause, (*testenv.RedisServer).Resume},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := testenv.StartReplicated(t, time.Second)
 			opts := optionsOf(r)
 			opts.Names = bigHistory(t)
@@ -143,6 +145,7 @@ func TestFailover(t *testing.T) {
 
 // TestSentinelsAreAsked is about who is asked, and what is done when some do not answer.
 func TestSentinelsAreAsked(t *testing.T) {
+	t.Parallel() // as TestFailover
 	r := testenv.StartReplicated(t, 10*time.Second)
 	const secret = "of-the-sentinels-4711"
 	for _, addr := range r.Sentinels {
