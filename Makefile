@@ -14,6 +14,10 @@ MAKE_DIR         := $(CURDIR)/.make
 GOLANGCI         := $(MAKE_DIR)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 HELM             := $(MAKE_DIR)/helm-$(HELM_VERSION)/helm
 
+# go test starts packages in the order in which they are named: what takes longest comes first, so that it does not run on alone when all
+# others are done. app is before e2e, which builds the server of what was compiled for app.
+LONGEST := ./app ./e2e ./realtime/redis ./production/postgres ./chaos ./realtime/gateway
+
 TESTENV_NPM := internal/testenv/npm
 
 # RUN and FUZZTIME narrow and lengthen: make e2e RUN=TestIoredis, make fuzz FUZZTIME=1m.
@@ -68,7 +72,7 @@ peers: bench/peers/node_modules/.package-lock.json ## install what make bench BE
 .PHONY: test
 test: programs packages sources formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
 	@printf '== %s\n' 'go test -race'
-	@go test -race -vet=off -p 3 -timeout 25m -json ./... | go run ./internal/testreport
+	@go test -race -vet=off -p 3 -timeout 25m -json $(LONGEST) ./... | go run ./internal/testreport
 
 .PHONY: e2e
 e2e: programs packages sources ## only the tests with real browsers, Redis and Node; RUN=regexp
