@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -103,7 +104,16 @@ func (s *screen) waitText(text string) {
 func (s *screen) wait(expression string) {
 	s.t.Helper()
 	soon := "(() => { try { return " + expression + " } catch (e) { if (e instanceof TypeError) return false; throw e } })()"
-	if _, err := chromedp.Run(s.page, chromedp.Poll[bool](soon, chromedp.WithPollingTimeout(patience))); err != nil {
+	end := time.Now().Add(patience)
+	for {
+		_, err := chromedp.Run(s.page, chromedp.Poll[bool](soon, chromedp.WithPollingTimeout(patience)))
+		if err == nil {
+			return
+		}
+		// On a busy machine the document that is asked may be the one before, of which only the browser knows yet that it is gone.
+		if strings.Contains(err.Error(), "Cannot find context with specified id") && time.Now().Before(end) {
+			continue
+		}
 		text, _ := chromedp.Run(s.page, chromedp.Evaluate[string]("document.body.innerText"))
 		s.t.Fatalf("waited for %s: %v\nthe page shows:\n%s", expression, err, text)
 	}
