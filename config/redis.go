@@ -31,9 +31,9 @@ type redisURL struct {
 func redisSection() section {
 	return section{
 		title: "Redis",
-		intro: "With `REDIS_URL`, `REDIS_HOST`, `REDIS_SENTINELS` or `REDIS_CLUSTER` the redis engine runs, without them the " +
-			"memory engine. If the first two are both set they must say the same: the app may read one of them and this server the other. " +
-			"With `REDIS_SENTINELS` or `REDIS_CLUSTER` the primary is asked for there; of `REDIS_URL` the user, the password, the " +
+		intro: "With `REDIS_URL`, `REDIS_HOST`, `REDIS_SENTINELS` or `REDIS_CLUSTER` the redis engine runs, without them " +
+			"the memory engine. If the first two are both set they must say the same: the app may read one of them and this server the " +
+			"other. With `REDIS_SENTINELS` or `REDIS_CLUSTER` the primary is asked for there; of `REDIS_URL` the user, the password, the " +
 			"database and TLS still hold, host and port are then not used, and neither are `REDIS_HOST` and `REDIS_PORT`.",
 		settings: append([]setting{
 			{ //nolint:gosec // an example
