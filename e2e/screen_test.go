@@ -111,7 +111,9 @@ func (s *screen) wait(expression string) {
 			return
 		}
 		// On a busy machine the document that is asked may be the one before, of which only the browser knows yet that it is gone.
-		if strings.Contains(err.Error(), "Cannot find context with specified id") && time.Now().Before(end) {
+		gone := slices.ContainsFunc([]string{"Cannot find context", "context was destroyed", "navigated or closed"},
+			func(words string) bool { return strings.Contains(err.Error(), words) })
+		if gone && time.Now().Before(end) {
 			continue
 		}
 		text, _ := chromedp.Run(s.page, chromedp.Evaluate[string]("document.body.innerText"))
