@@ -199,7 +199,7 @@ func NewPubSub(source Source, ledger stamping.Ledger, turner realtime.EpochTurne
 		NewWord: realtime.NewEpoch, MaxMessages: opts.MaxWaiting, MaxBytes: opts.MaxWaitingBytes,
 	})
 	for i := range opts.Connections {
-		p.feeds = append(p.feeds, &feed{pubsub: p, i: i, known: map[string]realtime.Channel{}})
+		p.feeds = append(p.feeds, &feed{pubsub: p, i: i})
 	}
 	return p, nil
 }

@@ -14,7 +14,7 @@ import (
 type feed struct {
 	pubsub *PubSub
 	i      int
-	known  map[string]realtime.Channel // parsed names, of the receiving goroutine
+	known  knownNames // of the receiving goroutine
 
 	close   context.CancelFunc // of the connection that is open; guarded by PubSub.mu
 	leaving bool               // Spare has let it go; guarded by PubSub.mu
@@ -195,16 +195,6 @@ func (f *feed) Message(glob, name, payload []byte, size int) {
 }
 
 func (f *feed) channel(name []byte) (realtime.Channel, bool) {
-	if ch, ok := f.known[string(name)]; ok {
-		return ch, true
-	}
-	ch, _, err := f.pubsub.opts.Names.Parse(string(name))
-	if err != nil {
-		return ch, false
-	}
-	if len(f.known) >= maxKnownNames {
-		f.known = map[string]realtime.Channel{}
-	}
-	f.known[string(name)] = ch
-	return ch, true
+	ch, err := f.known.channel(f.pubsub.opts.Names, name, maxKnownNames)
+	return ch, err == nil
 }

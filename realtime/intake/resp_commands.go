@@ -20,6 +20,7 @@ const respVersion = "7.2.0"
 
 // respVerb is one command of the Redis door.
 type respVerb struct {
+	name        string
 	least, most int  // arguments behind the name; most -1: any number
 	strangers   bool // before signing in
 	listening   bool // in RESP2 while subscribed
@@ -28,33 +29,37 @@ type respVerb struct {
 
 // respVerbs is every command that is understood. It is a function, for the commands refer to it.
 func respVerbs() map[string]respVerb {
-	return map[string]respVerb{
-		"AUTH":         {1, 2, true, false, (*respConn).signIn},
-		"HELLO":        {0, -1, true, false, (*respConn).hello},
-		"QUIT":         {0, -1, true, true, (*respConn).leave},
-		"RESET":        {0, 0, true, true, (*respConn).reset},
-		"PING":         {0, 1, false, true, (*respConn).ping},
-		"ECHO":         {1, 1, false, false, func(c *respConn, a [][]byte) { c.answer(func(w *respWords) { w.bulk(string(a[0])) }) }},
-		"SELECT":       {1, 1, false, false, (*respConn).choose},
-		"INFO":         {0, -1, false, false, (*respConn).info},
-		"CLIENT":       {1, -1, false, false, (*respConn).client},
-		"COMMAND":      {0, -1, false, false, (*respConn).commands},
-		"PUBLISH":      {2, 2, false, false, (*respConn).publish},
-		"SPUBLISH":     {2, 2, false, false, (*respConn).publish},
-		"SUBSCRIBE":    {1, -1, false, true, (*respConn).subscribe},
-		"UNSUBSCRIBE":  {0, -1, false, true, (*respConn).unsubscribe},
-		"PSUBSCRIBE":   {1, -1, false, true, (*respConn).psubscribe},
-		"PUNSUBSCRIBE": {0, -1, false, true, (*respConn).punsubscribe},
-		"MULTI":        {0, 0, false, false, (*respConn).multi},
-		"EXEC":         {0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR EXEC without MULTI") }},
-		"DISCARD":      {0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR DISCARD without MULTI") }},
+	verbs := map[string]respVerb{}
+	for _, v := range []respVerb{
+		{"AUTH", 1, 2, true, false, (*respConn).signIn},
+		{"HELLO", 0, -1, true, false, (*respConn).hello},
+		{"QUIT", 0, -1, true, true, (*respConn).leave},
+		{"RESET", 0, 0, true, true, (*respConn).reset},
+		{"PING", 0, 1, false, true, (*respConn).ping},
+		{"ECHO", 1, 1, false, false, func(c *respConn, a [][]byte) { c.answer(func(w *respWords) { w.bulk(string(a[0])) }) }},
+		{"SELECT", 1, 1, false, false, (*respConn).choose},
+		{"INFO", 0, -1, false, false, (*respConn).info},
+		{"CLIENT", 1, -1, false, false, (*respConn).client},
+		{"COMMAND", 0, -1, false, false, (*respConn).commands},
+		{"PUBLISH", 2, 2, false, false, (*respConn).publish},
+		{"SPUBLISH", 2, 2, false, false, (*respConn).publish},
+		{"SUBSCRIBE", 1, -1, false, true, (*respConn).subscribe},
+		{"UNSUBSCRIBE", 0, -1, false, true, (*respConn).unsubscribe},
+		{"PSUBSCRIBE", 1, -1, false, true, (*respConn).psubscribe},
+		{"PUNSUBSCRIBE", 0, -1, false, true, (*respConn).punsubscribe},
+		{"MULTI", 0, 0, false, false, (*respConn).multi},
+		{"EXEC", 0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR EXEC without MULTI") }},
+		{"DISCARD", 0, 0, false, false, func(c *respConn, _ [][]byte) { c.fail("ERR DISCARD without MULTI") }},
+	} {
+		verbs[v.name] = v
 	}
+	return verbs
 }
 
 // carryOut does what cmd says, or answers why not.
 func (c *respConn) carryOut(cmd respCommand) {
-	name := string(cmd.args[0])
-	verb, known := c.door.verbs[name]
+	verb, known := c.door.verbs[string(cmd.args[0])]
+	name := verb.name
 	if !known { // as all clients that we know spell it, it is
 		name = strings.ToUpper(respShort(cmd.args[0]))
 		verb, known = c.door.verbs[name]

@@ -39,6 +39,7 @@ type respConn struct {
 	quit     bool
 	channels map[string]Listening
 	whole    Listening // to the whole kitchen, for the patterns; nil: there are none
+	known    knownNames
 	refused  time.Time // until when what comes belongs to a transaction that was refused; zero: it does not
 
 	// Also the reading goroutine's, for what is passed on: see resp_pass.go.

@@ -12,6 +12,9 @@ import (
 // errRESPChannel is one answer for all that is no channel for this key: unknown, outside of the grammar, or another kitchen's.
 const errRESPChannel = "ERR bad channel: no such channel for this key; channel patterns are set in the configuration"
 
+// maxRESPNames bounds the memory of parsed names of a connection: 2,000 kitchens with two channels, at some 200 bytes each.
+const maxRESPNames = 4096
+
 // respWithin is how long a client waits for its answer at most, while the engine is out. The app's own client gives a command 5 s.
 const respWithin = 2 * time.Second
 
@@ -58,7 +61,7 @@ func (c *respConn) deliver() {
 
 // mayPublish returns the channel, or why this publication is refused for good.
 func (c *respConn) mayPublish(name, data []byte) (realtime.Channel, string) {
-	ch, _, err := c.door.opts.Names.Parse(string(name))
+	ch, err := c.known.channel(c.door.opts.Names, name, maxRESPNames)
 	switch {
 	case err != nil, !c.who.MaySee(ch.Tenant),
 		ch.Tenant == tenant.Global && c.who.Tenant != tenant.Global: // such a key may hear the global channels, not speak in them
