@@ -2,8 +2,8 @@ package intake
 
 import "kentongan/realtime"
 
-// knownNames remembers which channels the names are that have come, so that a name that comes again is neither parsed nor copied. It belongs
-// to one goroutine; the zero value is ready for use.
+// knownNames remembers which channels the names are that have come, so that a name that comes again is neither parsed nor copied. It
+// belongs to one goroutine; the zero value is ready for use.
 type knownNames struct {
 	channels map[string]realtime.Channel
 }
