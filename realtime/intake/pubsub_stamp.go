@@ -189,6 +189,18 @@ func (s *stamper) gather(ctx context.Context) bool {
 	return full || pause(ctx, wait)
 }
 
+// gatherFor is how long after a batch of n messages the next one begins. Where few come, they are further apart than what there is to
+// gain, and would wait for nobody: 220 a second to one room of a thousand had a p99 of 12.7 ms for it.
+func (p *PubSub) gatherFor(n int) time.Duration {
+	if n < fewMessages {
+		return p.opts.GatherFor * 3 / 5
+	}
+	return p.opts.GatherFor
+}
+
+// fewMessages is a batch of a stream of less than 2,700 messages a second.
+const fewMessages = 8
+
 // next does the next thing, and reports whether there was one.
 func (s *stamper) next(ctx context.Context) (did bool, err error) {
 	p := s.p
@@ -210,7 +222,7 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		p.mu.Unlock()
 		return true, nil
 	}
-	p.due.Store(int64(time.Since(p.began) + p.opts.GatherFor))
+	p.due.Store(int64(time.Since(p.began) + p.gatherFor(len(b.Messages))))
 	traces := s.trace(&b) //nolint:contextcheck // traces begin here
 	r, err := p.ledger.Stamp(ctx, b)
 	traces.end(err)
