@@ -274,25 +274,36 @@ func (s *PostgresServer) CPU() time.Duration {
 // connections are taken by the kernel, and nothing answers on them either. When it returns nothing of the server runs any more.
 func (s *PostgresServer) Pause() {
 	s.t.Helper()
-	s.signal(syscall.SIGSTOP)
-	for _, pid := range append([]int{s.cmd.Process.Pid}, childrenOf(s.cmd.Process.Pid)...) {
-		if err := awaitStopped(pid); err != nil {
-			s.t.Fatal(err)
-		}
+	if s.cmd == nil {
+		s.t.Fatal("a postgres that does not run cannot pause")
+	}
+	first := s.cmd.Process.Pid
+	s.stop(first) // until it stands, it starts others
+	for _, pid := range childrenOf(first) {
+		s.stop(pid)
+	}
+}
+
+// stop returns when a process has stopped, or is gone.
+func (s *PostgresServer) stop(pid int) {
+	s.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && err != syscall.ESRCH {
+		s.t.Fatal(err)
+	}
+	if err := awaitStopped(pid); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
 // Resume lets a paused server run on.
-func (s *PostgresServer) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *PostgresServer) signal(sig syscall.Signal) {
+func (s *PostgresServer) Resume() {
 	s.t.Helper()
 	if s.cmd == nil {
-		s.t.Fatalf("%v to a postgres that does not run", sig)
+		s.t.Fatal("a postgres that does not run cannot resume")
 	}
-	// The first process goes first: a stopped one starts no other.
-	for _, pid := range append([]int{s.cmd.Process.Pid}, childrenOf(s.cmd.Process.Pid)...) {
-		if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH {
+	first := s.cmd.Process.Pid
+	for _, pid := range append(childrenOf(first), first) {
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && err != syscall.ESRCH {
 			s.t.Fatal(err)
 		}
 	}
