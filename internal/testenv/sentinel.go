@@ -156,14 +156,30 @@ func (r *Replicated) Primary(t testing.TB) string {
 	return ""
 }
 
-// AwaitFailover waits until the sentinels name another primary than old. A first election may fail, and the next one comes after twice
-// their failover timeout; and a sentinel that a busy machine does not let run for two seconds looks on for half a minute.
+// patience is for what sentinels do. A first election may fail, and the next one comes after twice their failover timeout; and a sentinel
+// that a busy machine does not let run for two seconds looks on for half a minute.
+const patience = 2 * time.Minute
+
+// AwaitFailover waits until the sentinels name another primary than old.
 func (r *Replicated) AwaitFailover(t testing.TB, old string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if r.Primary(t) != old {
 			return
 		}
 	}
 	t.Fatalf("the sentinels still name %s", old)
+}
+
+// AwaitReplica waits until the sentinels have made a replica of the server at addr, which was a primary when it came back. They do that
+// when neither it nor the new primary has been out for eight seconds.
+func (r *Replicated) AwaitReplica(t testing.TB, addr string) {
+	t.Helper()
+	role := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if role = inline(addr, "ROLE"); strings.HasPrefix(role, "slave\n") {
+			return
+		}
+	}
+	t.Fatalf("%s is no replica; its role is %q, and the sentinels name %s", addr, role, r.Primary(t))
 }

@@ -111,9 +111,7 @@ func TestFailover(t *testing.T) {
 			harm.end(r.Servers[0])
 			if name == "Paused" {
 				// It comes back as a primary that nobody has told yet. What it says then must reach nobody.
-				eventually(t, "the old primary to be a replica", func() bool {
-					return strings.Contains(ask(t, old, "ROLE"), "slave")
-				})
+				r.AwaitReplica(t, old)
 			}
 			before = published()
 			eventually(t, "more publications", func() bool { return published() > before+200 })
