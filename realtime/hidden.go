@@ -213,7 +213,7 @@ func isOneOf(p []byte, names []string) bool {
 // text copies a string literal. One that is a JSON object or array itself is stripped, too.
 func (s *stripper) text(p []byte) {
 	if s.fields.In(p) {
-		inner := []byte(unquote(p))
+		inner := appendUnquoted(nil, p)
 		if first := skipSpace(inner); len(first) > 0 && (first[0] == '{' || first[0] == '[') && json.Valid(inner) {
 			if outer := s.fields.Without(inner); len(outer) < len(inner) {
 				quoted, err := json.Marshal(string(outer))

@@ -30,31 +30,40 @@ func parseKeyPath(s string) ([]string, error) {
 }
 
 // SnapshotKey returns the text at path in data, one JSON text: a string, or a number as it is written. ok is false if there is none,
-// or one that is empty or too long. It reads no more than it has to and allocates for strings with escapes only. Data that is no
-// JSON may give any answer.
+// or one that is empty or too long. It reads no more than it has to. Data that is no JSON may give any answer.
 //
 // Of a member that comes twice the last one counts, as for JSON.parse.
 func SnapshotKey(data []byte, path []string) (key string, ok bool) {
+	var buffer [64]byte // most keys are shorter
+	b, ok := AppendSnapshotKey(buffer[:0], data, path)
+	return string(b), ok
+}
+
+// AppendSnapshotKey appends what [SnapshotKey] returns to b; nothing if ok is false. It allocates for strings with escapes only.
+func AppendSnapshotKey(b, data []byte, path []string) (_ []byte, ok bool) {
 	value := skipSpace(data)
 	for _, name := range path {
 		value, ok = member(value, name)
 		if !ok {
-			return "", false
+			return b, false
 		}
 	}
+	key := b
 	switch {
 	case len(value) == 0:
-		return "", false
 	case value[0] == '"':
-		key = unquote(value[:skipString(value)])
+		key = appendUnquoted(b, value[:skipString(value)])
 	case value[0] == '-' || value[0] >= '0' && value[0] <= '9':
 		end := bytes.IndexAny(value, ",]} \t\r\n")
 		if end < 0 {
 			end = len(value)
 		}
-		key = string(value[:end])
+		key = append(key, value[:end]...)
 	}
-	return key, key != "" && len(key) <= MaxSnapshotKeyBytes
+	if n := len(key) - len(b); n == 0 || n > MaxSnapshotKeyBytes {
+		return b, false
+	}
+	return key, true
 }
 
 // member returns what begins with the value of the member called name of the object that p begins with.
@@ -97,7 +106,7 @@ func named(p []byte, name string) bool {
 	if len(p) == len(name)+2 && string(p[1:len(p)-1]) == name {
 		return bytes.IndexByte(p, '\\') < 0
 	}
-	return bytes.IndexByte(p, '\\') >= 0 && unquote(p) == name
+	return bytes.IndexByte(p, '\\') >= 0 && string(appendUnquoted(nil, p)) == name
 }
 
 func skipSpace(p []byte) []byte {
@@ -158,17 +167,17 @@ func skipValue(p []byte) int {
 	return len(p)
 }
 
-// unquote returns what a string literal spells, "" if it is none.
-func unquote(p []byte) string {
+// appendUnquoted appends what the string literal p spells to b; nothing if it is none.
+func appendUnquoted(b, p []byte) []byte {
 	if len(p) < 2 || p[len(p)-1] != '"' {
-		return ""
+		return b
 	}
 	if bytes.IndexByte(p, '\\') < 0 {
-		return string(p[1 : len(p)-1])
+		return append(b, p[1:len(p)-1]...)
 	}
 	var s string
 	if json.Unmarshal(p, &s) != nil {
-		return ""
+		return b
 	}
-	return s
+	return append(b, s...)
 }

@@ -166,16 +166,18 @@ func (n *Names) Retention(ch Channel) Retention {
 // SnapshotKey returns the key of data by the pattern of ch, see [SnapshotKey]; ok is false if its channels keep no snapshot, or data has
 // no key.
 func (n *Names) SnapshotKey(ch Channel, data []byte) (key string, ok bool) {
-	if path := n.snapshotPath(ch); path != nil {
+	if path := n.SnapshotPath(ch); path != nil {
 		return SnapshotKey(data, path)
 	}
 	return "", false
 }
 
 // KeepsSnapshot reports whether ch keeps the newest publication of each key.
-func (n *Names) KeepsSnapshot(ch Channel) bool { return n.snapshotPath(ch) != nil }
+func (n *Names) KeepsSnapshot(ch Channel) bool { return n.SnapshotPath(ch) != nil }
 
-func (n *Names) snapshotPath(ch Channel) []string {
+// SnapshotPath returns where the key of a publication on ch stands, for [AppendSnapshotKey]; nil: its channels keep no snapshot. It is
+// shared, and not to be written to.
+func (n *Names) SnapshotPath(ch Channel) []string {
 	for i := range n.patterns {
 		if p := &n.patterns[i]; p.has(ch) {
 			return p.snapshotKey

@@ -16,8 +16,11 @@ func Wrap(conn net.Conn) net.Conn {
 	if !ok {
 		return conn
 	}
+	hushes := false
 	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
+	case *net.TCPConn:
+		hushes = true
+	case *net.UnixConn: // the kernel wakes up its reader for each byte
 	default:
 		return conn
 	}
@@ -25,8 +28,8 @@ func Wrap(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn // closed already: its next read says so
 	}
-	q := &quick{Conn: conn, raw: raw}
-	q.in.step, q.out.step = q.in.read, q.out.write
+	q := &quick{Conn: conn, raw: raw, hushes: hushes}
+	q.in.step, q.out.step = q.read, q.out.write
 	return q
 }
 
@@ -35,6 +38,9 @@ type quick struct {
 	raw syscall.RawConn
 	in  half
 	out half
+
+	hushes bool // what arrives can be hushed
+	hushed bool // it is; guarded by in.mu
 }
 
 // half is one direction. step is a method value made once, so that a call allocates nothing.
@@ -68,17 +74,43 @@ func (q *quick) Read(p []byte) (int, error) {
 	return h.n, nil
 }
 
-func (h *half) read(fd uintptr) bool {
+func (q *quick) read(fd uintptr) bool {
+	h := &q.in
 	for {
 		h.n, h.err = rawsys.Read(int(fd), h.p)
 		switch h.err {
 		case syscall.EINTR:
 		case syscall.EAGAIN:
-			return false
+			if q.hushed { // from here on it wakes up, also for what came since the read
+				q.hushed = false
+				h.err = rawsys.SetLowWater(int(fd), 1)
+			}
+			return h.err != syscall.EAGAIN && h.err != 0
 		default:
 			return true
 		}
 	}
+}
+
+// hushedBytes is how much may arrive before it wakes up all the same.
+const hushedBytes = 64 << 10
+
+// Hush has nobody woken up by what arrives on conn until a Read has to wait. It is for who reads at times of its own: the runtime's poller
+// watches all connections, and would wake up for each packet, only to find that nobody waits for it. A conn that is not quick, or no TCP,
+// stays as it is.
+func Hush(conn net.Conn) {
+	q, ok := conn.(*quick)
+	if !ok || !q.hushes {
+		return
+	}
+	q.in.mu.Lock()
+	defer q.in.mu.Unlock()
+	if q.hushed {
+		return
+	}
+	_ = q.raw.Control(func(fd uintptr) { // of a connection that is closed, the next read says so
+		q.hushed = rawsys.SetLowWater(int(fd), hushedBytes) == 0
+	})
 }
 
 // Write implements net.Conn.

@@ -36,15 +36,27 @@ func pair(t *testing.T, network string) (net.Conn, net.Conn) {
 	return quickconn.Wrap(one), quickconn.Wrap(other)
 }
 
+// hushing is a connection that is hushed before each read.
+type hushing struct{ net.Conn }
+
+func (c hushing) Read(p []byte) (int, error) {
+	quickconn.Hush(c.Conn)
+	return c.Conn.Read(p)
+}
+
 // TestAsNet runs the suite that net's own connections have to pass.
 func TestAsNet(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) {
-			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
-				one, other := pair(t, network)
-				return one, other, func() { _, _ = one.Close(), other.Close() }, nil
+		for name, as := range map[string]func(net.Conn) net.Conn{
+			"": func(c net.Conn) net.Conn { return c }, "Hushing": func(c net.Conn) net.Conn { return hushing{c} },
+		} {
+			t.Run(network+name, func(t *testing.T) {
+				nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+					one, other := pair(t, network)
+					return as(one), as(other), func() { _, _ = one.Close(), other.Close() }, nil
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -62,5 +62,15 @@ func EpollWait(epfd int, events []unix.EpollEvent) (int, syscall.Errno) {
 	return int(n), err
 }
 
+// SetLowWater sets how many bytes have to arrive on the TCP socket fd before who waits for it is woken up. If as many are there already,
+// it is woken up now. A read takes what there is, however little.
+func SetLowWater(fd, bytes int) syscall.Errno {
+	value := int32(bytes)        //nolint:gosec // a few kilobytes
+	at := unsafe.Pointer(&value) //nolint:gosec // it is kept alive by the call
+	size := unsafe.Sizeof(value) // of what the kernel reads
+	_, _, err := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, uintptr(at), size, 0)
+	return err
+}
+
 // Close closes fd.
 func Close(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) } // it is gone either way

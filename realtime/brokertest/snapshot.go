@@ -63,6 +63,10 @@ func snapshotNewest(t *testing.T, e Engine) {
 	if got := len(n.snapshot(c).Publications); got != 4 {
 		t.Errorf("with an odd key there are %d, want 4", got)
 	}
+	n.publish(c, `{"data":{"id":"`+strings.Repeat("k", realtime.MaxSnapshotKeyBytes+1)+`"}}`)
+	if got := len(n.snapshot(c).Publications); got != 4 {
+		t.Errorf("with a key that is too long there are %d, want 4", got)
+	}
 	other := ch("k1", "a")
 	n.wantSnapshot(other, n.publish(other, `{"data":{"id":"a"}}`)) // its pattern asks for none
 }

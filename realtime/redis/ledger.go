@@ -27,36 +27,10 @@ type Ledger struct {
 	link   atomic.Pointer[string] // the last debt of a link that broke
 
 	// The fields below are of the call of Stamp that goes on; there is one at a time.
-	stamping sync.Mutex
-	words    map[realtime.Channel]*channelWords
-	called   []*channelWords // of the messages of a batch
-}
-
-// channelWords is what the script is told of a channel with each message.
-type channelWords struct {
-	head, stream, live, newest string
-	size, age                  string
-	known                      realtime.Position // acknowledged by Stamp; zero: none was
-}
-
-// maxChannelWords bounds the memory of words; it takes some 600 bytes each.
-const maxChannelWords = 100_000
-
-// wordsOf spells the words of ch once.
-func (l *Ledger) wordsOf(ch realtime.Channel) *channelWords {
-	if w := l.words[ch]; w != nil {
-		return w
-	}
-	k, keep := l.broker.keys, l.broker.opts.Names.Retention(ch)
-	w := &channelWords{
-		head: k.head(ch.Tenant), stream: k.stream(ch), live: k.live(ch.Tenant), newest: k.newest(ch),
-		size: strconv.Itoa(keep.Size), age: strconv.FormatInt(keep.Age.Milliseconds(), 10),
-	}
-	if l.words == nil || len(l.words) >= maxChannelWords {
-		l.words = map[realtime.Channel]*channelWords{}
-	}
-	l.words[ch] = w
-	return w
+	stamping   sync.Mutex
+	words      stampWords
+	called     []*channelWords // of the messages of a batch
+	keys, args []string        // of the script, for the next batch to use again
 }
 
 // Ledger returns the ledger of this Broker's Redis.
@@ -142,6 +116,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	defer cancel()
 	l.stamping.Lock()
 	defer l.stamping.Unlock()
+	defer l.forgetArgs()
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
@@ -194,29 +169,39 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	return r, nil
 }
 
+// stampArgs returns the keys and arguments of the script, which are those of the next call too. The command has copies of the strings.
 func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
-	keys = append(make([]string, 0, 1+3*len(batch.Messages)), b.keys.intake())
-	args = append(make([]string, 0, 6+10*len(batch.Messages)), batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
+	l.keys = append(l.keys[:0], b.keys.intake())
+	l.args = append(l.args[:0], batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
 		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch())
+	keys, args = l.keys, l.args
 	tokens := b.pub.tokens(batch.Messages)
+	spell := newSpelling(len(batch.Messages))
 	l.called = l.called[:0]
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
-		w := l.wordsOf(m.Channel)
+		w := l.words.of(b, m.Channel)
 		l.called = append(l.called, w)
-		b.scales.add(m.Channel.Tenant, len(m.Data))
-		keys = append(keys, w.head, w.stream)
-		args = append(args, strconv.FormatInt(m.Number, 10), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.live,
-			tokens[i].with(m.Trace), w.known.Epoch, strconv.FormatUint(w.known.Offset, 10))
-		if key, ok := (&outgoing{ch: m.Channel, data: m.Data}).snapshotKey(b.opts.Names); ok {
+		w.tenant.weigh(b.scales, m.Channel.Tenant, len(m.Data))
+		keys = append(keys, w.tenant.head, w.stream)
+		args = append(args, spell.number(m.Number), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.tenant.live,
+			spell.token(&tokens[i], m.Trace), w.known.Epoch, spell.offset(w.known.Offset))
+		if w.snapshotKey != nil {
 			keys = append(keys, w.newest)
-			args = append(args, "k"+key)
+			args = append(args, spell.key(m.Data, w.snapshotKey))
 		} else {
 			args = append(args, "")
 		}
 	}
+	l.keys, l.args = keys, args
 	return keys, args
+}
+
+// forgetArgs lets go of what the last batch held.
+func (l *Ledger) forgetArgs() {
+	clear(l.keys)
+	clear(l.args)
 }
 
 // Turn implements stamping.Ledger.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kentongan/internal/quickconn"
 )
 
 // link is a connection that subscribes, in RESP2, which every Redis speaks. Reading and writing are for one goroutine each.
@@ -155,7 +158,7 @@ func (l *link) rest(ctx context.Context, allowed func(streams bool) time.Duratio
 		return nil
 	}
 	if l.streams {
-		pause(ctx, allowed(true))
+		l.pause(ctx, allowed(true))
 	}
 	began := time.Now()
 	if err := l.await(); err != nil {
@@ -163,9 +166,20 @@ func (l *link) rest(ctx context.Context, allowed func(streams bool) time.Duratio
 	}
 	rested := l.streams
 	if l.streams = time.Since(began) < streamGap; !rested {
-		pause(ctx, allowed(false))
+		l.pause(ctx, allowed(false))
 	}
 	return nil
+}
+
+// pause waits, and what arrives meanwhile does not wake up the process.
+func (l *link) pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	if c, ok := l.conn.(*trackedConn); ok {
+		quickconn.Hush(c.Conn)
+	}
+	pause(ctx, d)
 }
 
 // streamGap is how long nothing may have come behind a rest for the stream to go on.
@@ -204,6 +218,9 @@ func (l *link) expect() error {
 
 // silence says in words that err is that nothing came.
 func (l *link) silence(err error) error {
+	if err == nil {
+		return nil // before the variable below, which is allocated
+	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return fmt.Errorf("no sign of life for %s", l.limit)
@@ -265,6 +282,14 @@ func (l *link) message(kind eventKind) (e event, err error) {
 		return e, err
 	}
 	if e.size > l.maxBytes || l.wants != nil && !l.wants(kind, e.size) {
+		return e, l.skip(e.size + 2)
+	}
+	if e.size < l.r.Size() {
+		all, err := l.r.Peek(e.size)
+		if err != nil {
+			return e, err
+		}
+		e.payload = bytes.Clone(all) // which does not fill it with zeros first
 		return e, l.skip(e.size + 2)
 	}
 	e.payload = make([]byte, e.size)

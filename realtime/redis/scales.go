@@ -43,6 +43,9 @@ func newScales(b *Broker) *scales {
 	return &scales{broker: b, wake: make(chan struct{}, 1), grown: map[tenant.ID]int64{}}
 }
 
+// step is how many bytes it is enough to tell add together.
+func (s *scales) step() int { return int(s.broker.opts.MaxTenantBytes / (weighPart * weighPart)) }
+
 // add notes data that is published to a kitchen.
 func (s *scales) add(t tenant.ID, bytes int) {
 	most := s.broker.opts.MaxTenantBytes

@@ -36,10 +36,14 @@ func (t *traced) take(c *stampedCopy) *tracing.Context {
 
 // with returns the token as scripts take it, with the place in a trace behind it, if there is one.
 func (t *token) with(trace *tracing.Context) string {
-	if trace == nil {
-		return string(t[:])
+	return string(t.append(make([]byte, 0, tokenBytes+tracing.Bytes), trace))
+}
+
+func (t *token) append(b []byte, trace *tracing.Context) []byte {
+	if b = append(b, t[:]...); trace != nil {
+		b = trace.Append(b)
 	}
-	return string(trace.Append(append(make([]byte, 0, tokenBytes+tracing.Bytes), t[:]...)))
+	return b
 }
 
 // beginStamp begins the span of a batch of n publications that goes to Redis now: below the first that is traced, and linked to the

@@ -23,6 +23,7 @@ func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) 
 		return Batch{}, first, true
 	}
 	b = Batch{Token: n.token, Numbering: n.numbering, Prev: n.stamped, Last: n.line.next - 1 + n.shift, line: n.line.id}
+	b.Messages = make([]Numbered, 0, min(n.ring.len(), MaxBatch))
 	bytes := 0
 	for i := n.ring.first; i < len(n.ring.entries); i++ {
 		e := &n.ring.entries[i]
