@@ -95,10 +95,10 @@ func (f *front) recipe(path string, changes ...string) string {
 		if !strings.Contains(string(text), changes[i]) {
 			f.t.Fatalf("deploy/%s does not have %q", path, changes[i])
 		}
-		text = []byte(strings.ReplaceAll(string(text), changes[i], changes[i+1]))
 	}
+	changed := strings.NewReplacer(changes...).Replace(string(text)) // all at once: 127.0.0.1:3000 may begin an address that is put in
 	out := filepath.Join(f.t.TempDir(), filepath.Base(path))
-	if err := os.WriteFile(out, text, 0o600); err != nil {
+	if err := os.WriteFile(out, []byte(changed), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
 	return out
