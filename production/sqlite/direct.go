@@ -68,7 +68,7 @@ func (h *head) grant(wish hands.Wish, base, now int64, events []production.Event
 // move writes the row of the tenant behind what the commit has added to it; base was its newest event before.
 func (w *commit) move(ctx context.Context, c *conn, h head, base int64) error {
 	wish := w.way.Of(w.Tenant, base)
-	marked, ours := h.grant(wish, base, w.now(), w.events)
+	marked, ours := h.grant(wish, base, w.store.now(), w.events)
 	if marked {
 		if err := place(ctx, c, w.Tenant, maps.Values(wish.Mark.Places)); err != nil {
 			return err
@@ -108,17 +108,18 @@ func handOn(way *hands.Handing, done []*commit) (waits bool) {
 	return waits
 }
 
-// settle marks what was published and gives back leases. What cannot be written is tried again until the lease has ended by itself.
-func (s *Store) settle(w *conn) {
+// settle marks what was published and gives back leases. What cannot be written is tried again until the lease has ended by itself. The
+// caller has the turn.
+func (s *Store) settle() {
 	list, owner := s.hands.Ripened()
 	if len(list) == 0 {
 		return
 	}
 	waits := false
 	ctx := context.Background()
-	err := transaction(w, func() error {
+	err := s.transaction(s.opts.BusyTimeout, func() error {
 		for t, it := range list {
-			left, err := settled(ctx, w, t, it, owner, s.now())
+			left, err := settled(ctx, s.writer, t, it, owner, s.now())
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,9 @@ func (s *Store) Written(f func(text string)) {
 	}
 }
 
+// Crowd has every call queue from now on, as if somebody always waited.
+func (s *Store) Crowd() { s.waiting.Add(1) }
+
 // Closed reports whether s was closed.
 func (s *Store) Closed() bool {
 	select {

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
 )
 
 // creating guards the making of files. Closing any descriptor of a file drops the locks that SQLite has on it in this process, so
@@ -105,6 +105,21 @@ func (c *conn) Close() error {
 		failed = errors.Join(failed, s.Close())
 	}
 	return errors.Join(failed, c.Conn.Close())
+}
+
+// unknown are the contents of a file that cannot be told.
+const unknown = 0
+
+// contents returns a number that changes with what is in the file, as far as this connection has seen it.
+func (c *conn) contents() (n uint32) {
+	err := c.Raw(func(raw any) (err error) {
+		n, err = raw.(sqlite.FileControl).FileControlDataVersion("main")
+		return err
+	})
+	if err != nil {
+		return unknown
+	}
+	return n
 }
 
 func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
