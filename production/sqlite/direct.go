@@ -28,8 +28,14 @@ type head struct {
 	audit     production.AuditEntry // its number and hash
 }
 
+// maxHeads are how many are kept: more than there are kitchens in the programme; 10 MB.
+const maxHeads = 50_000
+
 // head returns the row of the tenant, which is made with the first commit.
 func (w *commit) head(ctx context.Context, c *conn) (h head, err error) {
+	if h, ok := w.store.heads[w.Tenant]; ok {
+		return h, nil
+	}
 	var hash []byte
 	err = c.one(ctx, "SELECT seq, sent, waiting, lease_owner, lease_until, audit_seq, audit_hash FROM heads WHERE tenant = ?",
 		[]any{string(w.Tenant)}, &h.seq, &h.sent, &h.waiting, &h.owner, &h.until, &h.audit.Seq, &hash)
@@ -76,10 +82,18 @@ func (w *commit) move(ctx context.Context, c *conn, h head, base int64) error {
 	}
 	_, err := c.exec(ctx, `UPDATE heads SET seq = ?, sent = ?, waiting = ?, lease_owner = ?, lease_until = ?, audit_seq = ?, audit_hash = ?
 		WHERE tenant = ?`, h.seq, h.sent, h.waiting, h.owner, h.until, h.audit.Seq, h.audit.Hash[:], string(w.Tenant))
-	if err == nil && ours {
+	if err != nil {
+		return err
+	}
+	if ours {
 		w.way.Got(w.Tenant, h.sent)
 	}
-	return err
+	h.audit = production.AuditEntry{Seq: h.audit.Seq, Hash: h.audit.Hash} // the next one is sealed behind no more of it
+	if len(w.store.heads) >= maxHeads {
+		clear(w.store.heads)
+	}
+	w.store.heads[w.Tenant] = h
+	return nil
 }
 
 func tenantsOf(group []*job) (list []tenant.ID) {
@@ -119,6 +133,7 @@ func (s *Store) settle() {
 	ctx := context.Background()
 	err := s.transaction(s.opts.BusyTimeout, func() error {
 		for t, it := range list {
+			delete(s.heads, t)
 			left, err := settled(ctx, s.writer, t, it, owner, s.now())
 			if err != nil {
 				return err

@@ -5,9 +5,7 @@ func (s *Store) Read(f func(text string)) {
 	for range s.opts.Readers {
 		c := <-s.readers
 		if c != nil {
-			for text := range c.prepared {
-				f(text)
-			}
+			c.texts(f)
 		}
 		s.readers <- c
 	}
@@ -15,7 +13,14 @@ func (s *Store) Read(f func(text string)) {
 
 // Written calls f with every statement that the writer of s has prepared. s must be closed.
 func (s *Store) Written(f func(text string)) {
-	for text := range s.writer.prepared {
+	s.writer.texts(f)
+}
+
+func (c *conn) texts(f func(text string)) {
+	for text := range c.prepared {
+		f(text)
+	}
+	for text := range c.acts {
 		f(text)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"kentongan/production"
 	"kentongan/production/internal/hands"
 	"kentongan/production/internal/recall"
+	"kentongan/tenant"
 )
 
 // Options say which file, and how. Only Path has no default.
@@ -46,10 +47,11 @@ type Store struct {
 	opts Options
 	wake chan struct{}
 
-	turn     chan struct{} // has a value while somebody uses what is for who has the turn
-	writing  *sql.DB       // of one connection, writer
-	writer   *conn         // for who has the turn
-	contents uint32        // of the file, after the writer's last transaction; for who has the turn
+	turn     chan struct{}      // has a value while somebody uses what is for who has the turn
+	writing  *sql.DB            // of one connection, writer
+	writer   *conn              // for who has the turn
+	contents uint32             // of the file, after the writer's last transaction; for who has the turn
+	heads    map[tenant.ID]head // as commits have left them, and nobody has changed them since; for who has the turn
 
 	memory recall.Memory
 
@@ -77,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		opts: o, hands: hands.New(), wake: make(chan struct{}, 1), readers: make(chan *conn, o.Readers),
 		// A full queue makes callers wait where they can still give up.
-		jobs: make(chan *job, maxGroup), turn: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		jobs: make(chan *job, maxGroup), turn: make(chan struct{}, 1), heads: map[tenant.ID]head{}, stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.close = sync.OnceValue(s.shut)
 	if err := s.open(ctx); err != nil {

@@ -33,7 +33,10 @@ var errClosed = fmt.Errorf("%w: the store is closed", production.ErrUnavailable)
 
 // update does something in a transaction, and returns when it is committed, or was not done at all.
 func (s *Store) update(ctx context.Context, do func(context.Context, *conn) error) error {
-	return s.carryOut(ctx, &job{do: do})
+	return s.carryOut(ctx, &job{do: func(ctx context.Context, c *conn) error {
+		clear(s.heads) // it may be about any of them
+		return do(ctx, c)
+	}})
 }
 
 func (s *Store) carryOut(ctx context.Context, j *job) error {
@@ -248,6 +251,7 @@ func (s *Store) transaction(patience time.Duration, f func() error) error {
 	if err != nil {
 		// SQLite may have rolled back by itself, if the disk is full for example; then this fails, and that is all right.
 		_, _ = s.writer.exec(ctx, "ROLLBACK")
+		clear(s.heads)
 	}
 	s.contents = s.writer.contents()
 	return err
@@ -269,6 +273,7 @@ func (s *Store) begin(patience time.Duration) error {
 func (s *Store) hear() {
 	if now := s.writer.contents(); now == unknown || now != s.contents {
 		s.memory.BrokeAll()
+		clear(s.heads)
 	}
 }
 
