@@ -10,6 +10,7 @@ import (
 
 	"kentongan/production"
 	"kentongan/production/internal/hands"
+	"kentongan/production/internal/recall"
 	"kentongan/production/internal/rows"
 	"kentongan/tenant"
 )
@@ -50,6 +51,15 @@ type writing struct {
 	numbered []production.Event // once it has run
 	waits    bool               // its events wait for Claim
 	err      error              // of this one alone; the others of its group are not concerned
+}
+
+// written returns what is remembered of w.
+func (w *writing) written() *recall.Written {
+	m := recall.Written{Tenant: w.tenant, Recalled: w.recalled, Kitchen: w.kitchen != nil, Batch: w.after, Alerts: w.alerts, Key: w.key}
+	if w.batch != nil {
+		m.Base = w.batch.base
+	}
+	return &m
 }
 
 // based is what a commit was decided on.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"kentongan/production/internal/recall"
 	"kentongan/tenant"
 )
 
@@ -14,9 +15,9 @@ import (
 // first. Its methods are for the goroutine of the lane; a nil one knows nothing.
 type known struct {
 	heads  map[tenant.ID]head
-	memory *memory // of the batches of these tenants
-	doubt  int     // so many groups look first
-	fails  int     // in a row
+	memory *recall.Memory // of the batches of these tenants
+	doubt  int            // so many groups look first
+	fails  int            // in a row
 }
 
 const (
@@ -59,11 +60,11 @@ func (k *known) keep(x *transaction) {
 	}
 	if len(k.heads) > maxKnown {
 		clear(k.heads)
-		k.memory.forgetAll()
+		k.memory.ForgetAll()
 	}
 	for _, w := range x.writes {
 		if w.err == nil {
-			k.memory.wrote(w)
+			k.memory.Wrote(w.written())
 		}
 	}
 	for t, h := range x.heads {
@@ -83,7 +84,7 @@ func (k *known) drop(x *transaction) {
 	}
 	for _, w := range x.writes {
 		delete(k.heads, w.tenant)
-		k.memory.drop(w.tenant)
+		k.memory.Drop(w.tenant)
 	}
 }
 
@@ -95,21 +96,17 @@ func (k *known) check(heads map[tenant.ID]*head) {
 	for t, h := range heads {
 		last, ok := k.heads[t]
 		if !ok || last.moves != h.moves || last.event != h.event || last.audit != h.audit || last.hash != h.hash {
-			k.memory.broke(t)
+			k.memory.Broke(t)
 		}
 	}
 }
 
 // trusts reports whether what w was decided on is still so, as far as it was not read.
 func (k *known) trusts(w *writing) bool {
-	if w.recalled == 0 {
-		return true
-	}
 	if k == nil {
-		return false
+		return w.recalled == 0
 	}
-	stamp, _ := k.memory.chain(w.tenant)
-	return stamp == w.recalled
+	return k.memory.Trusts(w.tenant, w.recalled)
 }
 
 // missed says that the belief of a group was wrong. If that happens again and again, groups look first for a while.

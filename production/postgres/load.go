@@ -40,6 +40,11 @@ const loadingFrom = `
 		coalesce(max(number_of_day), 0) AS last
 		FROM kentongan.batches WHERE tenant = $1 AND day = coalesce(b.day, $3)) AS d`
 
+// Recall is as production.Recaller has it.
+func (s *Store) Recall(t tenant.ID, w production.Want) (production.Loaded, bool) {
+	return s.memory.Recall(t, w)
+}
+
 // Load is as production.Changes has it: one statement.
 func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (production.Loaded, error) {
 	wanted := func(id string) any {
@@ -59,7 +64,7 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 		day = nil
 	}
 	var l production.Loaded
-	stamp, count := s.memory.chain(t)
+	stamp, count := s.memory.Chain(t)
 	err := s.call(ctx, "load of "+string(t), func(ctx context.Context, c *conn) error {
 		var r loadRow
 		statement := loadingShort
@@ -86,7 +91,7 @@ func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (produ
 		return production.Loaded{}, err
 	}
 	if w.Production != "" {
-		s.memory.learn(t, stamp, count, &l)
+		s.memory.Learn(t, stamp, count, &l)
 	}
 	return l, nil
 }

@@ -13,7 +13,7 @@
 // transaction, so that the more there are the less each of them costs (lanes.go).
 //
 // What changes want to know of batches is remembered as the node's own commits have left it, so most of them read nothing: the same check
-// finds out if it is outdated (memory.go).
+// finds out if it is outdated (production/internal/recall, known.go).
 //
 // Events go from there to the relay of the same process without a claim, and are marked by the next commit
 // (production/internal/hands); what that cannot take is claimed.
@@ -40,6 +40,7 @@ import (
 
 	"kentongan/production"
 	"kentongan/production/internal/hands"
+	"kentongan/production/internal/recall"
 	"kentongan/tenant"
 )
 
@@ -74,14 +75,17 @@ type Store struct {
 	solo     chan struct{} // has a value for each commit that goes alone and has its turn
 	apart    apart
 	hands    *hands.Hands
-	memory   memory
+	memory   recall.Memory      // of what changes of batches want to know: known checks it
 	stopping chan struct{}      // closed by Close
 	stop     context.CancelFunc // of the goroutines that tell and hear
 	close    func()             // does its work once
 	running  sync.WaitGroup
 }
 
-var _ production.Store = (*Store)(nil)
+var (
+	_ production.Store    = (*Store)(nil)
+	_ production.Recaller = (*Store)(nil)
+)
 
 // Open connects to the database and brings its schema up to date. It returns ErrUnavailable, wrapped, if the database cannot
 // be reached, another error if the URL makes no sense or the schema is of a newer program.
@@ -131,7 +135,6 @@ func connect(ctx context.Context, opts Options) (*Store, error) {
 		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), stopping: make(chan struct{}),
 		jobs: make(chan *job, maxGroup), // one that is full makes callers wait where they can still give up
 		solo: make(chan struct{}, maxAlone), apart: apart{count: map[tenant.ID]int{}}, hands: hands.New(),
-		memory: memory{tenants: map[tenant.ID]*recollection{}},
 	}
 	s.close = sync.OnceFunc(func() {
 		close(s.stopping)

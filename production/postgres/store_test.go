@@ -23,6 +23,8 @@ func open(t testing.TB, url string) *postgres.Store {
 
 func TestStore(t *testing.T) { storetest.Run(t, databases(t)) }
 
+func TestRecall(t *testing.T) { storetest.RunRecall(t, databases(t)) }
+
 func TestWay(t *testing.T) { storetest.RunWay(t, databases(t)) }
 
 // databases returns what makes databases on one server.

@@ -8,6 +8,7 @@ import (
 
 	"kentongan/production"
 	"kentongan/production/internal/hands"
+	"kentongan/production/internal/recall"
 	"kentongan/production/internal/rows"
 )
 
@@ -19,11 +20,11 @@ func (s *Store) Commit(ctx context.Context, c production.Commit) ([]production.E
 	if err := rows.Check(&c); err != nil {
 		return fail(err)
 	}
-	w, err := encode(&c, s.now)
+	w, err := s.encode(&c)
 	if err != nil {
 		return fail(err)
 	}
-	if err := s.queue(ctx, &job{do: w.write, commit: w, done: make(chan error, 1)}); err != nil {
+	if err := s.carryOut(ctx, &job{do: w.write, commit: w}); err != nil {
 		return fail(err)
 	}
 	return w.events, nil
@@ -42,7 +43,8 @@ type commit struct {
 	flags            []sql.NullString
 	events           []production.Event // numbered, once it is written
 	way              *hands.Handing     // of the transaction
-	now              func() int64       // the clock of leases
+	store            *Store
+	written          recall.Written
 }
 
 type entry struct {
@@ -50,8 +52,8 @@ type entry struct {
 	doc string
 }
 
-func encode(c *production.Commit, now func() int64) (*commit, error) {
-	w := &commit{Commit: c, now: now}
+func (s *Store) encode(c *production.Commit) (*commit, error) {
+	w := &commit{Commit: c, store: s, written: recall.Written{Tenant: c.Tenant, Recalled: c.Recalled, Kitchen: c.Kitchen != nil, Base: c.Base}}
 	var failed error
 	doc := func(v any) string {
 		text, err := rows.Encode(v)
@@ -62,6 +64,11 @@ func encode(c *production.Commit, now func() int64) (*commit, error) {
 	}
 	if c.Batch != nil {
 		w.batch, w.facts = doc(&c.Batch.Production), doc(&c.Batch.Facts)
+		after := c.Batch.Clone()
+		w.written.Batch, w.written.Alerts = &after, slices.Clone(c.Alerts)
+	}
+	if c.Remember != nil {
+		w.written.Key = c.Remember.Key
 	}
 	if c.Kitchen != nil {
 		w.kitchen, w.settled = doc(&c.Kitchen.Kitchen), doc(c.Kitchen.Settled)
@@ -91,13 +98,21 @@ func encode(c *production.Commit, now func() int64) (*commit, error) {
 // write runs inside of a transaction. It begins with what can conflict.
 func (w *commit) write(ctx context.Context, c *conn) error {
 	for _, part := range []func(context.Context, *conn) error{
-		w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.lookAgain, w.observe, w.put, w.notify, w.tell,
+		w.trust, w.writeBatch, w.writeKitchen, w.remember, w.writeAlerts, w.writeEntries, w.lookAgain, w.observe, w.put, w.notify, w.tell,
 	} {
 		if err := part(ctx, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// trust refuses what was decided on what is not so any more.
+func (w *commit) trust(context.Context, *conn) error {
+	if w.store.memory.Trusts(w.Tenant, w.Recalled) {
+		return nil
+	}
+	return fmt.Errorf("what was recalled is outdated: %w", production.ErrConflict)
 }
 
 func (w *commit) writeBatch(ctx context.Context, c *conn) error {

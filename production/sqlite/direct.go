@@ -28,8 +28,14 @@ type head struct {
 	audit     production.AuditEntry // its number and hash
 }
 
+// maxHeads are how many are kept: more than there are kitchens in the programme; 10 MB.
+const maxHeads = 50_000
+
 // head returns the row of the tenant, which is made with the first commit.
 func (w *commit) head(ctx context.Context, c *conn) (h head, err error) {
+	if h, ok := w.store.heads[w.Tenant]; ok {
+		return h, nil
+	}
 	var hash []byte
 	err = c.one(ctx, "SELECT seq, sent, waiting, lease_owner, lease_until, audit_seq, audit_hash FROM heads WHERE tenant = ?",
 		[]any{string(w.Tenant)}, &h.seq, &h.sent, &h.waiting, &h.owner, &h.until, &h.audit.Seq, &hash)
@@ -68,7 +74,7 @@ func (h *head) grant(wish hands.Wish, base, now int64, events []production.Event
 // move writes the row of the tenant behind what the commit has added to it; base was its newest event before.
 func (w *commit) move(ctx context.Context, c *conn, h head, base int64) error {
 	wish := w.way.Of(w.Tenant, base)
-	marked, ours := h.grant(wish, base, w.now(), w.events)
+	marked, ours := h.grant(wish, base, w.store.now(), w.events)
 	if marked {
 		if err := place(ctx, c, w.Tenant, maps.Values(wish.Mark.Places)); err != nil {
 			return err
@@ -76,10 +82,18 @@ func (w *commit) move(ctx context.Context, c *conn, h head, base int64) error {
 	}
 	_, err := c.exec(ctx, `UPDATE heads SET seq = ?, sent = ?, waiting = ?, lease_owner = ?, lease_until = ?, audit_seq = ?, audit_hash = ?
 		WHERE tenant = ?`, h.seq, h.sent, h.waiting, h.owner, h.until, h.audit.Seq, h.audit.Hash[:], string(w.Tenant))
-	if err == nil && ours {
+	if err != nil {
+		return err
+	}
+	if ours {
 		w.way.Got(w.Tenant, h.sent)
 	}
-	return err
+	h.audit = production.AuditEntry{Seq: h.audit.Seq, Hash: h.audit.Hash} // the next one is sealed behind no more of it
+	if len(w.store.heads) >= maxHeads {
+		clear(w.store.heads)
+	}
+	w.store.heads[w.Tenant] = h
+	return nil
 }
 
 func tenantsOf(group []*job) (list []tenant.ID) {
@@ -108,17 +122,19 @@ func handOn(way *hands.Handing, done []*commit) (waits bool) {
 	return waits
 }
 
-// settle marks what was published and gives back leases. What cannot be written is tried again until the lease has ended by itself.
-func (s *Store) settle(w *conn) {
+// settle marks what was published and gives back leases. What cannot be written is tried again until the lease has ended by itself. The
+// caller has the turn.
+func (s *Store) settle() {
 	list, owner := s.hands.Ripened()
 	if len(list) == 0 {
 		return
 	}
 	waits := false
 	ctx := context.Background()
-	err := transaction(w, func() error {
+	err := s.transaction(s.opts.BusyTimeout, func() error {
 		for t, it := range list {
-			left, err := settled(ctx, w, t, it, owner, s.now())
+			delete(s.heads, t)
+			left, err := settled(ctx, s.writer, t, it, owner, s.now())
 			if err != nil {
 				return err
 			}

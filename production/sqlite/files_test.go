@@ -290,6 +290,42 @@ func TestLockedForTooLong(t *testing.T) {
 	}
 }
 
+// TestLoneCommitIsGivenUp has another process write, and a commit that nobody else of this one is in the way of.
+func TestLoneCommitIsGivenUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k.db")
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, BusyTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // it ends while the file is locked, whenever that is
+	defer cancel()
+	if _, err := s.Commit(ctx, newCommit(1)); !errors.Is(err, production.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the commit that was given up: %v, want ErrUnavailable and DeadlineExceeded", err)
+	}
+	if _, err := other.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), newCommit(2)); err != nil {
+		t.Error(err)
+	}
+	for n, want := range map[int]bool{1: false, 2: true} {
+		c := newCommit(n)
+		if _, err := s.Batch(t.Context(), c.Tenant, c.Batch.Production.ID); (err == nil) != want {
+			t.Errorf("batch %d: %v, want it stored: %v", n, err, want)
+		}
+	}
+}
+
 // TestContextEndsWhileItWaits has the writer wait for another process. A commit that waits behind it can be given up, and is not carried
 // out later; one that waits on is.
 func TestContextEndsWhileItWaits(t *testing.T) {

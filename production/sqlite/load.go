@@ -11,12 +11,21 @@ import (
 	"kentongan/tenant"
 )
 
+// Recall is as production.Recaller has it.
+func (s *Store) Recall(t tenant.ID, w production.Want) (production.Loaded, bool) {
+	return s.memory.Recall(t, w)
+}
+
 // Load is as production.Changes has it.
 func (s *Store) Load(ctx context.Context, t tenant.ID, w production.Want) (production.Loaded, error) {
 	l := production.Loaded{}
+	stamp, count := s.memory.Chain(t)
 	err := s.read(ctx, func(c *conn) error { return load(ctx, c, t, w, &l) })
 	if err != nil {
 		return production.Loaded{}, fmt.Errorf("load of %s: %w", t, err)
+	}
+	if w.Production != "" {
+		s.memory.Learn(t, stamp, count, &l)
 	}
 	return l, nil
 }

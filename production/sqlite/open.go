@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
 )
 
 // creating guards the making of files. Closing any descriptor of a file drops the locks that SQLite has on it in this process, so
@@ -88,6 +89,13 @@ func connect(o Options, n int, pragma string) *sql.DB {
 type conn struct {
 	*sql.Conn
 	prepared map[string]*sql.Stmt // by their text. All texts are in this package: filters make some hundreds at most
+	acts     map[string]act       // of exec, likewise
+}
+
+// act is a prepared statement of the driver itself. What database/sql does around one takes as long as binding and carrying out a small insert.
+type act interface {
+	driver.Stmt
+	driver.StmtExecContext
 }
 
 func take(ctx context.Context, db *sql.DB) (*conn, error) {
@@ -95,7 +103,7 @@ func take(ctx context.Context, db *sql.DB) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, prepared: map[string]*sql.Stmt{}}, nil
+	return &conn{Conn: c, prepared: map[string]*sql.Stmt{}, acts: map[string]act{}}, nil
 }
 
 // Close closes the statements, too: database/sql does not, and SQLite keeps a file open as long as there is one.
@@ -104,7 +112,30 @@ func (c *conn) Close() error {
 	for _, s := range c.prepared {
 		failed = errors.Join(failed, s.Close())
 	}
+	if len(c.acts) > 0 {
+		failed = errors.Join(failed, c.Raw(func(any) (err error) {
+			for _, s := range c.acts {
+				err = errors.Join(err, s.Close())
+			}
+			return err
+		}))
+	}
 	return errors.Join(failed, c.Conn.Close())
+}
+
+// unknown are the contents of a file that cannot be told.
+const unknown = 0
+
+// contents returns a number that changes with what is in the file, as far as this connection has seen it.
+func (c *conn) contents() (n uint32) {
+	err := c.Raw(func(raw any) (err error) {
+		n, err = raw.(sqlite.FileControl).FileControlDataVersion("main")
+		return err
+	})
+	if err != nil {
+		return unknown
+	}
+	return n
 }
 
 func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
@@ -120,16 +151,32 @@ func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 // exec runs a statement and returns how many rows it changed.
-func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	s, err := c.stmt(ctx, text)
-	if err != nil {
-		return 0, err
+func (c *conn) exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
+	bound := make([]driver.NamedValue, len(args))
+	for i, v := range args {
+		bound[i].Ordinal = i + 1
+		if bound[i].Value, err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
+			return 0, fmt.Errorf("argument %d: %w", i+1, err)
+		}
 	}
-	r, err := s.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
+	err = c.Raw(func(raw any) error {
+		s := c.acts[text]
+		if s == nil {
+			p, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+			if err != nil {
+				return err
+			}
+			s = p.(act)
+			c.acts[text] = s
+		}
+		r, err := s.ExecContext(ctx, bound)
+		if err != nil {
+			return err
+		}
+		changed, err = r.RowsAffected()
+		return err
+	})
+	return changed, err
 }
 
 // one scans the only row of an answer into dest. It returns sql.ErrNoRows if there is none.

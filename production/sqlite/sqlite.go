@@ -1,9 +1,12 @@
 // Package sqlite keeps the kitchens' records in one SQLite file.
 //
-// A file has one writer at a time, so a [Store] has one writing connection, and one goroutine that owns it. Commits that wait
-// for it go into one transaction together, each in a savepoint of its own, and share one flush to the disk: the more clients, the
-// fewer flushes a commit. Readers have connections of their own, see the state of one moment, and neither wait for the
+// A file has one writer at a time, so a [Store] has one writing connection, and who has the turn uses it. A commit that meets no other one is
+// made by its caller. Commits that have to wait for their turn go into one transaction together, each in a savepoint of its own, and share one
+// flush to the disk: the more clients, the fewer flushes a commit. Readers have connections of their own, see the state of one moment, and neither wait for the
 // writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
+//
+// What changes want to know of batches is remembered as the store's own commits have left it, so most of them read nothing. That nobody else
+// has committed meanwhile is looked at in each transaction (production/internal/recall).
 //
 // Events go from a commit to the relay of the same process without a claim, and are marked by the next commit (production/internal/hands).
 //
@@ -16,10 +19,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kentongan/production"
 	"kentongan/production/internal/hands"
+	"kentongan/production/internal/recall"
+	"kentongan/tenant"
 )
 
 // Options say which file, and how. Only Path has no default.
@@ -41,19 +47,29 @@ type Store struct {
 	opts Options
 	wake chan struct{}
 
-	writing *sql.DB // of one connection, writer
-	writer  *conn   // owned by write
+	turn     chan struct{}      // has a value while somebody uses what is for who has the turn
+	writing  *sql.DB            // of one connection, writer
+	writer   *conn              // for who has the turn
+	contents uint32             // of the file, after the writer's last transaction; for who has the turn
+	heads    map[tenant.ID]head // as commits have left them, and nobody has changed them since; for who has the turn
+
+	memory recall.Memory
+
 	reading *sql.DB
 	readers chan *conn // those that are free; nil is one that was not needed yet
 
 	hands   *hands.Hands
 	jobs    chan *job
+	waiting atomic.Int32  // callers whose jobs are in jobs, or taken out and not answered
 	stop    chan struct{} // closed by Close
-	stopped chan struct{} // closed when the writer has ended
+	stopped chan struct{} // closed when write has ended
 	close   func() error  // does its work once
 }
 
-var _ production.Store = (*Store)(nil)
+var (
+	_ production.Store    = (*Store)(nil)
+	_ production.Recaller = (*Store)(nil)
+)
 
 // Open opens the file, makes it if it is not there, and brings its schema up to date. It fails with an error that a person
 // understands if the folder is missing, the file is no database or of another program or of a newer version of this one, or
@@ -63,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		opts: o, hands: hands.New(), wake: make(chan struct{}, 1), readers: make(chan *conn, o.Readers),
 		// A full queue makes callers wait where they can still give up.
-		jobs: make(chan *job, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}),
+		jobs: make(chan *job, maxGroup), turn: make(chan struct{}, 1), heads: map[tenant.ID]head{}, stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.close = sync.OnceValue(s.shut)
 	if err := s.open(ctx); err != nil {
@@ -100,7 +116,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(explain(err), s.reading.Close(), s.writing.Close())
 	}
-	go s.write(s.writer, version) //nolint:gosec,contextcheck // it lives until Close, not as long as Open
+	go s.write(version) //nolint:gosec,contextcheck // it lives until Close, not as long as Open
 	return nil
 }
 
@@ -117,10 +133,13 @@ func (s *Store) openWriter(ctx context.Context) (version int64, err error) {
 	if err == nil {
 		version, err = dataVersion(ctx, w)
 	}
+	if err == nil {
+		_, err = w.ExecContext(ctx, "PRAGMA busy_timeout = 0") // begin waits
+	}
 	if err != nil {
 		return 0, errors.Join(err, w.Close())
 	}
-	s.writer = w
+	s.writer, s.contents = w, w.contents()
 	return version, nil
 }
 
@@ -130,6 +149,9 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shut() error {
 	close(s.stop)
 	<-s.stopped
+	s.turn <- struct{}{} // for ever
+	// Statistics that the next start need not gather.
+	_, _ = s.writer.ExecContext(context.Background(), "PRAGMA optimize") // they are no record: it may fail
 	var failed error
 	for range s.opts.Readers { // those that read are waited for
 		if c := <-s.readers; c != nil {

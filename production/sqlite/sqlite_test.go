@@ -16,10 +16,18 @@ func TestStore(t *testing.T) {
 	note := func(text string) { used[text] = true }
 	databases := func(t testing.TB) storetest.Database {
 		path := filepath.Join(t.TempDir(), "a file's name%20?#.db")
-		return storetest.Database{Open: func(t testing.TB) storetest.Store { return noting{open(t, path), note} }}
+		nodes := 0
+		return storetest.Database{Open: func(t testing.TB) storetest.Store {
+			s := open(t, path)
+			if nodes++; nodes%2 == 0 {
+				s.Crowd() // its commits go through the queue, those of the first node do not
+			}
+			return noting{s, note}
+		}}
 	}
 	storetest.Run(t, databases)
 	t.Run("Way", func(t *testing.T) { storetest.RunWay(t, databases) })
+	t.Run("Recall", func(t *testing.T) { storetest.RunRecall(t, databases) })
 	t.Run("EveryStatementHasItsIndex", func(t *testing.T) { plans(t, used) })
 }
 

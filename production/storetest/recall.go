@@ -1,4 +1,4 @@
-package postgres_test
+package storetest
 
 import (
 	"context"
@@ -9,27 +9,43 @@ import (
 	"sync"
 	"testing"
 
-	"kentongan/internal/testenv"
 	"kentongan/production"
-	"kentongan/production/postgres"
-	"kentongan/production/storetest"
 	"kentongan/tenant"
 )
 
-// TestRecall has two nodes change the same batches in all ways that a commit has, the first of them most of the time. What a node remembers
-// is what is stored, or a commit that was decided on it is refused.
-func TestRecall(t *testing.T) {
-	server := testenv.StartPostgres(t)
-	for name, second := range map[string]int{"OneNode": 0, "ASecondOneNowAndThen": 5, "BothInTurns": 50} {
-		t.Run(name, func(t *testing.T) { recalls(t, server.Database(t), second) })
-	}
+// recallingStore is a store that can recall.
+type recallingStore interface {
+	Store
+	production.Recaller
 }
 
-// recalls has the second node make so many commits of a hundred.
-func recalls(t *testing.T, db string, second int) {
-	nodes := []*postgres.Store{open(t, db), open(t, db)}
-	defer nodes[0].Close()
-	defer nodes[1].Close()
+// RunRecall tests that Stores that are Recallers keep that contract, with two nodes on each database.
+func RunRecall(t *testing.T, newDatabase func(t testing.TB) Database) {
+	// How many commits of a hundred are the second node's.
+	for name, second := range map[string]int{"OneNode": 0, "ASecondOneNowAndThen": 5, "BothInTurns": 50} {
+		t.Run(name, func(t *testing.T) { recalls(t, recallers(t, newDatabase(t)), second) })
+	}
+	t.Run("LookAgainIsHeardOf", func(t *testing.T) { lookedAgain(t, recallers(t, newDatabase(t))[0]) })
+	t.Run("ServicesOnTwoNodes", func(t *testing.T) { twoServices(t, recallers(t, newDatabase(t))) })
+}
+
+// recallers returns two nodes on one database.
+func recallers(t *testing.T, db Database) (nodes []recallingStore) {
+	t.Helper()
+	for range 2 {
+		s, ok := db.Open(t).(recallingStore)
+		if !ok {
+			t.Fatal("the store recalls nothing")
+		}
+		t.Cleanup(func() { s.Close() })
+		nodes = append(nodes, s)
+	}
+	return nodes
+}
+
+// recalls has two nodes change the same batches in all ways that a commit has, the second one so many times of a hundred. What a node
+// remembers is what is stored, or a commit that was decided on it is refused.
+func recalls(t *testing.T, nodes []recallingStore, second int) {
 	const acts, kitchens, batches = 250, 2, 3
 	rng := rand.New(rand.NewPCG(uint64(second), 1))
 	for k := range kitchens {
@@ -94,8 +110,7 @@ func recalls(t *testing.T, db string, second int) {
 
 // edited returns a commit on what was loaded: one of all that a batch and its kitchen can have happen to them.
 func edited(rng *rand.Rand, l production.Loaded, n int) production.Commit {
-	b := l.Batch.Clone()
-	c := next(b)
+	c := next(l.Batch.Clone(), nil)
 	c.Remember = &production.Remembered{Key: fmt.Sprint("key", n), At: noon}
 	p := &c.Batch.Production
 	switch rng.IntN(9) {
@@ -138,19 +153,52 @@ func edited(rng *rand.Rand, l production.Loaded, n int) production.Commit {
 	return c
 }
 
-// TestServicesOnTwoNodes has clients change two batches through two nodes: no change is lost, none is made twice, and whoever repeats a key is
+// lookedAgain has the limits of a kitchen change, which moves the looks at its batches and not their revisions: what was recalled before is
+// outdated.
+func lookedAgain(t *testing.T, s recallingStore) {
+	must := func(c production.Commit) {
+		t.Helper()
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := production.Want{Production: "b"}
+	load := func() production.Loaded {
+		t.Helper()
+		l, err := s.Load(t.Context(), k1, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	must(plan(k1, "b", 1))
+	load()
+	before, ok := s.Recall(k1, want)
+	if !ok {
+		t.Fatal("nothing is recalled of what was loaded")
+	}
+	must(production.Commit{
+		Tenant: k1, Kitchen: &production.KitchenState{Revision: 1, Kitchen: production.Kitchen{ID: k1, Name: "Dapur"}}, LookAgain: noon + 7,
+	})
+	stale := next(before.Batch.Clone(), nil)
+	stale.Recalled = before.Recalled
+	if _, err := s.Commit(t.Context(), stale); !errors.Is(err, production.ErrConflict) {
+		t.Errorf("a commit that was decided before: %v, want ErrConflict", err)
+	}
+	if l := load(); l.Batch.NextLook != noon+7 || l.Batch.Revision != 1 {
+		t.Errorf("the look is at %v, at revision %d; want %v and 1", l.Batch.NextLook, l.Batch.Revision, noon+7)
+	}
+}
+
+// twoServices has clients change two batches through two nodes: no change is lost, none is made twice, and whoever repeats a key is
 // answered with the first result.
-func TestServicesOnTwoNodes(t *testing.T) {
-	db := testenv.Postgres(t)
+func twoServices(t *testing.T, stores []recallingStore) {
 	var services []*production.Service
-	var stores []*postgres.Store
-	for range 2 {
-		s := open(t, db)
-		defer s.Close()
-		stores, services = append(stores, s), append(services, production.New(s, production.Options{}))
+	for _, s := range stores {
+		services = append(services, production.New(s, production.Options{}))
 	}
 	const clients, changes = 6, 25
-	as, batches := storetest.Prepared(t, stores[0], 2)
+	as, batches := Prepared(t, stores[0], 2)
 	var all sync.WaitGroup
 	for client := range clients {
 		all.Go(func() {
