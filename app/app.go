@@ -358,6 +358,9 @@ func (a *App) awaitRecords() {
 
 func (a *App) startServers(g *errgroup.Group, public, admin, redirect net.Listener) []*http.Server {
 	server := gateway.NewServer(a.publicRoutes())
+	if a.certs != nil {
+		server = gateway.NewTLSServer(a.publicRoutes())
+	}
 	server.Handler = a.logged(a.traces.Handler(tracedPath, server.Handler))
 	server.ReadHeaderTimeout, server.IdleTimeout = a.cfg.Server.HeaderTimeout, a.cfg.Server.IdleTimeout
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // bad requests are counted, not logged one by one

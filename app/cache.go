@@ -16,8 +16,8 @@ import (
 	"kentongan/cache/shared"
 	"kentongan/config"
 	"kentongan/internal/answer"
+	"kentongan/production"
 	"kentongan/realtime"
-	"kentongan/tenant"
 )
 
 // OpenCacheTier returns the way of the cache to the configured Redis. It connects when it is first used.
@@ -74,9 +74,9 @@ func openCache(cfg config.Config, log *slog.Logger) (*cache.Cache, error) {
 type stateCache struct{ cache *cache.Cache }
 
 // Forget implements relay.Listener.
-func (s stateCache) Forget(ctx context.Context, t tenant.ID, productionID string, version int64) error {
+func (s stateCache) Forget(ctx context.Context, e *production.Event) error {
 	state := cache.ProductionRealtime[json.RawMessage]()
-	return state.Forget(ctx, s.cache, t, productionID, version) //nolint:wrapcheck // it says all
+	return state.Forget(ctx, s.cache, e.Tenant, e.ProductionID, e.Version) //nolint:wrapcheck // it says all
 }
 
 // forgetBefore makes the cache of this node forget what a publication is about, before any screen hears of it and asks. It is

@@ -11,6 +11,7 @@ import (
 
 	"kentongan/cache"
 	"kentongan/cache/shared/sharedtest"
+	"kentongan/production"
 	"kentongan/realtime"
 )
 
@@ -126,7 +127,7 @@ func TestTheRelayMakesTheCacheForget(t *testing.T) {
 	if got := get(); got != `{"version":3}` {
 		t.Fatalf("got %q", got)
 	}
-	if err := (stateCache{c}).Forget(t.Context(), "k1", "p1", 5); err != nil {
+	if err := (stateCache{c}).Forget(t.Context(), &production.Event{Tenant: "k1", ProductionID: "p1", Version: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(); got != "" {

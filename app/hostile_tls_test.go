@@ -85,6 +85,20 @@ func TestOwnTLS(t *testing.T) {
 		if err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
 			t.Errorf("answered %v, %v; want 403", resp, err)
 		}
+		// Over HTTP/2 as well: a request has to know that it came over TLS.
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.public+"/api/sse", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = foreign
+		stream, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = stream.Body.Close()
+		if stream.StatusCode != http.StatusForbidden || stream.ProtoMajor != 2 {
+			t.Errorf("answered %s over %s; want 403 over HTTP/2", stream.Status, stream.Proto)
+		}
 	})
 	t.Run("BareLineFeedIsRefused", func(t *testing.T) {
 		first := settings.Clone()

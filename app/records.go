@@ -160,7 +160,7 @@ func (r *records) build(s store) (*recordParts, error) {
 	door := intake.NewRelay(a.names, publisher, a.cfg.Limits.PublishBytes)
 	opts := relay.Options{Log: a.log}
 	if a.cache != nil { // and not an interface that holds nil
-		opts.Listener = stateCache{a.cache}
+		opts.Listener = a.tracedListener(stateCache{a.cache})
 	}
 	p.relay = relay.New(s, door, a.engine.broker, opts)
 	p.watch = watch.New(s, watch.Options{Log: a.log})

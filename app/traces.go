@@ -12,6 +12,7 @@ import (
 	"kentongan/config"
 	"kentongan/internal/tracing"
 	"kentongan/production"
+	"kentongan/production/relay"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/intake"
@@ -235,6 +236,34 @@ func (o *origins) adopt(ctx context.Context, t tenant.ID, event string) context.
 		return ctx
 	}
 	return tracing.With(ctx, at)
+}
+
+// tracedListener returns l so that what it does before an event goes out is a span, in the trace of the request that the event comes from;
+// l itself if nothing is traced.
+func (a *App) tracedListener(l relay.Listener) relay.Listener {
+	if a.traces == nil {
+		return l
+	}
+	return forgetting{l, a}
+}
+
+type forgetting struct {
+	relay.Listener
+	app *App
+}
+
+// Forget implements relay.Listener.
+func (f forgetting) Forget(ctx context.Context, e *production.Event) error {
+	at, _ := tracing.From(f.app.origins.adopt(ctx, e.Tenant, e.ID))
+	// It is nil if the trace is not recorded, or not known any more.
+	span := f.app.traces.Child(at, "forget", tracing.Client, time.Time{}) //nolint:contextcheck // it has all that it needs of one
+	err := f.Listener.Forget(ctx, e)
+	span.Text("kentongan.tenant", string(e.Tenant))
+	if err != nil {
+		span.Fail("failed")
+	}
+	span.End()
+	return err //nolint:wrapcheck // it stands for the listener
 }
 
 // tracedChanges is a store whose reads and commits, for changes, are spans.

@@ -181,7 +181,7 @@ func TestTraceOfAChange(t *testing.T) {
 	} {
 		t.Run(system, func(t *testing.T) {
 			receiver := tracingtest.New(t)
-			s := start(t, traced(receiver, "one", "KENTONGAN_PRODUCTION=on", "DATABASE_URL="+database(t))...)
+			s := start(t, traced(receiver, "one", "KENTONGAN_PRODUCTION=on", "KENTONGAN_CACHE=on", "DATABASE_URL="+database(t))...)
 			databaseIsThere(t, s)
 			k := openKitchen(t, s, "k1")
 			screen := s.dial(s.cookie("kepala", "k1", "SPPG_KEPALA"))
@@ -197,13 +197,17 @@ func TestTraceOfAChange(t *testing.T) {
 			}
 			parent := parentOf(1, "01")
 			receiver.Wait(t, 1, func(s tracingtest.Span) bool { return in(parent)(s) && s.Name == "deliver "+updates })
-			spans := receiver.Wait(t, 5, in(parent))
+			spans := receiver.Wait(t, 6, in(parent))
 			request := find(t, spans, "one", "POST /api/productions/{id}/work")
 			spans = slices.DeleteFunc(spans, func(s tracingtest.Span) bool { // what was decided again, for something else was faster
 				return s.Attributes["kentongan.outcome"] == "conflict"
 			})
 			commit := find(t, spans, "one", "commit")
 			publish, deliver := find(t, spans, "one", "publish "+updates), find(t, spans, "one", "deliver "+updates)
+			if forget := find(t, spans, "one", "forget"); forget.Parent != commit.ID || forget.Ended.After(publish.Began) ||
+				forget.Attributes["kentongan.tenant"] != "k1" {
+				t.Errorf("the cache: %s", tracingtest.List(spans))
+			}
 			if request.Parent != parent[36:52] || !has(spans, "load", request.ID) || commit.Parent != request.ID || publish.Parent != commit.ID ||
 				deliver.Parent != publish.ID || commit.Attributes["db.system.name"] != system || commit.Attributes["kentongan.events"] != 1 ||
 				publish.Attributes["kentongan.door"] != "relay" {

@@ -179,6 +179,78 @@ func TestJWKSPinsTheAlgorithm(t *testing.T) {
 	}
 }
 
+// TestJWKSSharedKid has keys of one kid: in one set, of the same and of another family, and in the sets of two servers. A kid says which
+// key is meant, and is never a reason to believe another one.
+func TestJWKSSharedKid(t *testing.T) {
+	ec, otherEC, rs := newSigner(t, "k", jose.ES256), newSigner(t, "k", jose.ES256), newSigner(t, "k", jose.RS256)
+	known, unknown := newSigner(t, "other", jose.ES256), newSigner(t, "k", jose.ES384)
+	bare := func(s signer) signer { s.KeyID = ""; return s }
+	for _, c := range []struct {
+		name  string
+		set   []jose.JSONWebKey
+		token string
+		good  bool
+	}{
+		{"EachFamilyHasItsOwn/EC", []jose.JSONWebKey{rs.JSONWebKey, ec.JSONWebKey}, ec.sign(t, jose.ES256, kepalaJWT()), true},
+		{"EachFamilyHasItsOwn/RSA", []jose.JSONWebKey{ec.JSONWebKey, rs.JSONWebKey}, rs.sign(t, jose.RS256, kepalaJWT()), true},
+		{"OnlyTheOtherFamilyHasIt/EC", []jose.JSONWebKey{rs.JSONWebKey}, ec.sign(t, jose.ES256, kepalaJWT()), false},
+		{"OnlyTheOtherFamilyHasIt/RSA", []jose.JSONWebKey{ec.JSONWebKey}, rs.sign(t, jose.RS256, kepalaJWT()), false},
+		{"OnlyTheOtherCurveHasIt", []jose.JSONWebKey{ec.JSONWebKey, rs.JSONWebKey}, unknown.sign(t, jose.ES384, kepalaJWT()), false},
+		{"SecretUnderTheKidOfAKey", []jose.JSONWebKey{rs.JSONWebKey},
+			jws(t, map[string]any{"alg": "HS256", "kid": "k"}, kepalaJWT(), signHS256("not the secret")), false},
+		// Which of two is meant would be a guess, so neither is: the provider has to give them names.
+		{"TwoOfOneFamily/First", []jose.JSONWebKey{ec.JSONWebKey, otherEC.JSONWebKey}, ec.sign(t, jose.ES256, kepalaJWT()), false},
+		{"TwoOfOneFamily/Second", []jose.JSONWebKey{ec.JSONWebKey, otherEC.JSONWebKey}, otherEC.sign(t, jose.ES256, kepalaJWT()), false},
+		{"TwoOfOneFamily/ThirdIsNotHarmed", []jose.JSONWebKey{ec.JSONWebKey, otherEC.JSONWebKey, known.JSONWebKey},
+			known.sign(t, jose.ES256, kepalaJWT()), true},
+		{"TwoOfOneFamily/WithoutKid", []jose.JSONWebKey{ec.JSONWebKey, otherEC.JSONWebKey}, bare(ec).sign(t, jose.ES256, kepalaJWT()), false},
+		{"OneForEncryption", []jose.JSONWebKey{{Key: otherEC.Key, KeyID: "k", Algorithm: "ES256", Use: "enc"}, ec.JSONWebKey},
+			otherEC.sign(t, jose.ES256, kepalaJWT()), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := newAuth(t, Options{JWKSURL: newIDP(t, c.set...).URL, JWTSecret: jwtSecret})
+			id, err := tryBearer(t, a, c.token)
+			if (err == nil) != c.good || err != nil && !errors.Is(err, ErrBadCredential) {
+				t.Fatalf("%v, %v; want good %v", id, err, c.good)
+			}
+		})
+	}
+
+	// Two sets at once, as two servers of one process have them: nothing that one has learnt of a kid is known to the other.
+	t.Run("TwoSets", func(t *testing.T) {
+		a, b := newAuth(t, Options{JWKSURL: newIDP(t, ec.JSONWebKey).URL}), newAuth(t, Options{JWKSURL: newIDP(t, otherEC.JSONWebKey).URL})
+		for range 3 {
+			for name, token := range map[string]string{"a": ec.sign(t, jose.ES256, kepalaJWT()), "b": otherEC.sign(t, jose.ES256, kepalaJWT())} {
+				for server, door := range map[string]*Authenticator{"a": a, "b": b} {
+					_, err := tryBearer(t, door, token)
+					if (err == nil) != (name == server) || err != nil && !errors.Is(err, ErrBadCredential) {
+						t.Errorf("the token of %s at %s: %v", name, server, err)
+					}
+				}
+			}
+		}
+	})
+
+	// A kid that is given to a new key: from the next reading of the set on, the old key is worth nothing.
+	t.Run("TakenOver", func(t *testing.T) {
+		p := newIDP(t, ec.JSONWebKey)
+		var c clock
+		a := newAuth(t, Options{JWKSURL: p.URL, Now: c.now})
+		before, after := ec.sign(t, jose.ES256, longLived()), otherEC.sign(t, jose.ES256, longLived())
+		if _, err := tryBearer(t, a, before); err != nil {
+			t.Fatal(err)
+		}
+		p.publish(otherEC.JSONWebKey)
+		c.forward(jwksFreshFor + time.Second)
+		if _, err := tryBearer(t, a, after); err != nil {
+			t.Errorf("the new key: %v", err)
+		}
+		if _, err := tryBearer(t, a, before); !errors.Is(err, ErrBadCredential) {
+			t.Errorf("the old key: %v, want ErrBadCredential", err)
+		}
+	})
+}
+
 func TestJWKSIsAskedSparingly(t *testing.T) {
 	old, next := newSigner(t, "old", jose.ES256), newSigner(t, "next", jose.ES256)
 	p := newIDP(t, old.JSONWebKey)

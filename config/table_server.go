@@ -68,7 +68,7 @@ func httpSettings() []setting {
 		},
 		{
 			key: "server.header_timeout", env: []string{"KENTONGAN_HEADER_TIMEOUT"}, def: "5s", example: "10s",
-			meaning: "How long a client may take to send the header of a request.",
+			meaning: "How long a client may take to send the header of a request, over HTTP/2 as well.",
 			kind:    duration{func(d *draft) *time.Duration { return &d.Server.HeaderTimeout }, time.Second, 5 * time.Minute},
 		},
 		{

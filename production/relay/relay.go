@@ -32,7 +32,8 @@ type Broker interface {
 // Listener is told of a production before the event of its new version goes out, so that whoever fetches it because of the event gets
 // no older one.
 type Listener interface {
-	Forget(ctx context.Context, t tenant.ID, productionID string, version int64) error
+	// Forget is told of e, which has a production and its version.
+	Forget(ctx context.Context, e *production.Event) error
 }
 
 // Options are the knobs of a Relay. The zero value is safe.
@@ -323,7 +324,7 @@ func (w *worker) tell(ctx context.Context, e *production.Event) {
 	if w.opts.Listener == nil || e.ProductionID == "" || e.Version < 1 {
 		return
 	}
-	if err := w.opts.Listener.Forget(ctx, e.Tenant, e.ProductionID, e.Version); err != nil {
+	if err := w.opts.Listener.Forget(ctx, e); err != nil {
 		w.unheard.Add(1)
 		w.opts.Log.WarnContext(ctx, "cached production may be older than its event", "tenant", e.Tenant,
 			"production", e.ProductionID, "err", err)

@@ -529,9 +529,9 @@ type cached struct {
 	err    error
 }
 
-func (c *cached) Forget(_ context.Context, t tenant.ID, id string, version int64) error {
-	got, _ := held(c.t, c.broker, realtime.Channel{Tenant: t, Name: production.UpdatesChannel})
-	c.heard = append(c.heard, fmt.Sprintf("%s %s %d, %d out", t, id, version, len(got)))
+func (c *cached) Forget(_ context.Context, e *production.Event) error {
+	got, _ := held(c.t, c.broker, realtime.Channel{Tenant: e.Tenant, Name: production.UpdatesChannel})
+	c.heard = append(c.heard, fmt.Sprintf("%s %s %d, %d out", e.Tenant, e.ProductionID, e.Version, len(got)))
 	return c.err
 }
 

@@ -109,6 +109,7 @@ func startOver(t testing.TB, secure *tls.Config, opts gateway.Options) *node {
 	front := func() net.Listener { return n.gateway.Listen(l, 0) }
 	if secure != nil {
 		n.client = clientTLS()
+		server = gateway.NewTLSServer(mux)
 		front = func() net.Listener { return n.gateway.ListenTLS(l, secure, 0) }
 	}
 	parts.Go(func() { _ = server.Serve(front()) })

@@ -21,18 +21,18 @@ const (
 	defaultHeadTimeout = 5 * time.Second
 )
 
-// NewServer returns an http.Server with the limits that a public listener needs. Serve it on the listener of [Gateway.Listen], or, with
-// TLS, on that of [Gateway.ListenTLS].
+// NewServer returns an http.Server with the limits that a public listener needs, for HTTP/1.1. Serve it on the listener of
+// [Gateway.Listen]; for TLS there is [NewTLSServer].
 func NewServer(h http.Handler) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           limitLines(refuseCrookedPaths(h)),
 		ReadHeaderTimeout: defaultHeadTimeout,
 		ReadTimeout:       time.Minute, // of a whole request; a session's connection is taken over long before
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    MaxHeadBytes - 4<<10, // net/http adds 4 KiB to it
-
-		// Event streams over HTTP/2 have no socket whose kernel would find out that their client is gone.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: sseInterval, PingTimeout: unackedTimeout},
+		Protocols:         protocols,
 	}
 }
 

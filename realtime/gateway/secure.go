@@ -14,8 +14,8 @@ import (
 )
 
 // ListenTLS wraps l for the http.Server of the public listener, as [Gateway.Listen] does, with TLS. It speaks what settings has in
-// NextProtos: connections of HTTP/2 go to net/http as they are, all others with their first head read strictly. No handshake holds up
-// another one; each, with the header of a proxy before it, may take headTimeout, zero meaning 5 s.
+// NextProtos: connections of HTTP/2 go to the server of [NewTLSServer] with their heads watched, all others with their first head read
+// strictly. No handshake holds up another one; each, with the header of a proxy before it, may take headTimeout, zero meaning 5 s.
 //
 // It begins to accept at once and ends with Close, which must come before the end of g.Run.
 func (g *Gateway) ListenTLS(l net.Listener, settings *tls.Config, headTimeout time.Duration) net.Listener {
@@ -109,7 +109,7 @@ func (s *secured) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	}
 	switch proto := secure.ConnectionState().NegotiatedProtocol; proto {
 	case "h2":
-		return secure, nil
+		return watchHeads(secure, s.headTimeout), nil
 	case "", "http/1.1":
 		return &tlsHeadConn{headConn: &headConn{Conn: secure}, tls: secure}, nil
 	default: // the certificate was all that was asked for: ACME's acme-tls/1

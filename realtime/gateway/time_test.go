@@ -113,7 +113,8 @@ func inBubbleOver(t *testing.T, secure bool, opts gateway.Options, test func(t *
 		front := gateway.Listen(n.listener)
 		if secure {
 			n.client = clientTLS()
-			front = n.gateway.ListenTLS(n.listener, serverTLS("http/1.1"), 0)
+			server = gateway.NewTLSServer(mux)
+			front = n.gateway.ListenTLS(n.listener, serverTLS("h2", "http/1.1"), 0) // a client that does not ask speaks HTTP/1.1
 		}
 		parts.Go(func() { _ = server.Serve(front) })
 		defer parts.Wait()

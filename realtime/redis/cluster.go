@@ -229,6 +229,10 @@ func (c *cluster) hearOne(ctx context.Context, address string, out func() bool, 
 // errSlotGone ends a connection when Redis takes the subscriptions of the slot away: then it is not here any more.
 var errSlotGone = errors.New("the slot is at another node now")
 
+// errClusterDown says what a node means with CLUSTERDOWN, whichever of its reasons it gives: they all end in the same way.
+var errClusterDown = fmt.Errorf("the Cluster is not well: slot %d, in which all is kept, or another one has no node, or most of its "+
+	"nodes do not answer; nothing is stored until a replica has taken over or a node is back", clusterSlot)
+
 // moving is part of what a script is told that has to look for what is not here, while the slot is being moved; see place.lua.
 const moving = "access a non local key in a cluster node"
 
@@ -259,7 +263,7 @@ func refusedBySlot(text string) (moved bool, why error) {
 		return false, fmt.Errorf("slot %d, in which all is kept, is being moved to another node: nothing is stored until that is done",
 			clusterSlot)
 	case word == "CLUSTERDOWN", strings.Contains(text, "while the cluster is down"):
-		return false, fmt.Errorf("the Cluster is not well: %.200s", text)
+		return false, errClusterDown
 	}
 	return false, nil
 }

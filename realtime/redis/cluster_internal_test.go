@@ -105,6 +105,7 @@ func TestElsewhere(t *testing.T) {
 		"CLUSTERDOWN The cluster is down":                         {true, false},
 		"CLUSTERDOWN Hash slot not served":                        {true, false},
 		"ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:10.": {true, false},
+		"ERR Script attempted to execute a write command while the cluster is down and readonly":            {true, false},
 		"ERR unknown command": {}, "OOM command not allowed when used memory > 'maxmemory'.": {}, "": {},
 	} {
 		if moved, why := refusedBySlot(text); (why != nil) != want.elsewhere || moved != want.moved {
@@ -123,6 +124,8 @@ func TestInWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"MOVED 5906 10.0.0.2:7000": "the slot is at another node now", "ASK 5906 10.0.0.2:7000": "is being moved to another node",
 		"TRYAGAIN Multiple keys request during rehashing of slot": "is being moved to another node",
+		"CLUSTERDOWN The cluster is down":                         "has no node, or most of its nodes do not answer",
+		"CLUSTERDOWN Hash slot not served":                        "has no node, or most of its nodes do not answer",
 		"LOADING Redis is loading the dataset in memory":          "LOADING",
 	} {
 		c, err := rueidis.NewClient(rueidis.ClientOption{

@@ -288,7 +288,7 @@ func slotHalfMoved(t *testing.T, c *testenv.Cluster, o redis.Options) {
 }
 
 // rawRefusal is what a node says of keys that are elsewhere, and people need not understand.
-var rawRefusal = regexp.MustCompile(`\b(ASK|MOVED) \d+ |TRYAGAIN`)
+var rawRefusal = regexp.MustCompile(`\b(ASK|MOVED) \d+ |TRYAGAIN|CLUSTERDOWN`)
 
 // linkBreaks: what the app published at a node that dies may have been on its way to us. Then all are owed a gap, once.
 func linkBreaks(t *testing.T, c *testenv.Cluster, o redis.Options) {
