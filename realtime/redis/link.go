@@ -87,6 +87,9 @@ func (r linkReader) Read(p []byte) (int, error) {
 	if r.l.before != nil {
 		r.l.before()
 	}
+	if err := r.l.expect(); err != nil {
+		return 0, err
+	}
 	return r.l.conn.Read(p)
 }
 
@@ -189,24 +192,19 @@ var errProtocol = errors.New("redis speaks no RESP2 here")
 
 // next returns the next event. Any error ends the link.
 func (l *link) next() (event, error) {
-	if err := l.expect(); err != nil {
-		return event{}, err
-	}
 	e, err := l.read()
 	return e, l.silence(err)
 }
 
 // await waits for the first byte of the next event. Any error ends the link.
 func (l *link) await() error {
-	if err := l.expect(); err != nil {
-		return err
-	}
 	_, err := l.r.Peek(1)
 	return l.silence(err)
 }
 
+// expect gives the next read its time: whatever it brings, and be it a piece of a long message, is a sign of life.
 func (l *link) expect() error {
-	// A deadline costs a timer: it is moved when a tenth of it is used up, not for each message.
+	// A deadline costs a timer: it is moved when a tenth of it is used up, not for each read.
 	if now := time.Now(); l.deadline.Sub(now) < l.limit*9/10 {
 		l.deadline = now.Add(l.limit)
 		if err := l.conn.SetReadDeadline(l.deadline); err != nil {
@@ -299,21 +297,10 @@ func (l *link) message(kind eventKind) (e event, err error) {
 	return e, l.skip(2)
 }
 
-// skip reads over n bytes. The silence limit is for each piece: a long message on a slow line is a sign of life.
+// skip reads over n bytes.
 func (l *link) skip(n int) error {
-	for n > 0 {
-		piece, err := l.r.Discard(min(n, 256<<10))
-		if n -= piece; err != nil {
-			return err
-		}
-		if n > 0 {
-			l.deadline = time.Now().Add(l.limit)
-			if err := l.conn.SetReadDeadline(l.deadline); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err := l.r.Discard(n)
+	return err
 }
 
 // line returns one line without its end, valid until the next read.

@@ -23,7 +23,9 @@ import (
 
 // linkOver is a link that reads from a connection.
 func linkOver(conn net.Conn, maxBytes int) *link {
-	return &link{conn: conn, r: bufio.NewReaderSize(conn, 64), w: bufio.NewWriter(conn), limit: 3 * time.Second, maxBytes: maxBytes}
+	l := newLink(conn, 3*time.Second, maxBytes)
+	l.r = bufio.NewReaderSize(linkReader{l}, 64) // which most events are longer than
+	return l
 }
 
 // scripted is a connection of which only reading matters; it comes in pieces of a drawn size.
@@ -146,6 +148,37 @@ func TestLinkIsSilent(t *testing.T) {
 			t.Errorf("silence was %v after %v, want an error within %v", err, took, l.limit)
 		}
 	})
+}
+
+// TestLinkOnASlowLine lets a long message come in pieces, each a sign of life: all of it takes longer than the limit of silence.
+func TestLinkOnASlowLine(t *testing.T) {
+	for name, maxBytes := range map[string]int{"Taken": 1000, "ReadOver": 100} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				l := linkOver(near, maxBytes)
+				long := strings.Repeat("x", 900)
+				var wg sync.WaitGroup
+				defer wg.Wait()
+				defer l.close()
+				wg.Go(func() {
+					for text := array("message", "a", long); text != ""; {
+						n := min(len(text), 200)
+						_, _ = far.Write([]byte(text[:n]))
+						text = text[n:]
+						time.Sleep(l.limit * 9 / 10)
+					}
+				})
+				want := ""
+				if maxBytes >= len(long) {
+					want = long
+				}
+				if e, err := l.next(); err != nil || e.kind != eventMessage || e.size != len(long) || string(e.payload) != want {
+					t.Errorf("got %v of %d bytes, %d kept, %v", e.kind, e.size, len(e.payload), err)
+				}
+			})
+		})
+	}
 }
 
 // TestLinkThatOnlyHears has messages come all the time, and no pong: what is written goes nowhere.
