@@ -139,24 +139,42 @@ func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 		}
 		return err
 	}
-	// Most changes leave the batch where it is in the lists. Then three of its indexes need not be touched, which SQLite knows by the
-	// columns that a statement names, not by their values.
-	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, next_look = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?,
-		doc = ?, facts = ?
-		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
-		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
-		b.Revision, int64(look), string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
-		string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber, int64(deleted))
-	if err != nil || n == 1 {
+	stays, err := w.keepPlace(ctx, c, open, look)
+	if err != nil || stays {
 		return err
 	}
-	n, err = c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
 		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
 		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("production %s is not at revision %d: %w", p.ID, w.Base, production.ErrConflict)
 	}
 	return err
+}
+
+// Most changes leave the batch where it is in the lists, and its next look at its time. Then four of its indexes need not be touched, or three,
+// which SQLite knows by the columns that a statement names, not by their values.
+const (
+	changeInPlace = "UPDATE productions SET revision = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?, doc = ?, facts = ?"
+	wherePlaced   = ` WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
+		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ?`
+)
+
+// keepPlace writes the batch if its place stays. It reports whether that was so; if not, nothing was written.
+func (w *commit) keepPlace(ctx context.Context, c *conn, open bool, look production.Instant) (bool, error) {
+	p := &w.Batch.Production
+	if p.DeletedAt.Known() {
+		return false, nil
+	}
+	set := []any{
+		w.Batch.Revision, string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
+	}
+	where := []any{string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber}
+	n, err := c.exec(ctx, changeInPlace+wherePlaced+" AND next_look = ?", slices.Concat(set, where, []any{int64(look)})...)
+	if err == nil && n == 0 {
+		n, err = c.exec(ctx, changeInPlace+", next_look = ?"+wherePlaced, slices.Concat(set, []any{int64(look)}, where)...)
+	}
+	return n == 1, err
 }
 
 func (w *commit) writeKitchen(ctx context.Context, c *conn) error {
