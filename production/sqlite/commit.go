@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 
 	"kentongan/production"
@@ -217,8 +218,10 @@ func (w *commit) remember(ctx context.Context, c *conn) error {
 	if r == nil {
 		return nil
 	}
-	_, err := c.exec(ctx, "INSERT INTO keys (tenant, key, fingerprint, at, result) VALUES (?, ?, ?, ?, ?)",
-		string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
+	from, to := numbersOf(r.At)
+	_, err := c.exec(ctx, `INSERT INTO keys (n, tenant, key, fingerprint, at, result)
+		VALUES ((SELECT coalesce(max(n) + 1, ?) FROM keys WHERE n >= ? AND n < ?), ?, ?, ?, ?, ?)`,
+		from, from, to, string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
 	return err
 }
 
@@ -325,6 +328,15 @@ func (w *commit) notify(ctx context.Context, c *conn) error {
 	return nil
 }
 
+// numbersOf returns the first of the numbers that are for rows of an instant, in tables that lie in the order of instants, and the first one
+// behind them.
+func numbersOf(at production.Instant) (from, to int64) {
+	const rows = 1 << 20 // of one millisecond
+	const last = production.Instant(math.MaxInt64/rows - 1)
+	from = int64(max(-last, min(at, last))) * rows
+	return from, from + rows
+}
+
 // tell numbers the events and seals the audit entries behind the newest of the tenant.
 func (w *commit) tell(ctx context.Context, c *conn) error {
 	h, err := w.head(ctx, c)
@@ -337,9 +349,10 @@ func (w *commit) tell(ctx context.Context, c *conn) error {
 		e := &w.events[i]
 		h.seq++
 		e.Seq = h.seq
-		_, err := c.exec(ctx, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(w.Tenant), h.seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
+		from, to := numbersOf(e.At)
+		_, err := c.exec(ctx, `INSERT INTO events (n, tenant, seq, id, channel, production, version, at, money, payload)
+			VALUES ((SELECT coalesce(max(n) + 1, ?) FROM events WHERE n >= ? AND n < ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			from, from, to, string(w.Tenant), h.seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
 		if err != nil {
 			return err
 		}
