@@ -25,7 +25,7 @@ func TestStore(t *testing.T) { storetest.Run(t, databases(t)) }
 
 func TestRecall(t *testing.T) { storetest.RunRecall(t, databases(t)) }
 
-func TestWay(t *testing.T) { storetest.RunWay(t, databases(t)) }
+func TestWay(t *testing.T) { storetest.RunWay(t, databases(t), 0) }
 
 // databases returns what makes databases on one server.
 func databases(t *testing.T) func(t testing.TB) storetest.Database {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 
 	"kentongan/production"
@@ -139,24 +140,42 @@ func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 		}
 		return err
 	}
-	// Most changes leave the batch where it is in the lists. Then three of its indexes need not be touched, which SQLite knows by the
-	// columns that a statement names, not by their values.
-	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, next_look = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?,
-		doc = ?, facts = ?
-		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
-		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ? AND 0 = ?`,
-		b.Revision, int64(look), string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
-		string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber, int64(deleted))
-	if err != nil || n == 1 {
+	stays, err := w.keepPlace(ctx, c, open, look)
+	if err != nil || stays {
 		return err
 	}
-	n, err = c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
+	n, err := c.exec(ctx, `UPDATE productions SET revision = ?, day = ?, planned_start = ?, status = ?, open = ?, deleted = ?,
 		next_look = ?, menu = ?, portions = ?, batch_number = ?, number = ?, search = ?, doc = ?, facts = ?
 		WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0`, append(values, w.Base)...)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("production %s is not at revision %d: %w", p.ID, w.Base, production.ErrConflict)
 	}
 	return err
+}
+
+// Most changes leave the batch where it is in the lists, and its next look at its time. Then four of its indexes need not be touched, or three,
+// which SQLite knows by the columns that a statement names, not by their values.
+const (
+	changeInPlace = "UPDATE productions SET revision = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?, doc = ?, facts = ?"
+	wherePlaced   = ` WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
+		AND day = ? AND planned_start = ? AND open = ? AND batch_number = ?`
+)
+
+// keepPlace writes the batch if its place stays. It reports whether that was so; if not, nothing was written.
+func (w *commit) keepPlace(ctx context.Context, c *conn, open bool, look production.Instant) (bool, error) {
+	p := &w.Batch.Production
+	if p.DeletedAt.Known() {
+		return false, nil
+	}
+	set := []any{
+		w.Batch.Revision, string(p.Status), p.MenuID, p.PlannedPortions, rows.Number(p), rows.Search(p), w.batch, w.facts,
+	}
+	where := []any{string(w.Tenant), p.ID, w.Base, string(p.Day), int64(p.PlannedStart), open, p.BatchNumber}
+	n, err := c.exec(ctx, changeInPlace+wherePlaced+" AND next_look = ?", slices.Concat(set, where, []any{int64(look)})...)
+	if err == nil && n == 0 {
+		n, err = c.exec(ctx, changeInPlace+", next_look = ?"+wherePlaced, slices.Concat(set, []any{int64(look)}, where)...)
+	}
+	return n == 1, err
 }
 
 func (w *commit) writeKitchen(ctx context.Context, c *conn) error {
@@ -199,8 +218,10 @@ func (w *commit) remember(ctx context.Context, c *conn) error {
 	if r == nil {
 		return nil
 	}
-	_, err := c.exec(ctx, "INSERT INTO keys (tenant, key, fingerprint, at, result) VALUES (?, ?, ?, ?, ?)",
-		string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
+	from, to := numbersOf(r.At)
+	_, err := c.exec(ctx, `INSERT INTO keys (n, tenant, key, fingerprint, at, result)
+		VALUES ((SELECT coalesce(max(n) + 1, ?) FROM keys WHERE n >= ? AND n < ?), ?, ?, ?, ?, ?)`,
+		from, from, to, string(w.Tenant), r.Key, r.Fingerprint[:], int64(r.At), r.Result)
 	return err
 }
 
@@ -307,6 +328,15 @@ func (w *commit) notify(ctx context.Context, c *conn) error {
 	return nil
 }
 
+// numbersOf returns the first of the numbers that are for rows of an instant, in tables that lie in the order of instants, and the first one
+// behind them.
+func numbersOf(at production.Instant) (from, to int64) {
+	const rows = 1 << 20 // of one millisecond
+	const last = production.Instant(math.MaxInt64/rows - 1)
+	from = int64(max(-last, min(at, last))) * rows
+	return from, from + rows
+}
+
 // tell numbers the events and seals the audit entries behind the newest of the tenant.
 func (w *commit) tell(ctx context.Context, c *conn) error {
 	h, err := w.head(ctx, c)
@@ -319,9 +349,10 @@ func (w *commit) tell(ctx context.Context, c *conn) error {
 		e := &w.events[i]
 		h.seq++
 		e.Seq = h.seq
-		_, err := c.exec(ctx, `INSERT INTO events (tenant, seq, id, channel, production, version, at, money, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			string(w.Tenant), h.seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
+		from, to := numbersOf(e.At)
+		_, err := c.exec(ctx, `INSERT INTO events (n, tenant, seq, id, channel, production, version, at, money, payload)
+			VALUES ((SELECT coalesce(max(n) + 1, ?) FROM events WHERE n >= ? AND n < ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			from, from, to, string(w.Tenant), h.seq, e.ID, e.Channel, e.ProductionID, e.Version, int64(e.At), e.Money, e.Payload)
 		if err != nil {
 			return err
 		}

@@ -73,16 +73,27 @@ func (h *head) grant(wish hands.Wish, base, now int64, events []production.Event
 
 // move writes the row of the tenant behind what the commit has added to it; base was its newest event before.
 func (w *commit) move(ctx context.Context, c *conn, h head, base int64) error {
-	wish := w.way.Of(w.Tenant, base)
-	marked, ours := h.grant(wish, base, w.store.now(), w.events)
+	now, before := w.store.now(), h.waiting
+	wish, later := hands.Wish{}, false
+	if h.until > now {
+		wish, later = w.way.Carry(w.Tenant, base, h.sent)
+	}
+	if !later {
+		wish = w.way.Of(w.Tenant, base)
+	}
+	marked, ours := h.grant(wish, base, now, w.events)
 	if marked {
 		if err := place(ctx, c, w.Tenant, maps.Values(wish.Mark.Places)); err != nil {
 			return err
 		}
 	}
-	_, err := c.exec(ctx, `UPDATE heads SET seq = ?, sent = ?, waiting = ?, lease_owner = ?, lease_until = ?, audit_seq = ?, audit_hash = ?
-		WHERE tenant = ?`, h.seq, h.sent, h.waiting, h.owner, h.until, h.audit.Seq, h.audit.Hash[:], string(w.Tenant))
-	if err != nil {
+	text := "UPDATE heads SET seq = ?, sent = ?, lease_owner = ?, lease_until = ?, audit_seq = ?, audit_hash = ?"
+	values := []any{h.seq, h.sent, h.owner, h.until, h.audit.Seq, h.audit.Hash[:]}
+	if h.waiting != before { // else its index need not be touched
+		text += ", waiting = ?"
+		values = append(values, h.waiting)
+	}
+	if _, err := c.exec(ctx, text+" WHERE tenant = ?", append(values, string(w.Tenant))...); err != nil {
 		return err
 	}
 	if ours {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func TestOpenExplains(t *testing.T) {
 		"Short":          {path("short.db", "x"), "is no SQLite database"},
 		"OtherProgram":   {made("other.db", "CREATE TABLE t (x)"), "a database of another program"},
 		"OtherMarked":    {made("marked.db", "PRAGMA application_id = 7"), "a database of another program"},
-		"NewerSchema":    {newer, "its schema has version 99, and this program knows version 2"},
+		"NewerSchema":    {newer, "its schema has version 99, and this program knows version 3"},
 		"ReadOnlyFolder": {filepath.Join(readOnly(t), "k.db"), "cannot be made"},
 		"ReadOnlyFile":   {filepath.Join(readOnly(t), "there.db"), "cannot be written"},
 	} {
@@ -142,15 +143,15 @@ func TestOpenTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 2 || to != 2 {
-		t.Errorf("migrated from %d to %d, %v; want 2 to 2", from, to, err)
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 3 || to != 3 {
+		t.Errorf("migrated from %d to %d, %v; want 3 to 3", from, to, err)
 	}
 }
 
 func TestMigrateFromNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
-	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 0 || to != 2 {
-		t.Errorf("migrated from %d to %d, %v; want 0 to 2", from, to, err)
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 0 || to != 3 {
+		t.Errorf("migrated from %d to %d, %v; want 0 to 3", from, to, err)
 	}
 	open(t, path)
 }
@@ -176,8 +177,8 @@ func TestMigrateFromTheFirst(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 1 || to != 2 {
-		t.Fatalf("migrated from %d to %d, %v; want 1 to 2", from, to, err)
+	if from, to, err := sqlite.Migrate(t.Context(), sqlite.Options{Path: path}); err != nil || from != 1 || to != 3 {
+		t.Fatalf("migrated from %d to %d, %v; want 1 to 3", from, to, err)
 	}
 	s = open(t, path)
 	id := c.Batch.Production.ID
@@ -195,6 +196,79 @@ func TestMigrateFromTheFirst(t *testing.T) {
 	}
 	if p, err := s.Photo(t.Context(), c.Tenant, id, "p"); err != nil || string(p.Data) != "x" {
 		t.Errorf("got %q, %v; want the photo", p.Data, err)
+	}
+}
+
+// TestMigrateFromTheSecond: events and keys of a file whose tables did not lie in the order of instants are all there, in their order, and
+// go when they are old.
+func TestMigrateFromTheSecond(t *testing.T) {
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "k.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	do := func(text string, args ...any) {
+		t.Helper()
+		if _, err := db.ExecContext(ctx, text, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"0001_begin.sql", "0002_photos.sql"} {
+		text, err := os.ReadFile(filepath.Join("migrations", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(string(text))
+	}
+	const first, many = 1_795_669_200_123, 5
+	do("INSERT INTO heads VALUES ('k', ?, 2, ?, '', 0, 0, zeroblob(32))", many, first+1)
+	for i := range many { // two in each millisecond
+		at := first + i/2
+		do("INSERT INTO events VALUES ('k', ?, ?, 'production:updates', 'b', ?, ?, 1, ?)", i+1, fmt.Sprint("e", i+1), i+1, at, fmt.Append(nil, i+1))
+		do("INSERT INTO keys VALUES ('k', ?, zeroblob(32), ?, ?)", fmt.Sprint("key", i), at, fmt.Append(nil, i))
+	}
+	do(fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = 2", 0x4b74676e))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	c := newCommit(1)
+	c.Tenant, c.Batch.Production.Tenant, c.Events[0].Tenant, c.Audit[0].Tenant = "k", "k", "k", "k"
+	c.Events[0].At = first + 1
+	if events, err := s.Commit(ctx, c); err != nil || events[0].Seq != many+1 {
+		t.Fatalf("committed %v, %v; want event %d", events, err, many+1)
+	}
+	claim, err := s.Claim(ctx, "relay", time.Minute, 10)
+	if err != nil || len(claim.Events) != 4 {
+		t.Fatalf("claimed %v, %v; want 4 events", claim.Events, err)
+	}
+	for i, e := range claim.Events[:3] {
+		if n := i + 3; e.Seq != int64(n) || e.At != production.Instant(first+(n-1)/2) || string(e.Payload) != fmt.Sprint(n) || !e.Money {
+			t.Errorf("claimed %+v in place %d, want event %d", e, i, n)
+		}
+	}
+	remembered := func() (n int) {
+		for i := range many {
+			l, err := s.Load(ctx, "k", production.Want{Key: fmt.Sprint("key", i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := l.Remembered; r != nil && string(r.Result) == fmt.Sprint(i) && r.At == production.Instant(first+i/2) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := remembered(); n != many {
+		t.Errorf("%d keys are remembered, want %d", n, many)
+	}
+	gone, err := s.Forget(ctx, production.Before{Events: first + 2, Keys: first + 1}, 100)
+	if err != nil || gone != 4 { // the two events that are sent, and two keys
+		t.Errorf("%d rows went, %v; want 4", gone, err)
+	}
+	if n := remembered(); n != many-2 {
+		t.Errorf("%d keys are remembered, want %d", n, many-2)
 	}
 }
 

@@ -148,20 +148,25 @@ func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int
 	gone := int64(0)
 	err := s.update(ctx, func(ctx context.Context, c *conn) error {
 		for _, sort := range []struct {
-			text   string
-			before production.Instant
+			text    string
+			before  production.Instant
+			numbers bool // the rows lie in the order of instants
 		}{
-			{`DELETE FROM events WHERE (tenant, seq) IN (SELECT e.tenant, e.seq FROM events e CROSS JOIN heads h
-				WHERE e.at < ? AND h.tenant = e.tenant
-				AND e.seq <= h.sent AND e.seq < h.seq ORDER BY e.at LIMIT ?)`, b.Events},
-			{"DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices WHERE done = 1 AND at < ? ORDER BY at LIMIT ?)", b.Events},
-			{"DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE at < ? ORDER BY at LIMIT ?)", b.Keys},
-			{"DELETE FROM observations WHERE rowid IN (SELECT rowid FROM observations WHERE at < ? ORDER BY at LIMIT ?)", b.Observations},
+			{`DELETE FROM events WHERE n IN (SELECT e.n FROM events e CROSS JOIN heads h
+				WHERE e.n < ? AND h.tenant = e.tenant
+				AND e.seq <= h.sent AND e.seq < h.seq ORDER BY e.n LIMIT ?)`, b.Events, true},
+			{"DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices WHERE done = 1 AND at < ? ORDER BY at LIMIT ?)", b.Events, false},
+			{"DELETE FROM keys WHERE n IN (SELECT n FROM keys WHERE n < ? ORDER BY n LIMIT ?)", b.Keys, true},
+			{"DELETE FROM observations WHERE rowid IN (SELECT rowid FROM observations WHERE at < ? ORDER BY at LIMIT ?)", b.Observations, false},
 		} {
 			if !sort.before.Known() {
 				continue
 			}
-			n, err := c.exec(ctx, sort.text, int64(sort.before), max(limit, 0))
+			before := int64(sort.before)
+			if sort.numbers {
+				before, _ = numbersOf(sort.before)
+			}
+			n, err := c.exec(ctx, sort.text, before, max(limit, 0))
 			if err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ func TestStore(t *testing.T) {
 		}}
 	}
 	storetest.Run(t, databases)
-	t.Run("Way", func(t *testing.T) { storetest.RunWay(t, databases) })
+	t.Run("Way", func(t *testing.T) { storetest.RunWay(t, databases, 64) })
 	t.Run("Recall", func(t *testing.T) { storetest.RunRecall(t, databases) })
 	t.Run("EveryStatementHasItsIndex", func(t *testing.T) { plans(t, used) })
 }

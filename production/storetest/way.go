@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,8 +80,70 @@ func at(offset uint64) []production.Sent {
 	return []production.Sent{{Channel: production.UpdatesChannel, Epoch: "e", Offset: offset}}
 }
 
-// RunWay tests the direct way of events of Stores that have one, with two nodes on one database. newDatabase is as in Run.
-func RunWay(t *testing.T, newDatabase func(t testing.TB) Database) {
+// manyTell has clients commit for one kitchen at the same time, so that commits go together, while its events are published. Each comes once,
+// in its order.
+func manyTell(t *testing.T, s directStore, w production.Way) {
+	const clients, each = 8, 30
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for n := range each {
+				_, err := s.Commit(ctx, production.Commit{Tenant: wayKitchen, Events: []production.Event{{
+					ID: fmt.Sprint(i, ".", n), Tenant: wayKitchen, Channel: production.UpdatesChannel, At: noon, Payload: []byte(`{}`),
+				}}})
+				if err != nil {
+					t.Errorf("client %d, commit %d: %v", i, n, err)
+					return
+				}
+			}
+		})
+	}
+	last := int64(0)
+	publish := func(events []production.Event) {
+		for i := range events {
+			if events[i].Seq != last+1 {
+				t.Errorf("event %d came after %d", events[i].Seq, last)
+			}
+			last = events[i].Seq
+		}
+	}
+	for last < clients*each && ctx.Err() == nil {
+		soon, stop := context.WithTimeout(ctx, 10*time.Millisecond)
+		h, err := w.Next(soon)
+		stop()
+		if err == nil {
+			publish(h.Events)
+			h.Done(last, at(uint64(last)))
+			continue
+		}
+		c, err := s.Claim(ctx, "asks", time.Minute, 100) // what the way does not take
+		if err == nil {
+			publish(c.Events)
+			err = s.MarkSent(ctx, "asks", wayKitchen, last, at(uint64(last)))
+		}
+		if err != nil && !errors.Is(err, production.ErrNotFound) {
+			t.Errorf("after event %d: %v", last, err)
+		}
+	}
+	if last != clients*each {
+		t.Errorf("%d events came, want %d", last, clients*each)
+	}
+	all.Wait()
+	eventually(t, "the marks", func() bool {
+		n, _, err := s.Backlog(ctx)
+		return err == nil && n == 0
+	})
+	snap, err := s.Snapshot(ctx, wayKitchen, "")
+	if err != nil || len(snap.Positions) != 1 || snap.Positions[0].Offset != clients*each {
+		t.Errorf("positions %+v, %v; want that of event %d", snap.Positions, err, clients*each)
+	}
+}
+
+// RunWay tests the direct way of events of Stores that have one, with two nodes on one database. newDatabase is as in Run. behind is how many
+// events of a kitchen may be without their marks though they were published, while it goes on.
+func RunWay(t *testing.T, newDatabase func(t testing.TB) Database, behind int64) {
 	aWay := func(t *testing.T, lease time.Duration) (s, other directStore, w production.Way) {
 		t.Helper()
 		d := newDatabase(t)
@@ -97,18 +160,39 @@ func RunWay(t *testing.T, newDatabase func(t testing.TB) Database) {
 	}
 	for name, f := range map[string]func(t *testing.T, s, other directStore, w production.Way){
 		"TheNextCommitMarks": func(t *testing.T, s, _ directStore, w production.Way) {
-			for n := range 5 {
-				told(t, s, wayKitchen, n+1)
-				waiting(t, s, 1) // for its mark; the one before it has that
+			last := 5 + 2*int(behind)
+			for n := 1; n <= last; n++ {
+				told(t, s, wayKitchen, n)
+				unmarked, _, err := s.Backlog(t.Context()) // the newest, and those before it that may be without their marks
+				if err != nil || unmarked < 1 || unmarked > 1+behind {
+					t.Fatalf("after event %d: %d wait, %v; want at least 1, and at most %d", n, unmarked, err, 1+behind)
+				}
 				nothingClaimable(t, s)
-				handed(t, w, wayKitchen, int64(n+1)).Done(int64(n+1), at(uint64(n+1)))
+				handed(t, w, wayKitchen, int64(n)).Done(int64(n), at(uint64(n)))
 			}
-			told(t, s, wayKitchen, 6)
+			told(t, s, wayKitchen, last+1)
 			snap, err := s.Snapshot(t.Context(), wayKitchen, "")
-			if err != nil || len(snap.Positions) != 1 || snap.Positions[0].Offset != 5 {
-				t.Errorf("positions %+v, %v; want that of event 5", snap.Positions, err)
+			if err != nil || len(snap.Positions) != 1 || snap.Positions[0].Offset > uint64(last) || int64(snap.Positions[0].Offset) < int64(last)-behind {
+				t.Errorf("positions %+v, %v; want that of event %d, or of at most %d before it", snap.Positions, err, last, behind)
 			}
 		},
+		"TheEndMarksWhatIsLeft": func(t *testing.T, s, _ directStore, w production.Way) {
+			for n := 1; n <= 3; n++ {
+				told(t, s, wayKitchen, n)
+				handed(t, w, wayKitchen, int64(n)).Done(int64(n), at(uint64(n)))
+			}
+			told(t, s, wayKitchen, 4)
+			handed(t, w, wayKitchen, 4) // and nobody knows whether it was published
+			if err := w.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := s.Snapshot(t.Context(), wayKitchen, "")
+			if err != nil || len(snap.Positions) != 1 || snap.Positions[0].Offset != 3 {
+				t.Errorf("positions %+v, %v; want that of event 3", snap.Positions, err)
+			}
+			claimable(t, s, wayKitchen, 4)
+		},
+		"OneKitchenOfManyClients": func(t *testing.T, s, _ directStore, w production.Way) { manyTell(t, s, w) },
 		"AMarkDoesNotWaitForACommit": func(t *testing.T, s, _ directStore, w production.Way) {
 			told(t, s, wayKitchen, 1)
 			handed(t, w, wayKitchen, 1).Done(1, at(1))

@@ -2,7 +2,8 @@
 // a claim and a mark of its own for each tenant: those were half of what a change cost.
 //
 // A commit takes the lease together with the tenant's row, if nothing of the tenant waits. What was published is marked by the tenant's
-// next commit, or together with others once it has waited for [SettleAfter].
+// next commit, or together with others once it has waited for [SettleAfter]. A store for which a mark costs more than to keep the lease may
+// leave it to later commits ([Handing.Carry]).
 //
 // What is believed here is checked by the database where it matters: a commit tells whether the lease is ours, and up to which event
 // all is sent. If the belief is wrong, or the outcome of a commit unknown, the lease is given back, and the events go the usual way.
@@ -205,6 +206,7 @@ type Handing struct {
 	lease time.Duration
 	began time.Time
 	marks map[tenant.ID]*Settled // that the transaction writes
+	later map[tenant.ID]bool     // whose marks are left to later ones
 	ours  map[tenant.ID]int64    // tenants whose lease we have after it, and up to which event all is sent
 }
 
@@ -215,7 +217,7 @@ func (h *Hands) Begin() *Handing {
 	if h.owner == "" || h.held > maxHeld {
 		return nil
 	}
-	return &Handing{h, h.owner, h.lease, time.Now(), map[tenant.ID]*Settled{}, map[tenant.ID]int64{}}
+	return &Handing{h, h.owner, h.lease, time.Now(), map[tenant.ID]*Settled{}, map[tenant.ID]bool{}, map[tenant.ID]int64{}}
 }
 
 // Wish is what a commit is to write into the row of its tenant for the way. The zero value is nothing.
@@ -244,6 +246,27 @@ func (g *Handing) Of(t tenant.ID, base int64) Wish {
 	st := g.tenants[t]
 	w.Keep = st != nil && st.last == base && st.last-st.sent < maxBehind
 	return w
+}
+
+// maxCarried is how many events of one tenant may be published and not marked: a crash brings them again.
+const maxCarried = 64
+
+// Carry is as Of, for a tenant of which the store knows that we have the lease, and that all up to sent is marked. It leaves what was published
+// since to a later commit, or to be settled, unless that is too much; then ok is false, and Of has to be asked.
+func (g *Handing) Carry(t tenant.ID, base, sent int64) (w Wish, ok bool) {
+	if g == nil {
+		return Wish{}, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.later[t] { // else this is another commit of the same transaction
+		it := g.settle[t]
+		if it == nil || it.Seq != base || base-sent >= maxCarried {
+			return Wish{}, false
+		}
+		g.later[t] = true
+	}
+	return Wish{Owner: g.owner, Lease: g.lease, Keep: true}, true
 }
 
 // Got notes that we have the lease of tenant t after the transaction, and up to which event all of his is sent.
@@ -317,7 +340,9 @@ func (g *Handing) take(t tenant.ID, list []production.Event) bool {
 	base, st := list[0].Seq-1, g.tenants[t]
 	switch {
 	case g.Hands.owner != g.owner: // closed meanwhile
-		g.settle[t] = &Settled{since: time.Now()}
+		if g.settle[t] == nil {
+			g.settle[t] = &Settled{since: time.Now()}
+		}
 		return false
 	case sent == base: // nothing waited
 		if st != nil { // somebody else has published what is on the way
@@ -332,6 +357,10 @@ func (g *Handing) take(t tenant.ID, list []production.Event) bool {
 	case g.settle[t] != nil && g.settle[t].Seq == base: // behind those that were published meanwhile
 		st = &handed{sent: base, places: g.settle[t].Places}
 		delete(g.settle, t)
+		g.tenants[t] = st
+	case g.marks[t] != nil && g.marks[t].Seq == base: // so it was, while the transaction ran, and it had no use for the mark
+		st = &handed{sent: base, places: g.marks[t].Places}
+		delete(g.marks, t)
 		g.tenants[t] = st
 	default:
 		if st == nil && g.settle[t] == nil {
