@@ -154,7 +154,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // TestHandbookQuotesTheBoard checks that the words that the handbook sets in bold, as those of the screen, are on the board.
 func TestHandbookQuotesTheBoard(t *testing.T) {
-	words := strings.ToLower(readText(t, "../web/board/words.ts"))
+	words := strings.ToLower(readText(t, "../web/board/words.id.ts"))
 	found := regexp.MustCompile(`\*\*([^*]+)\*\*`).FindAllStringSubmatch(readText(t, "../docs/handbook.id.md"), -1)
 	if len(found) < 40 {
 		t.Fatalf("the handbook quotes %d words", len(found))
