@@ -45,7 +45,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	near, err := st.neighbours(ctx, r, n.beside)
+	near, err := st.split(ctx, r, n.beside)
 	defer func() { err = errors.Join(err, near.close()) }()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		seen, err := near.turns(ctx, n.turns, n.beside.window, beside)
+		seen, err := turns(ctx, near.all(), n.turns, n.beside.window, beside)
 		if err == nil {
 			err = after()
 		}
@@ -66,7 +66,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
 		const little = 1.2
-		st.compared(kind.name+": ", seen, limit{}, atMost(little))
+		st.apart(kind.name+": ", seen, atMost(little))
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (n noisy) published(st *stage, r *running, p drive.Plan, load publish.Load)
 		if err != nil {
 			return err
 		}
-		_, err = during(ctx, publisher, func(ctx context.Context) error {
+		_, err = publishing(ctx, publisher, func(ctx context.Context) error {
 			if err := sleep(ctx, n.window/4); err != nil { // until it is as it stays
 				return err
 			}
