@@ -39,7 +39,7 @@ const (
 
 	// lookEvery is after how many events a loop looks whether it has worked for so long that it has to give way. A handshake takes
 	// 50 µs; 256 of them without a break would be 13 ms, in which a message waits that has come meanwhile.
-	lookEvery = 4
+	lookEvery = 2
 )
 
 func openLoop(p *poll) (*loop, error) {

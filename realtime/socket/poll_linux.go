@@ -213,7 +213,7 @@ type acceptor struct {
 }
 
 // acceptRound is how many connections are taken before what is live may go first. They take some 10 µs each, and then a handshake.
-const acceptRound = 16
+const acceptRound = 8
 
 // take is called by the network poller's loop, and returns whether it is to be left: false waits for more.
 func (a *acceptor) take(fd uintptr) bool {
