@@ -82,7 +82,7 @@ type backlog struct {
 func (c *Conn) is(s state) bool { return c.state&s != 0 }
 
 // Send writes p, or queues what the kernel does not take, and returns how many bytes are queued now. p is kept and must not
-// be changed. After the end, or after Seal, Finish or Abort, it does nothing and returns 0.
+// be changed, unless that is 0. After the end, or after Seal, Finish or Abort, it does nothing and returns 0.
 func (c *Conn) Send(p []byte) (queued int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,0 +1,60 @@
+package socket_test
+
+import (
+	"encoding/binary"
+	"io"
+	"testing"
+
+	"kentongan/realtime/socket"
+)
+
+// TestWhatIsNotQueuedIsNotKept: a frame after which nothing is queued is its sender's again. It is written over here, and the peer, who reads
+// only now and then, has all frames as they were.
+func TestWhatIsNotQueuedIsNotKept(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		peer, at := s.connect()
+		const (
+			frames = 2000
+			words  = 1024
+		)
+		done := make(chan error, 1)
+		go func() {
+			got := make([]byte, 8*words)
+			for n := range uint64(frames) {
+				if _, err := io.ReadFull(peer, got); err != nil {
+					done <- err
+					return
+				}
+				for i := range words {
+					if word := binary.NativeEndian.Uint64(got[8*i:]); word != n {
+						t.Errorf("in frame %d stands %d", n, word)
+						done <- nil
+						return
+					}
+				}
+			}
+			done <- nil
+		}()
+		frame, again := make([]byte, 8*words), 0
+		for n := range uint64(frames) {
+			for i := range words {
+				binary.NativeEndian.PutUint64(frame[8*i:], n)
+			}
+			switch queued := at.conn.Send(frame); {
+			case queued == 0:
+				again++
+			case queued > socket.LowWater:
+				receive(t, at.room, "room")
+				fallthrough
+			default:
+				frame = make([]byte, len(frame))
+			}
+		}
+		if err := receive(t, done, "the peer's last frame"); err != nil {
+			t.Error(err)
+		}
+		if again == 0 {
+			t.Error("no frame was its sender's again")
+		}
+	})
+}
