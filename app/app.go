@@ -345,7 +345,7 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	}
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if cpuTime() > 0 { // where it is known
-		g.Go(func() error { followLoad(ctx, a.log); return nil })
+		g.Go(func() error { followLoad(ctx, a.log, a.gateway.Replaying); return nil })
 	}
 }
 

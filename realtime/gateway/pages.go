@@ -88,6 +88,9 @@ func (p *pages) close() {
 	}
 }
 
+// Replaying reports whether clients are being sent what they missed right now.
+func (g *Gateway) Replaying() bool { return g.pages.reads.taken() }
+
 // read calls take with the page when it is the turn of home, and returns when it has returned. Other goroutines may call it, and the page
 // is shared: take must not wait, nor change it. When ctx ends, which is that of all who read, it is called with errSessionEnds.
 func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func(*sharedPage, error)) {

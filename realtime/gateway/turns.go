@@ -33,6 +33,13 @@ func newTurns(atOnce, each int, weight func(t tenant.ID) int) *turns {
 	return &turns{free: atOnce, each: each, weight: weight, lines: map[tenant.ID]*turnLine{}}
 }
 
+// taken reports whether somebody has a turn.
+func (q *turns) taken() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lines) > 0
+}
+
 // take waits for a turn of somebody of t, and returns true; or false if ctx ends before. With true, give must follow.
 func (q *turns) take(ctx context.Context, t tenant.ID) bool {
 	q.mu.Lock()
