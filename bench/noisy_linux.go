@@ -30,8 +30,8 @@ var (
 	fullNoisy = noisy{screens: 50, flood: 200, deaf: 200, bytes: 30_000, rate: 4, storm: 100, replays: 500, history: 10_000,
 		turns: 3, window: 8 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 8 * time.Second}}
 
-	quickNoisy = noisy{screens: 50, flood: 200, deaf: 100, bytes: 30_000, rate: 16, storm: 50, replays: 200, history: 5000,
-		turns: 2, window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
+	quickNoisy = noisy{screens: 50, flood: 200, deaf: 100, bytes: 30_000, rate: 16, storm: 50, replays: 400, history: 8000,
+		turns: 3, window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
 )
 
 // stormPause is how long one of a storm waits between two connects: in a storm of a hundred that is a thousand a second.
