@@ -48,6 +48,7 @@ const (
 	held                        // the queue is there because its sender wanted it, not because the kernel took no more
 	ending                      // of epoll: shut was called, the loop is to end it
 	crowded                     // of epoll: the kernel did not take all once
+	watched                     // of epoll: the loop is told of it
 	over                        // OnEnd has been called, or is about to
 )
 

@@ -1,8 +1,10 @@
 package socket_test
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
+	"net"
 	"testing"
 
 	"kentongan/realtime/socket"
@@ -57,4 +59,44 @@ func TestWhatIsNotQueuedIsNotKept(t *testing.T) {
 			t.Error("no frame was its sender's again")
 		}
 	})
+}
+
+// TestWhoComesIsSentMuchAtOnce: a handler that is being made may send more than the kernel takes, before anything is heard of its connection.
+func TestWhoComesIsSentMuchAtOnce(t *testing.T) {
+	for _, kind := range []socket.Kind{socket.Epoll, socket.Portable} {
+		t.Run(string(kind), func(t *testing.T) {
+			engine, err := socket.Open(socket.Options{Kind: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			const much = 8 << 20
+			ctx, cancel := context.WithCancel(t.Context())
+			done, conns := make(chan error, 1), make(chan *socket.Conn, 1)
+			go func() {
+				done <- engine.Accept(ctx, l, func(c *socket.Conn) socket.Handler {
+					c.Send(make([]byte, much))
+					conns <- c
+					return &served{t: t, conn: c, room: make(chan struct{}, 1), end: make(chan bool, 1)}
+				})
+			}()
+			client, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := io.CopyN(io.Discard, client, much); err != nil {
+				t.Errorf("%d bytes of %d came: %v", n, much, err)
+			}
+			receive(t, conns, "the connection").Abort()
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			_ = client.Close()
+		})
+	}
 }

@@ -106,7 +106,7 @@ func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*C
 	}
 	p.set(c.fd, c)
 	p.engine.conns.Add(1)
-	if err := l.control(unix.EPOLL_CTL_ADD, c.fd, watchIn, c.gen); err != nil {
+	if err := l.begin(c); err != nil {
 		p.set(c.fd, nil)
 		p.engine.conns.Done()
 		return nil, fmt.Errorf("watch a connection: %w", err)
