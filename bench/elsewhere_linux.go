@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// split are neighbours of a noise, and as many who have a server of their own on the same machine, with an engine of its own: one sees what
-// it means to share a server with the noise, the other what it means to share no more than the processors with it, its clients and its server.
-// The messages of both are the same in number, and are sent at the same times.
+// split are neighbours of a noise, and as many who have a server of their own on the same machine, with an engine of its own: one sees
+// what it means to share a server with the noise, the other what it means to share no more than the processors with it, its clients and its
+// server. The messages of both are the same in number, and are sent at the same times.
 type split struct {
 	near, elsewhere *neighbours
 }

@@ -50,8 +50,8 @@ const (
 	// of what is live: Redis takes 0.2 ms for a page of a hundred, and does one thing at a time.
 	maxReads = 8
 
-	// kitchenReads is how many of them are of one kitchen at most. Two are enough for one to be read while another is sent, and leave what is
-	// live of others no more than half a millisecond of it to wait for.
+	// kitchenReads is how many of them are of one kitchen at most. Two are enough for one to be read while another is sent, and leave what
+	// is live of others no more than half a millisecond of it to wait for.
 	kitchenReads = 2
 
 	// replayPart is which part of the processors replays may keep busy at most, one of so many: what is live has the others. With 64

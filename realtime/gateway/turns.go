@@ -8,9 +8,9 @@ import (
 	"kentongan/tenant"
 )
 
-// turns lets a bounded number do something at the same time, and of one kitchen fewer. Who has to wait waits for others of the same kitchen:
-// when one is done, the kitchens that wait have their turn one after the other, however many each of them has sent. A kitchen of more weight
-// has as many turns in a row.
+// turns lets a bounded number do something at the same time, and of one kitchen fewer. Who has to wait waits for others of the same
+// kitchen: when one is done, the kitchens that wait have their turn one after the other, however many each of them has sent. A kitchen of
+// more weight has as many turns in a row.
 type turns struct {
 	each   int                     // of one kitchen at the same time
 	weight func(t tenant.ID) int   // of a kitchen; nil: all have 1
@@ -104,7 +104,8 @@ func (q *turns) grant() {
 		q.remove(l, 0)
 		q.free--
 		l.running++
-		if l.had++; l.had >= q.weightOf(l.kitchen) {
+		l.had++
+		if l.had >= q.weightOf(l.kitchen) {
 			l.had = 0
 			if len(l.waiting) > 0 { // behind the others
 				q.order = append(slices.Delete(q.order, at, at+1), l)

@@ -61,8 +61,9 @@ func TestTurnsByWeight(t *testing.T) {
 		return 1
 	}
 	came := queue(t, weight, "a", "a", "a", "large", "large", "large", "large", "large", "b", "b")
-	if want := "[a large large large b a large large b a]"; fmt.Sprint(came) != want {
-		t.Errorf("their turns come as %v, want %s", came, want)
+	want := []tenant.ID{"a", "large", "large", "large", "b", "a", "large", "large", "b", "a"}
+	if !slices.Equal(came, want) {
+		t.Errorf("their turns come as %v, want %v", came, want)
 	}
 }
 

@@ -7,8 +7,9 @@ import (
 )
 
 // lanes are the jobs that the goroutine of a shard has taken out of its queue, a lane for each kitchen. Kitchens have their turns by what
-// was delivered for them: whoever has had least, divided by its weight, is next. So of two that have more to deliver than there is time for,
-// each gets its share of it, however much of it the other one has sent, and to however many screens. Within a lane nothing is overtaken.
+// was delivered for them: whoever has had least, divided by its weight, is next. So of two that have more to deliver than there is time
+// for, each gets its share of it, however much of it the other one has sent, and to however many screens. Within a lane nothing is
+// overtaken.
 //
 // This is start-time fair queueing (Goyal, Vin, Cheng 1996) with deliveries in the place of bytes. Only the shard's goroutine uses it.
 type lanes struct {
@@ -138,7 +139,7 @@ func (q *lanes) forget(l *lane) {
 }
 
 // laneOrder is a heap: the lane whose turn it is, is the first one.
-type laneOrder []*lane
+type laneOrder []*lane //nolint:recvcheck // Push and Pop grow and shrink it
 
 func (o laneOrder) Len() int           { return len(o) }
 func (o laneOrder) Less(i, j int) bool { return o[i].at < o[j].at }

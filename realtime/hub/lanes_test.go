@@ -12,7 +12,7 @@ import (
 
 func numbered(t tenant.ID, n int) job {
 	return job{publication: &realtime.Publication{
-		Channel: realtime.Channel{Tenant: t, Name: "updates"}, Position: realtime.Position{Epoch: "e", Offset: uint64(n)}, //nolint:gosec // small
+		Channel: realtime.Channel{Tenant: t, Name: "updates"}, Position: realtime.Position{Epoch: "e", Offset: uint64(n)},
 	}}
 }
 
@@ -28,7 +28,7 @@ func TestLanesKeepTheOrder(t *testing.T) {
 			for _, j := range l.jobs[:n] {
 				got[l.tenant]++
 				sum--
-				if at := int(j.publication.Position.Offset); at != got[l.tenant] { //nolint:gosec // small
+				if at := int(j.publication.Position.Offset); at != got[l.tenant] {
 					t.Fatalf("%d comes out of %q, want %d", at, l.tenant, got[l.tenant])
 				}
 			}
