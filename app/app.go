@@ -147,7 +147,7 @@ func build(cfg config.Config, opts Options, sockets *socket.Engine) (*App, error
 		Hidden:            a.hidden,
 		PingInterval:      cfg.Connections.PingInterval, Deflate: cfg.Connections.Deflate,
 		MaxBacklogBytes: cfg.Limits.BacklogBytes, MaxMessageBytes: cfg.Limits.MessageBytes,
-		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg),
+		MaxChannels: cfg.Limits.Subscriptions, MaxConnections: cfg.Limits.Connections, Quotas: quotas(cfg), Weight: cfg.Edge.WeightOf,
 		Access: a.accessLog(), Proxies: proxies(cfg), ProxyPeers: config.Prefixes(cfg.Edge.ProxyPeers), Log: a.log, Audit: a.audit,
 	})
 	revocations.OnAdd(func(r auth.Revocation) {
@@ -345,7 +345,7 @@ func (a *App) startParts(ctx context.Context, g *errgroup.Group) {
 	}
 	g.Go(func() error { keepMemory(ctx, a.gateway.Opened); return nil })
 	if cpuTime() > 0 { // where it is known
-		g.Go(func() error { followLoad(ctx, a.log); return nil })
+		g.Go(func() error { followLoad(ctx, a.log, a.gateway.Replaying); return nil })
 	}
 }
 

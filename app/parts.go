@@ -163,7 +163,7 @@ func (a *App) newHub() *hub.Hub {
 	return hub.New(a.engine.broker, hub.Options{
 		Names: a.names, Before: forgetBefore(a.cache),
 		DeflateMin: a.cfg.Connections.DeflateThreshold, Hidden: a.hidden, Delivered: a.metrics.delivered,
-		FannedOut: a.fannedOut(), Log: a.log,
+		FannedOut: a.fannedOut(), Weight: a.cfg.Edge.WeightOf, Log: a.log,
 	})
 }
 

@@ -25,8 +25,9 @@ const (
 // followLoad lets Go use only as many processors as the load needs, until ctx ends. Each message wakes a goroutine or two, and
 // with idle processors at hand Go wakes a thread for each, which looks for work, finds none, and sleeps again. Measured with
 // 20,000 deliveries a second, a fifth of one processor: 15.4 µs of CPU a delivery with two, 11.1 with one. GOMAXPROCS in the
-// environment switches it off.
-func followLoad(ctx context.Context, log *slog.Logger) {
+// environment switches it off. While replaying returns true there are two at least: somebody works for as long as he is let, and
+// what is live would have to wait until he gives way.
+func followLoad(ctx context.Context, log *slog.Logger, replaying func() bool) {
 	most := runtime.GOMAXPROCS(0)
 	if most == 1 || os.Getenv("GOMAXPROCS") != "" { //nolint:forbidigo // it is Go's own variable
 		return
@@ -44,6 +45,10 @@ func followLoad(ctx context.Context, log *slog.Logger) {
 		}
 		now, cpu := time.Now(), cpuTime()
 		before := p.now
+		p.least = 1
+		if replaying() {
+			p.least = 2
+		}
 		if p.look(now.Sub(at), cpu-used) {
 			runtime.GOMAXPROCS(p.now)
 			log.Debug("processors follow the load", "before", before, "now", p.now)
@@ -54,10 +59,11 @@ func followLoad(ctx context.Context, log *slog.Logger) {
 
 // processors says how many there should be.
 type processors struct {
-	most int
-	now  int
-	span time.Duration // since it was last crowded, or judged whether one fewer would do
-	used time.Duration // of all processors, in span
+	most  int
+	least int // at the moment; it is not more than most
+	now   int
+	span  time.Duration // since it was last crowded, or judged whether one fewer would do
+	used  time.Duration // of all processors, in span
 }
 
 // look takes what was used of all processors in a span of time, and returns whether the number changes.
@@ -70,10 +76,14 @@ func (p *processors) look(span, used time.Duration) bool {
 		p.now = min(p.most, 2*p.now) // half of a burst is over before we would have come there one by one
 		return true
 	}
+	if p.now < p.least {
+		p.span, p.used, p.now = 0, 0, p.least
+		return true
+	}
 	if p.span, p.used = p.span+span, p.used+used; p.span < roomyFor {
 		return false
 	}
-	roomy := p.now > 1 && p.used.Seconds() < roomy*float64(p.now-1)*p.span.Seconds()
+	roomy := p.now > p.least && p.used.Seconds() < roomy*float64(p.now-1)*p.span.Seconds()
 	p.span, p.used = 0, 0
 	if roomy {
 		p.now--

@@ -52,7 +52,7 @@ func quickly(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lab{driver: driver, pace: pace{rounds: 2, warm: 100 * time.Millisecond, window: 300 * time.Millisecond, settle: 50 * time.Millisecond, silence: time.Second}}
+	return &lab{driver: driver, dir: t.TempDir(), pace: pace{rounds: 2, warm: 100 * time.Millisecond, window: 300 * time.Millisecond, settle: 50 * time.Millisecond, silence: time.Second}}
 }
 
 // base is the floor that machines without a compiler have: this very binary.

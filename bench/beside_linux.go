@@ -60,23 +60,47 @@ func (n *neighbours) close() error {
 	return n.door.Close()
 }
 
-// during publishes to the neighbours until act is over, and returns their latencies. What they miss, or get twice, fails the trial.
+// during publishes to all of some neighbours until act is over, and returns their latencies, in the same order. What they miss, or get
+// twice, fails the trial.
+func during(ctx context.Context, all []*neighbours, act func(context.Context) error) ([]*latency.Histogram, error) {
+	sent := make([]publish.Sent, len(all))
+	for i, n := range all {
+		if err := n.fleet.Reset(); err != nil {
+			return nil, err
+		}
+		inner := act
+		act = func(ctx context.Context) (err error) {
+			sent[i], err = publishing(ctx, n.publisher, inner)
+			return err
+		}
+	}
+	if err := act(ctx); err != nil {
+		return nil, err
+	}
+	seen := make([]*latency.Histogram, len(all))
+	for i, n := range all {
+		expected := sent[i].Messages * n.each
+		counts, err := n.st.await(ctx, n.fleet, expected)
+		if err != nil {
+			return nil, err
+		}
+		if why := fault(counts, expected); why != "" {
+			n.st.fails("neighbours: " + why)
+		}
+		if seen[i], err = n.fleet.Latency(); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}
+
+// during is that of these neighbours alone.
 func (n *neighbours) during(ctx context.Context, act func(context.Context) error) (*latency.Histogram, error) {
-	if err := n.fleet.Reset(); err != nil {
-		return nil, err
-	}
-	sent, err := during(ctx, n.publisher, act)
+	seen, err := during(ctx, []*neighbours{n}, act)
 	if err != nil {
 		return nil, err
 	}
-	counts, err := n.st.await(ctx, n.fleet, sent.Messages*n.each)
-	if err != nil {
-		return nil, err
-	}
-	if why := fault(counts, sent.Messages*n.each); why != "" {
-		n.st.fails("neighbours: " + why)
-	}
-	return n.fleet.Latency()
+	return seen[0], nil
 }
 
 // quietly measures the neighbours while nothing else happens.
@@ -86,8 +110,8 @@ func (n *neighbours) quietly(ctx context.Context, window time.Duration) (*latenc
 
 var errOver = errors.New("what messages were sent during is over")
 
-// during publishes until act is over.
-func during(ctx context.Context, publisher *publish.Publisher, act func(context.Context) error) (publish.Sent, error) {
+// publishing publishes until act is over.
+func publishing(ctx context.Context, publisher *publish.Publisher, act func(context.Context) error) (publish.Sent, error) {
 	sending, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var sent publish.Sent

@@ -40,18 +40,18 @@ func (c crowd) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	near, err := st.neighbours(ctx, r, c.beside)
+	near, err := st.split(ctx, r, c.beside)
 	defer func() { err = errors.Join(err, near.close()) }()
 	if err != nil {
 		return err
 	}
 	a := attack{crowd: c, st: st, server: r}
-	seen, err := near.turns(ctx, c.turns, c.beside.window, noise{ready: a.ready, run: a.run})
+	seen, err := turns(ctx, near.all(), c.turns, c.beside.window, noise{ready: a.ready, run: a.run})
 	if err != nil {
 		return err
 	}
 	const little = 1.2
-	st.compared("", seen, limit{}, atMost(little))
+	st.apart("", seen, atMost(little))
 	st.report.add("thrown out for a head without an end", float64(a.slow.Closed), "")
 	st.report.add("thrown out for not reading", float64(a.full.Closed), "")
 	st.report.add("returns refused", float64(a.slow.Failures+a.full.Failures), "")
@@ -104,7 +104,7 @@ func (a *attack) run(ctx context.Context, measure measuring) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = during(ctx, loud, func(ctx context.Context) error {
+	_, err = publishing(ctx, loud, func(ctx context.Context) error {
 		if err := sleep(ctx, a.settle); err != nil {
 			return err
 		}

@@ -194,7 +194,7 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	l := &lab{driver: driver, pace: o.pace()}
+	l := &lab{driver: driver, pace: o.pace(), dir: dir}
 	if chosen.need(redis) {
 		child, address, err := startRedis(ctx, dir)
 		if err != nil {

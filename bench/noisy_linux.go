@@ -30,8 +30,8 @@ var (
 	fullNoisy = noisy{screens: 50, flood: 200, deaf: 200, bytes: 30_000, rate: 4, storm: 100, replays: 500, history: 10_000,
 		turns: 3, window: 8 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 8 * time.Second}}
 
-	quickNoisy = noisy{screens: 50, flood: 200, deaf: 100, bytes: 30_000, rate: 16, storm: 50, replays: 200, history: 5000,
-		turns: 2, window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
+	quickNoisy = noisy{screens: 50, flood: 200, deaf: 100, bytes: 30_000, rate: 16, storm: 50, replays: 400, history: 8000,
+		turns: 3, window: 4 * time.Second, beside: beside{kitchens: 40, each: 5, rate: 100, window: 4 * time.Second}}
 )
 
 // stormPause is how long one of a storm waits between two connects: in a storm of a hundred that is a thousand a second.
@@ -45,7 +45,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	near, err := st.neighbours(ctx, r, n.beside)
+	near, err := st.split(ctx, r, n.beside)
 	defer func() { err = errors.Join(err, near.close()) }()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		seen, err := near.turns(ctx, n.turns, n.beside.window, beside)
+		seen, err := turns(ctx, near.all(), n.turns, n.beside.window, beside)
 		if err == nil {
 			err = after()
 		}
@@ -66,7 +66,7 @@ func (n noisy) run(ctx context.Context, st *stage) (err error) {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
 		const little = 1.2
-		st.compared(kind.name+": ", seen, limit{}, atMost(little))
+		st.apart(kind.name+": ", seen, atMost(little))
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (n noisy) published(st *stage, r *running, p drive.Plan, load publish.Load)
 		if err != nil {
 			return err
 		}
-		_, err = during(ctx, publisher, func(ctx context.Context) error {
+		_, err = publishing(ctx, publisher, func(ctx context.Context) error {
 			if err := sleep(ctx, n.window/4); err != nil { // until it is as it stays
 				return err
 			}

@@ -70,7 +70,7 @@ func (s restart) run(ctx context.Context, st *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	sent, err := during(ctx, publisher, func(ctx context.Context) error { return s.end(ctx, st, fleet, leaver, clients/2) })
+	sent, err := publishing(ctx, publisher, func(ctx context.Context) error { return s.end(ctx, st, fleet, leaver, clients/2) })
 	if err != nil {
 		return err
 	}

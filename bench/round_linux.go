@@ -20,6 +20,7 @@ type lab struct {
 	redis     string           // address; empty: there is none
 	redisPID  int
 	pace      pace
+	dir       string // for what servers keep
 	profileTo string // folder for profiles of the server in this round; empty: none
 }
 

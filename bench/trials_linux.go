@@ -11,6 +11,7 @@ import (
 
 	"kentongan/bench/drive"
 	"kentongan/bench/publish"
+	"kentongan/internal/process"
 )
 
 // trial is a scene in which something happens to the server or to its clients: lines are cut, a node is killed, an attack begins.
@@ -37,8 +38,9 @@ type stage struct {
 	serve  server
 	engine string
 	report *report
-	nodes  []*running     // all that were started
-	fleets []*drive.Fleet // all that were opened
+	nodes  []*running       // all that were started
+	fleets []*drive.Fleet   // all that were opened
+	others []*process.Child // beside the nodes
 }
 
 // trials returns what is tried, in the order of the documentation.
@@ -152,6 +154,9 @@ func (st *stage) close() {
 	}
 	for _, r := range st.nodes {
 		r.stop()
+	}
+	for _, child := range st.others {
+		child.Stop(time.Second)
 	}
 }
 

@@ -73,12 +73,14 @@ func TestTrialsOfTinySize(t *testing.T) {
 			[]string{"all caught up after", "neighbours meanwhile, p99"}},
 		{"crowd", []string{memory}, crowd{settings: []string{"KENTONGAN_HEADER_TIMEOUT=1s", "KENTONGAN_BACKLOG_BYTES=64KiB", "KENTONGAN_MAX_PUBLISH_BYTES=64KiB"},
 			lorises: 5, deaf: 5, bytes: 60_000, rate: 50, turns: 1, window: 9 * time.Second, beside: near},
-			[]string{"neighbours' p99, meanwhile over alone", "thrown out for not reading"}},
+			[]string{"neighbours' p99, meanwhile over alone", "elsewhere: neighbours' p99, meanwhile over alone",
+				"neighbours' p99, meanwhile, here over elsewhere", "thrown out for not reading"}},
 		{"overload", []string{memory}, overload{beside: near, turns: 2, window: time.Second},
 			[]string{"refusal, p99", "refused with 503 and Retry-After", "neighbours' p99, meanwhile over alone"}},
 		{"noisy", []string{memory, redis}, noisy{screens: 5, flood: 50, deaf: 3, bytes: 30_000, rate: 10, storm: 3, replays: 5, history: 300, turns: 2,
 			window: 400 * time.Millisecond, beside: near},
-			[]string{"flood: neighbours' p99, meanwhile over alone", "connect storm: connects", "replays: neighbours' p99, meanwhile over alone"}},
+			[]string{"flood: neighbours' p99, meanwhile over alone", "connect storm: connects", "replays: neighbours' p99, meanwhile over alone",
+				"replays: elsewhere: neighbours' p99, meanwhile over alone", "replays: neighbours' p99, meanwhile, here over elsewhere"}},
 		{"replay", []string{memory, redis}, replay{clients: 10, messages: 300, rate: 5000, beside: near},
 			[]string{"all have everything after", "server's RSS grew by at most"}},
 	}
@@ -300,19 +302,19 @@ func TestDuringTellsWhatBreaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := during(t.Context(), publisher, func(ctx context.Context) error { return sleep(ctx, 50*time.Millisecond) }); err == nil {
+	if _, err := publishing(t.Context(), publisher, func(ctx context.Context) error { return sleep(ctx, 50*time.Millisecond) }); err == nil {
 		t.Error("the door broke, and nobody says so")
 	}
 	whole, err := publish.New(silentDoor{}, publish.Load{Tenants: 1, Rate: 1000, Bytes: 300}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, err := during(t.Context(), whole, func(ctx context.Context) error { return sleep(ctx, 50*time.Millisecond) })
+	sent, err := publishing(t.Context(), whole, func(ctx context.Context) error { return sleep(ctx, 50*time.Millisecond) })
 	if err != nil || sent.Messages == 0 {
 		t.Errorf("%+v, %v; want messages and no error", sent, err)
 	}
 	stopped := fmt.Errorf("it ends")
-	if _, err := during(t.Context(), whole, func(context.Context) error { return stopped }); err == nil || !strings.Contains(err.Error(), "it ends") {
+	if _, err := publishing(t.Context(), whole, func(context.Context) error { return stopped }); err == nil || !strings.Contains(err.Error(), "it ends") {
 		t.Errorf("got %v, want the error of what was done meanwhile", err)
 	}
 }

@@ -36,29 +36,37 @@ const calm = time.Second
 
 // turns measures the neighbours in turns, each with a quiet window and one of noise.
 func (n *neighbours) turns(ctx context.Context, count int, quiet time.Duration, beside noise) (comparison, error) {
-	var c comparison
+	all, err := turns(ctx, []*neighbours{n}, count, quiet, beside)
+	return all[0], err
+}
+
+// turns is that of several at the same time. It returns as many comparisons in any case.
+func turns(ctx context.Context, all []*neighbours, count int, quiet time.Duration, beside noise) ([]comparison, error) {
+	c := make([]comparison, len(all))
 	for range count {
 		if beside.ready != nil {
 			if err := beside.ready(); err != nil {
 				return c, err
 			}
 		}
-		if err := sleep(ctx, min(calm, n.st.pace.warm)); err != nil {
+		if err := sleep(ctx, min(calm, all[0].st.pace.warm)); err != nil {
 			return c, err
 		}
-		alone, err := n.quietly(ctx, quiet)
+		alone, err := during(ctx, all, lasting(quiet))
 		if err != nil {
 			return c, err
 		}
-		var with *latency.Histogram
+		var with []*latency.Histogram
 		err = beside.run(ctx, func(ctx context.Context, act func(context.Context) error) (err error) {
-			with, err = n.during(ctx, act)
+			with, err = during(ctx, all, act)
 			return err
 		})
 		if err != nil {
 			return c, err
 		}
-		c.alone, c.meanwhile = append(c.alone, alone), append(c.meanwhile, with)
+		for i := range all {
+			c[i].alone, c[i].meanwhile = append(c[i].alone, alone[i]), append(c[i].meanwhile, with[i])
+		}
 	}
 	return c, nil
 }

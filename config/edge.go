@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"kentongan/tenant"
 )
 
 // Edge says what stands between the server and its clients, and what each of them may take.
@@ -22,6 +24,8 @@ type Edge struct {
 	UpgradeRate        int // upgrades a second of one public address; 0: no limit
 	TenantPublishRate  int // publications a second to one kitchen; 0: no limit
 	TenantHistoryBytes int // of the history of one kitchen
+
+	TenantWeights map[tenant.ID]int // 1 to MaxWeight; who is not in it has 1. See WeightOf
 }
 
 // ACME says how certificates are got. Without Domains they are not.

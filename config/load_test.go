@@ -15,6 +15,7 @@ import (
 	"kentongan/config"
 	"kentongan/realtime"
 	"kentongan/realtime/schema"
+	"kentongan/tenant"
 )
 
 const secretA, secretB = "a-session-secret-of-many-bytes", "b-session-secret-of-many-bytes"
@@ -565,5 +566,31 @@ func TestShow(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "kentongan.yaml:2") {
 		t.Errorf("want path and line of the file in\n%s", b.String())
+	}
+}
+
+// TestTenantWeights reads them from both places, and says what is wrong with each entry.
+func TestTenantWeights(t *testing.T) {
+	c := mustLoad(t, "", "KENTONGAN_TENANT_WEIGHTS=sppg_7:4, sppg_1:2")
+	for kitchen, want := range map[tenant.ID]int{"sppg_7": 4, "sppg_1": 2, "sppg_2": 1, tenant.Global: 1} {
+		if got := c.Edge.WeightOf(kitchen); got != want {
+			t.Errorf("the weight of %q is %d, want %d", kitchen, got, want)
+		}
+	}
+	c = mustLoad(t, "limits:\n  tenant_weights: [sppg_7:100]\n")
+	if got := c.Edge.WeightOf("sppg_7"); got != 100 {
+		t.Errorf("in a file the weight is %d, want 100", got)
+	}
+	_, err := load(t, false, "", "KENTONGAN_TENANT_WEIGHTS=a,b:0,c:101,d:x,:4,e f:2,g:1,g:2")
+	if err == nil {
+		t.Fatal("mistakes are taken")
+	}
+	for _, want := range []string{
+		`"a" without a weight`, `bad weight in "b:0"`, `bad weight in "c:101"`, `bad weight in "d:x"`, `":4" without a tenant`,
+		`"e" without a weight`, `names "g" twice`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %q, want %q in it", err, want)
+		}
 	}
 }

@@ -112,6 +112,13 @@ func limitSection() section { //nolint:funlen // a table
 				kind: count{func(d *draft) *int { return &d.Edge.TenantPublishRate }, 0, 1_000_000},
 			},
 			{
+				key: "limits.tenant_weights", env: []string{"KENTONGAN_TENANT_WEIGHTS"}, unset: "all kitchens have 1", example: "sppg_7:4",
+				meaning: "How large the share of a kitchen is where several have more to be sent than there is time for: turns of " +
+					"replays and snapshots, and deliveries to rooms of more than 32 screens. A kitchen with 4 gets as much of it as four " +
+					"others. Nobody is slowed down where nobody waits.",
+				kind: tenantWeights{},
+			},
+			{
 				key: "limits.backlog_bytes", env: []string{"KENTONGAN_BACKLOG_BYTES"}, def: "1MiB", example: "4MiB",
 				meaning: "What may wait for one slow connection. With more it is closed as slow, and resumes from its position. At " +
 					"least as much as the largest publication.",

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// Slice is for how long a goroutine works before [Way.Sometimes] gives way. Giving way takes 2 to 3 µs, half a percent of it, and
-// what is live waits for no longer than a slice of each that has much to do.
-const Slice = 500 * time.Microsecond
+// Slice is for how long a goroutine works before [Way.Sometimes] gives way. Giving way takes 2 to 3 µs, three percent of it, and
+// what is live waits for no longer than a slice of each that has much to do. It takes half a millisecond by itself on the way from an app
+// to a screen of the same machine, so a fifth of that is what others may add to it.
+const Slice = 100 * time.Microsecond
 
 // Way is where one goroutine at a time gives way. The zero value is ready for use; it opens a descriptor when it is used for the first
 // time, and must be closed then.

@@ -78,6 +78,10 @@ type Options struct {
 	// Quotas bound what one kitchen, one person and one address take of this node.
 	Quotas Quotas
 
+	// Weight is how large a kitchen's share is, compared with others, of what replays and snapshots take: at least 1. It may be called at
+	// any time. Nil: all have the same.
+	Weight func(t tenant.ID) int
+
 	// Proxies are those that are believed when they say in a header whom a request came from; nil: nobody is.
 	Proxies *clientip.Proxies
 
@@ -174,7 +178,8 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		pages:    newPages(opts.Broker), snapshots: newTurns(maxSnapshots), connections: randomID(),
+		pages: newPages(opts.Broker, opts.Weight), snapshots: newTurns(maxSnapshots, kitchenSnapshots, opts.Weight),
+		connections: randomID(),
 		seats: newSeats(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {

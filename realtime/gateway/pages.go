@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"kentongan/internal/giveway"
 	"kentongan/realtime"
@@ -17,9 +18,9 @@ import (
 // asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
 type pages struct {
 	broker  realtime.Broker
-	reads   *turns            // of reads
-	writers *turns            // of those who encode and send what was read
-	ways    chan *giveway.Way // one for each writer, not in use
+	reads   *turns           // of reads
+	writers *turns           // of those who encode and send what was read
+	idle    chan *pageWriter // one for each turn of the writers, not in use
 
 	mu      sync.Mutex
 	waiting map[pageAsk]*pageRead
@@ -49,32 +50,46 @@ const (
 	// of what is live: Redis takes 0.2 ms for a page of a hundred, and does one thing at a time.
 	maxReads = 8
 
+	// kitchenReads is how many of them are of one kitchen at most. Two are enough for one to be read while another is sent, and leave what
+	// is live of others no more than half a millisecond of it to wait for.
+	kitchenReads = 2
+
 	// replayPart is which part of the processors replays may keep busy at most, one of so many: what is live has the others. With 64
 	// that encode at the same time, a live publication waits for all of them, for the scheduler knows of no difference.
 	replayPart = 2
+
+	// writeTurn is how long somebody encodes and sends before he rests for writeRest. To let go first those who have something live to do
+	// is not enough while replays keep a processor busy for seconds: to the kernel it is one process that has had its share, and whose
+	// threads wait for milliseconds behind those of others, with what is live on them. A millisecond is the shortest time that Go sleeps
+	// on an idle processor.
+	writeTurn, writeRest = time.Millisecond, time.Millisecond
 
 	// maxJoined is how many may join a read: they are served one after the other.
 	maxJoined = 64
 )
 
-func newPages(b realtime.Broker) *pages {
+// newPages reads from b. A kitchen has turns by its weight; nil: all have the same.
+func newPages(b realtime.Broker, weight func(t tenant.ID) int) *pages {
 	writers := max(1, runtime.GOMAXPROCS(0)/replayPart)
 	p := &pages{
-		broker: b, reads: newTurns(maxReads), writers: newTurns(writers), ways: make(chan *giveway.Way, writers),
-		waiting: map[pageAsk]*pageRead{},
+		broker: b, reads: newTurns(maxReads, kitchenReads, weight), writers: newTurns(writers, writers, weight),
+		idle: make(chan *pageWriter, writers), waiting: map[pageAsk]*pageRead{},
 	}
 	for range writers {
-		p.ways <- new(giveway.Way)
+		p.idle <- new(pageWriter)
 	}
 	return p
 }
 
 // close closes what reads have opened. None may run, and none may follow.
 func (p *pages) close() {
-	for range cap(p.ways) {
-		(<-p.ways).Close()
+	for range cap(p.idle) {
+		(<-p.idle).way.Close()
 	}
 }
+
+// Replaying reports whether clients are being sent what they missed right now.
+func (g *Gateway) Replaying() bool { return g.pages.reads.taken() }
 
 // read calls take with the page when it is the turn of home, and returns when it has returned. Other goroutines may call it, and the page
 // is shared: take must not wait, nor change it. When ctx ends, which is that of all who read, it is called with errSessionEnds.
@@ -87,7 +102,7 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 	var joined []func(*sharedPage, error)
 	page, err := new(sharedPage), errSessionEnds
 	if p.reads.take(ctx, home) {
-		defer p.reads.give()
+		defer p.reads.give(home)
 		joined = p.begin(ask, own)
 		if page.Page, err = p.broker.History(ctx, ask.channel, ask.since, ask.limit); err != nil {
 			err = fmt.Errorf("history: %w", err)
@@ -99,7 +114,7 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 	switch {
 	case err != nil:
 	case p.writers.take(ctx, home):
-		defer p.writers.give()
+		defer p.writers.give(home)
 		p.write(page, all)
 		return
 	default:
@@ -113,13 +128,25 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 // write lets all take the page. Each encodes and sends up to 16 KiB and more, and there are 65 of them: what is live goes first meanwhile.
 // A turn of the writers is held.
 func (p *pages) write(page *sharedPage, all []func(*sharedPage, error)) {
-	way := <-p.ways // there is one for each turn
-	defer func() { p.ways <- way }()
+	w := <-p.idle // there is one for each turn
+	defer func() { p.idle <- w }()
 	// It does not begin anew: one client after the other, or one that reads page after page, is as much work as many that share one.
 	for _, take := range all {
+		began := time.Now()
 		take(page, nil)
-		way.Sometimes()
+		w.spent += time.Since(began)
+		if w.spent >= writeTurn {
+			w.spent = 0
+			time.Sleep(writeRest)
+		}
+		w.way.Sometimes()
 	}
+}
+
+// pageWriter is what somebody has who encodes and sends.
+type pageWriter struct {
+	way   giveway.Way
+	spent time.Duration // since it rested
 }
 
 // join lets take be called with a read that waits, which closes done; if there is none, it returns a new one, which the caller has to do.

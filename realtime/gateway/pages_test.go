@@ -52,7 +52,7 @@ func TestPagesAreOfAfterTheyWereAskedFor(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			h := &slowHistory{takes: 5 * time.Millisecond}
-			p := newPages(h)
+			p := newPages(h, nil)
 			const readers = 3000
 			var answered atomic.Int64
 			var wg sync.WaitGroup
@@ -76,7 +76,7 @@ func TestPagesAreOfAfterTheyWereAskedFor(t *testing.T) {
 			if answered.Load() != readers || len(p.waiting) > 0 {
 				t.Errorf("seed %d: %d of %d were answered once; %d reads are left", seed, answered.Load(), readers, len(p.waiting))
 			}
-			if most := h.most.Load(); most > maxReads {
+			if most := h.most.Load(); most > kitchenReads {
 				t.Errorf("seed %d: %d reads at once", seed, most)
 			}
 			if n := h.reads.Load(); n == readers {
@@ -90,7 +90,7 @@ func TestPagesAreOfAfterTheyWereAskedFor(t *testing.T) {
 func TestPagesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &slowHistory{takes: time.Second, err: errors.New("no engine")}
-		p := newPages(h)
+		p := newPages(h, nil)
 		var wg sync.WaitGroup
 		var failed atomic.Int64
 		read := func(name string) {
@@ -103,7 +103,7 @@ func TestPagesAreShared(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		for i := range maxReads {
+		for i := range kitchenReads {
 			read("other" + string(rune('a'+i)))
 		}
 		const herd = 3 * (maxJoined + 1)
@@ -111,8 +111,8 @@ func TestPagesAreShared(t *testing.T) {
 			read("same")
 		}
 		wg.Wait()
-		if n := h.reads.Load(); n != maxReads+3 || failed.Load() != maxReads+herd {
-			t.Errorf("%d reads, and %d were told of their failure; want %d, %d", n, failed.Load(), maxReads+3, maxReads+herd)
+		if n := h.reads.Load(); n != kitchenReads+3 || failed.Load() != kitchenReads+herd {
+			t.Errorf("%d reads, and %d were told of their failure; want %d, %d", n, failed.Load(), kitchenReads+3, kitchenReads+herd)
 		}
 	})
 }
@@ -120,13 +120,13 @@ func TestPagesAreShared(t *testing.T) {
 // TestPagesEnd: when all ends, who waits for a turn is told, and so is who has joined.
 func TestPagesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPages(&slowHistory{takes: time.Hour})
+		p := newPages(&slowHistory{takes: time.Hour}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		var ended atomic.Int64
-		for i := range maxReads + 10 {
+		for i := range kitchenReads + 10 {
 			name := "same"
-			if i < maxReads {
+			if i < kitchenReads {
 				name = string(rune('a' + i))
 			}
 			wg.Go(func() {
@@ -147,26 +147,32 @@ func TestPagesEnd(t *testing.T) {
 	})
 }
 
-// TestOneReaderGivesWay reads page after page for one client, none of which takes long: it gives way all the same.
+// TestOneReaderGivesWay reads page after page for one client, none of which takes long: it gives way all the same, and rests for as long as
+// it works.
 func TestOneReaderGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPages(&slowHistory{})
+		p := newPages(&slowHistory{}, nil)
 		defer p.close()
 		const (
-			pages = 50
+			pages = 200
 			work  = giveway.Slice / 5
 		)
+		began := time.Now()
 		for range pages {
 			p.read(t.Context(), "a", ask("one"), func(*sharedPage, error) { time.Sleep(work) })
 		}
+		took := time.Since(began)
 		gave := 0
-		for range cap(p.ways) {
-			way := <-p.ways
-			gave += way.Gave()
-			p.ways <- way
+		for range cap(p.idle) {
+			w := <-p.idle
+			gave += w.way.Gave()
+			p.idle <- w
 		}
 		if want := pages / 5; gave < want-1 || gave > want+1 {
 			t.Errorf("it gave way %d times, want %d", gave, want)
+		}
+		if rest := time.Duration(pages*work/writeTurn) * writeRest; took != pages*work+rest {
+			t.Errorf("it took %v, want %v of work and %v of rest", took, pages*work, rest)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"kentongan/realtime"
@@ -268,6 +269,7 @@ func (r *replay) take(b *behind, page *sharedPage) {
 func (r *replay) sendPage(b *behind, publications []realtime.Publication) (sent int) {
 	wire := r.s.gw.opts.Names.Spell(b.channel)
 	defer r.s.inOrder()()
+	defer r.putBack()
 	r.need = 0
 	for i := range publications {
 		p := &publications[i]
@@ -291,7 +293,7 @@ func (r *replay) sendPage(b *behind, publications []realtime.Publication) (sent 
 
 func (r *replay) encode(wire string, p *realtime.Publication) {
 	if r.piece == nil {
-		r.piece = make([]byte, 0, max(replayPiece, len(p.Data))+replaySlack)
+		r.piece = newPiece(len(p.Data))
 	}
 	switch r.s.dialect {
 	case protocol.V1:
@@ -321,10 +323,35 @@ func (r *replay) cursor(ch realtime.Channel, p realtime.Position) []byte {
 // flush sends the piece.
 func (r *replay) flush() {
 	if len(r.piece) > 0 {
-		r.s.send(r.piece)
-		r.piece = nil
+		if r.s.send(r.piece) {
+			r.piece = nil
+		} else {
+			r.piece = r.piece[:0]
+		}
 		r.s.askOnTheWay(func() string { return protocol.EncodeCursor(r.s.home(), r.at) })
 	}
+}
+
+// pieces are buffers that sockets did not keep, which is nearly all: a replay then leaves no garbage that others have to help to collect.
+// Between two pages none has one, for thousands may wait.
+var pieces sync.Pool
+
+// newPiece returns an empty piece with room for so much data.
+func newPiece(data int) []byte {
+	if data <= replayPiece {
+		if used, ok := pieces.Get().(*[]byte); ok {
+			return *used
+		}
+	}
+	return make([]byte, 0, max(replayPiece, data)+replaySlack)
+}
+
+// putBack gives up the piece, which is empty.
+func (r *replay) putBack() {
+	if piece := r.piece; cap(piece) >= replayPiece+replaySlack && cap(piece) < 2*replayPiece {
+		pieces.Put(&piece)
+	}
+	r.piece = nil
 }
 
 // next is where to go on when b cannot be continued: at the head, or at the oldest of the other tabs' positions that may be

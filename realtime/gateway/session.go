@@ -163,9 +163,12 @@ func (s *session) frame(p pushable) []byte {
 }
 
 // send writes a frame without blocking and queues what the socket does not take. A queue past its bound means that the
-// reader is too slow: the session closes, and its client resumes where it was. The frame is kept and never written to.
-func (s *session) send(frame []byte) {
-	s.sent(frame, s.conn.Send(frame))
+// reader is too slow: the session closes, and its client resumes where it was. The frame is kept, and may never be written to, unless it
+// returns false.
+func (s *session) send(frame []byte) (kept bool) {
+	queued := s.conn.Send(frame)
+	s.sent(frame, queued)
+	return queued > 0
 }
 
 // Flush implements hub.Subscriber.

@@ -17,6 +17,9 @@ const (
 	// maxSnapshots is how many sessions are sent a snapshot at the same time. Each holds all of it meanwhile, two megabytes at most.
 	maxSnapshots = 64
 
+	// kitchenSnapshots is how many of them are of one kitchen at most: sessions that do not read keep theirs for snapshotTimeout.
+	kitchenSnapshots = 32
+
 	// snapshotTimeout is how long a reader may take for it, so that those who trickle do not keep the others waiting.
 	snapshotTimeout = 30 * time.Second
 )
@@ -75,10 +78,11 @@ func (g *Gateway) snapshotPage(ctx context.Context, by *auth.Identity, ch realti
 // position could not be continued from; empty: it had none.
 func (r *replay) sendSnapshot(ctx context.Context, b behind, cause realtime.GapCause) error {
 	g := r.s.gw
-	if !g.snapshots.take(ctx, r.s.home()) {
+	home := r.s.home()
+	if !g.snapshots.take(ctx, home) {
 		return errSessionEnds
 	}
-	defer g.snapshots.give()
+	defer g.snapshots.give(home)
 	snapshot, err := g.readSnapshot(ctx, r.s.who.Load(), b.channel)
 	if err != nil {
 		return err

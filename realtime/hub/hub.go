@@ -57,6 +57,10 @@ type Options struct {
 	// 1 KB each that is 1 MB a shard, and half a second of a shard that writes 2,000 publications a second.
 	QueueLength int
 
+	// Weight is how large a kitchen's share is, compared with others, when there is more to deliver than time for it: at least 1. It may be
+	// called at any time. Nil: all have the same.
+	Weight func(t tenant.ID) int
+
 	// Linger is how long a tenant is still followed after its last session has gone, so that a page reload does not
 	// cost an unsubscribe and a subscribe; zero means 30 s.
 	Linger time.Duration

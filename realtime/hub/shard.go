@@ -2,11 +2,11 @@ package hub
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"kentongan/internal/giveway"
 	"kentongan/realtime"
 	"kentongan/realtime/protocol"
 	"kentongan/tenant"
@@ -17,7 +17,8 @@ type shard struct {
 	hub     *Hub
 	queue   chan job
 	pending atomic.Int64 // jobs that were put into the queue and are not done
-	batch   []job        // of the goroutine that takes them out
+	waits   *lanes       // what was taken out of it and waits for its turn; of the shard's goroutine
+	way     giveway.Way  // where that lets others go first
 
 	holds atomic.Bool // something is held
 
@@ -28,7 +29,7 @@ type shard struct {
 	held          []heldOne     // gathered for Flush; what comes to be done before that does these first
 	near          uint64        // of nothing; see Subscriber.Near
 	message       Message       // that is being offered
-	rest          []job         // out of the queue, behind what its goroutine is delivering; nil: it is not
+	delivering    bool          // its goroutine is, and takes turns with small rooms
 	aside         Message       // that is offered to a small room while message is to a large one
 	turn          time.Time     // when the current turn of the caller's time began
 	spent         time.Duration // of it, delivering on the caller's goroutine
@@ -48,7 +49,9 @@ type heldOne struct {
 }
 
 func newShard(h *Hub) *shard {
-	return &shard{hub: h, queue: make(chan job, h.opts.QueueLength), rooms: map[tenant.ID]*room{}}
+	return &shard{
+		hub: h, queue: make(chan job, h.opts.QueueLength), waits: newLanes(h.opts.Weight), rooms: map[tenant.ID]*room{},
+	}
 }
 
 // A small room is served on the caller's goroutine, which is the engine's: waking the shard for five writes costs as much
@@ -161,104 +164,103 @@ func (s *shard) release() {
 }
 
 func (s *shard) run(ctx context.Context) {
+	defer s.way.Close()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case j := <-s.queue:
-			s.work(s.gather(j))
+			s.waits.add(j)
+		}
+		s.way.Begin()
+		for s.waits.count > 0 && ctx.Err() == nil {
+			s.gather()
+			s.work()
+		}
+	}
+}
+
+// gather takes what else waits in the queue, up to as much again.
+func (s *shard) gather() {
+	for s.waits.count < s.hub.opts.QueueLength {
+		select {
+		case j := <-s.queue:
+			s.waits.add(j)
+		default:
+			return
 		}
 	}
 }
 
 // What waits for the same room is written together: a room that cannot keep up with one write for each message may with one for
-// several. Nothing is waited for.
+// several. Nothing is waited for. While others wait, a group ends where a turn does: a thousand deliveries take two milliseconds or so, and
+// a message to more screens than that is a turn by itself.
 const (
-	maxGather  = 64
+	maxGroup   = 64
 	groupBytes = 64 << 10 // far below the bound of a session's queue, in which a group is held for a moment
+	groupTurn  = 1024     // deliveries
 )
 
-// gather takes what else waits in the queue.
-func (s *shard) gather(first job) []job {
-	s.batch = append(s.batch[:0], first)
-	for len(s.batch) < maxGather {
-		select {
-		case j := <-s.queue:
-			s.batch = append(s.batch, j)
-		default:
-			return s.batch
-		}
+// work does what comes next of the kitchen whose turn it is.
+func (s *shard) work() {
+	l := s.waits.take()
+	n, offered := 1, 0
+	if gap := l.jobs[0].gap; gap != nil {
+		s.tellGap(*gap)
+	} else {
+		n, offered = s.deliver(l)
 	}
-	return s.batch
-}
-
-// work does jobs in their order, publications of one room together.
-func (s *shard) work(jobs []job) {
-	for len(jobs) > 0 {
-		n, rest := 1, jobs[1:]
-		if first := jobs[0].publication; first == nil {
-			s.tellGap(*jobs[0].gap)
-		} else {
-			n = s.group(jobs)
-			rest = s.deliver(jobs[:n], jobs[n:])
-		}
-		clear(jobs[:n])
-		jobs = rest
-		s.pending.Add(-int64(n))
-	}
+	s.waits.done(l, n, offered)
+	s.pending.Add(-int64(n))
+	s.way.Sometimes()
 }
 
 // stretch is how many sessions of a large room are offered something, or written to, before those of small rooms have their turn: a
-// millisecond or less, where all of a room with thousands take tens.
-const stretch = 64
+// tenth of a millisecond to one, where all of a room with thousands take tens. What is large is looked at more often.
+const (
+	stretch      = 64
+	stretchBytes = 64 << 10 // the kernel copies some GB a second, and cuts it into segments
+)
 
-// stretches calls do with one part after the other of those who are in a large room.
-func (s *shard) stretches(m *members, do func(part members)) {
-	for from := 0; from < len(*m); from += stretch {
+// stretches calls do with one part after the other of those who are in a large room, and are given so many bytes each.
+func (s *shard) stretches(m *members, bytes int, do func(part members)) {
+	step := max(1, min(stretch, stretchBytes/max(bytes, 1)))
+	for from := 0; from < len(*m); from += step {
 		if from > 0 {
 			s.between()
 		}
-		do((*m)[from:min(from+stretch, len(*m))])
+		do((*m)[from:min(from+step, len(*m))])
 	}
 }
 
-// between delivers what waits for small rooms while a large one is served. Of one tenant nothing is overtaken. The lock is held.
+// between lets go first what waits for small rooms, also at the doors, while a large one is served. Of one tenant nothing is overtaken.
+// The lock is held; whoever comes meanwhile and wants it leaves what he has in the queue.
 func (s *shard) between() {
-	if s.rest == nil {
-		return // who calls is not the shard's goroutine, and does not know what that has taken out of the queue
+	if !s.delivering {
+		return // who calls is not the shard's goroutine
 	}
-	for more := true; more && len(s.rest) < maxGather; {
-		select {
-		case j := <-s.queue:
-			s.rest = append(s.rest, j)
-		default:
-			more = false
-		}
-	}
-	kept := s.rest[:0]
-	for _, j := range s.rest {
-		if r, quick := s.quick(j, kept); quick {
-			s.tellDelivered(j.publication, s.serveBy(&s.aside, r, j.publication, false))
-		} else {
-			kept = append(kept, j)
-		}
-	}
-	s.pending.Add(int64(len(kept) - len(s.rest)))
-	clear(s.rest[len(kept):])
-	s.rest = kept
+	s.delivering = false // what is quick is served in one go
+	s.way.Sometimes()
+	s.gather()
+	s.waits.between(s.quickly)
+	s.delivering = true
 }
 
-// quick reports whether j may be done before what is kept, and its room; nil: nobody is here. The lock is held.
-func (s *shard) quick(j job, kept []job) (*room, bool) {
-	p := j.publication
-	if p == nil || p.Channel.Tenant == tenant.Global {
-		return nil, false
+// quickly does what waits for a small room, up to a gap, and returns how many publications that were. The lock is held.
+func (s *shard) quickly(l *lane) (n int) {
+	r := s.rooms[l.tenant]
+	if l.tenant == tenant.Global || r != nil && r.size > smallRoom {
+		return 0
 	}
-	r := s.rooms[p.Channel.Tenant]
-	if r != nil && r.size > smallRoom {
-		return nil, false
+	for _, j := range l.jobs {
+		if j.publication == nil {
+			break
+		}
+		s.tellDelivered(j.publication, s.serveBy(&s.aside, r, j.publication, false))
+		n++
 	}
-	return r, !slices.ContainsFunc(kept, func(other job) bool { return other.tenant() == p.Channel.Tenant })
+	s.pending.Add(-int64(n))
+	return n
 }
 
 // tenant is whom j is about.
@@ -269,48 +271,60 @@ func (j job) tenant() tenant.ID {
 	return j.publication.Channel.Tenant
 }
 
-// group returns how many of jobs are publications that may be delivered together with the first.
-func (s *shard) group(jobs []job) int {
-	room, bytes := jobs[0].publication.Channel.Tenant, 0
-	for n, j := range jobs {
-		p := j.publication
-		if p == nil || p.Channel.Tenant != room || n > 0 && room == tenant.Global {
-			return n
-		}
-		if bytes += len(p.Data); n > 0 && bytes > groupBytes {
-			return n
-		}
+// group returns how many of the first jobs of a lane are publications that are delivered together, to so many sessions, and their bytes.
+func (s *shard) group(jobs []job, sessions int) (n, bytes int) {
+	most := maxGroup
+	switch {
+	case jobs[0].publication.Channel.Tenant == tenant.Global:
+		most = 1
+	case s.waits.others():
+		most = max(1, min(maxGroup, groupTurn/max(sessions, 1)))
 	}
-	return len(jobs)
+	for n < min(most, len(jobs)) && jobs[n].publication != nil {
+		more := len(jobs[n].publication.Data)
+		if n > 0 && bytes+more > groupBytes {
+			break
+		}
+		bytes += more
+		n++
+	}
+	return n, bytes
 }
 
-// deliver offers the publications of a group, and returns what is left of the rest behind it, and came meanwhile.
-func (s *shard) deliver(group, rest []job) []job {
-	var offered [maxGather]int
+// deliver offers what comes first in a lane, together what may be, and returns how many publications that were and how many deliveries.
+func (s *shard) deliver(l *lane) (n, deliveries int) {
+	var offered [maxGroup]int
 	s.mu.Lock()
 	s.release()
-	s.rest = rest
-	more := len(group) > 1
-	r := s.rooms[group[0].publication.Channel.Tenant]
-	for i, j := range group {
-		offered[i] = s.serve(r, j.publication, more)
+	r := s.rooms[l.tenant]
+	sessions := 0
+	if r != nil {
+		sessions = r.size
 	}
-	if r != nil && more {
+	n, bytes := s.group(l.jobs, sessions)
+	var group [maxGroup]job // what comes meanwhile may move those of the lane
+	copy(group[:n], l.jobs)
+	s.delivering = true
+	for i, j := range group[:n] {
+		offered[i] = s.serve(r, j.publication, n > 1)
+	}
+	if r != nil && n > 1 {
 		flush := func(part members) { part.flush() }
-		s.stretches(&r.all, flush)
-		for _, j := range group {
+		s.stretches(&r.all, bytes, flush)
+		for _, j := range group[:n] {
 			if named := r.named[j.publication.Channel.Name]; named != nil {
-				s.stretches(&named.members, flush)
+				s.stretches(&named.members, bytes, flush)
 			}
 		}
 		s.tellFanned()
 	}
-	rest, s.rest = s.rest, nil
+	s.delivering = false
 	s.mu.Unlock()
-	for i, j := range group {
+	for i, j := range group[:n] {
 		s.tellDelivered(j.publication, offered[i])
+		deliveries += offered[i]
 	}
-	return rest
+	return n, deliveries
 }
 
 func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
@@ -349,10 +363,10 @@ func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool)
 			offered += other.all.offer(m)
 		}
 	} else {
-		s.stretches(&r.all, func(part members) { offered += part.offer(m) })
+		s.stretches(&r.all, len(p.Data), func(part members) { offered += part.offer(m) })
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
-		s.stretches(&named.members, func(part members) { offered += part.offer(m) })
+		s.stretches(&named.members, len(p.Data), func(part members) { offered += part.offer(m) })
 	}
 	if m.fan != nil {
 		m.fan.Sessions = offered

@@ -75,8 +75,8 @@ func TestTogether(t *testing.T) {
 		synctest.Wait()
 
 		want := []string{
-			"production:updates/1", "production:updates/2 held", "production:alerts/1 held", "production:updates/3 held", "flush",
-			"production:updates/4", "gap",
+			"production:updates/1", "production:updates/2 held", "production:alerts/1 held", "production:updates/3 held",
+			"production:updates/4 held", "flush", "gap",
 		}
 		if !slices.Equal(all.steps, want) {
 			t.Errorf("who follows all: got %q, want %q", all.steps, want)

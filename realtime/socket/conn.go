@@ -48,6 +48,7 @@ const (
 	held                        // the queue is there because its sender wanted it, not because the kernel took no more
 	ending                      // of epoll: shut was called, the loop is to end it
 	crowded                     // of epoll: the kernel did not take all once
+	watched                     // of epoll: the loop is told of it
 	over                        // OnEnd has been called, or is about to
 )
 
@@ -82,7 +83,7 @@ type backlog struct {
 func (c *Conn) is(s state) bool { return c.state&s != 0 }
 
 // Send writes p, or queues what the kernel does not take, and returns how many bytes are queued now. p is kept and must not
-// be changed. After the end, or after Seal, Finish or Abort, it does nothing and returns 0.
+// be changed, unless that is 0. After the end, or after Seal, Finish or Abort, it does nothing and returns 0.
 func (c *Conn) Send(p []byte) (queued int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

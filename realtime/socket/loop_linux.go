@@ -39,7 +39,7 @@ const (
 
 	// lookEvery is after how many events a loop looks whether it has worked for so long that it has to give way. A handshake takes
 	// 50 µs; 256 of them without a break would be 13 ms, in which a message waits that has come meanwhile.
-	lookEvery = 4
+	lookEvery = 2
 )
 
 func openLoop(p *poll) (*loop, error) {
@@ -247,15 +247,33 @@ func (l *loop) await(c *Conn) {
 	}
 }
 
-// watch has the kernel tell anew what there is.
+// watch has the kernel tell anew what there is. Before it does so for the first time, begin is still to come.
 func (l *loop) watch(c *Conn) {
-	events := uint32(watchIn)
-	if c.is(crowded) {
-		events = watchBoth
+	if !c.is(watched) {
+		return
 	}
-	if err := l.control(unix.EPOLL_CTL_MOD, c.fd, events, c.gen); err != nil {
+	if err := l.control(unix.EPOLL_CTL_MOD, c.fd, c.events(), c.gen); err != nil {
 		panic("socket: watch a connection again: " + err.Error())
 	}
+}
+
+// begin has the kernel tell what there is. Whoever made the handler may have sent more than the kernel takes by now.
+func (l *loop) begin(c *Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := l.control(unix.EPOLL_CTL_ADD, c.fd, c.events(), c.gen); err != nil {
+		return err
+	}
+	c.state |= watched
+	return nil
+}
+
+// events are those that the kernel is to tell of. The lock is held.
+func (c *Conn) events() uint32 {
+	if c.is(crowded) {
+		return watchBoth
+	}
+	return watchIn
 }
 
 func (l *loop) resume(c *Conn) {

@@ -106,7 +106,7 @@ func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*C
 	}
 	p.set(c.fd, c)
 	p.engine.conns.Add(1)
-	if err := l.control(unix.EPOLL_CTL_ADD, c.fd, watchIn, c.gen); err != nil {
+	if err := l.begin(c); err != nil {
 		p.set(c.fd, nil)
 		p.engine.conns.Done()
 		return nil, fmt.Errorf("watch a connection: %w", err)
@@ -213,7 +213,7 @@ type acceptor struct {
 }
 
 // acceptRound is how many connections are taken before what is live may go first. They take some 10 µs each, and then a handshake.
-const acceptRound = 16
+const acceptRound = 8
 
 // take is called by the network poller's loop, and returns whether it is to be left: false waits for more.
 func (a *acceptor) take(fd uintptr) bool {

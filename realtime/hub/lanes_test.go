@@ -1,0 +1,143 @@
+package hub
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"kentongan/realtime"
+	"kentongan/tenant"
+)
+
+func numbered(t tenant.ID, n int) job {
+	return job{publication: &realtime.Publication{
+		Channel: realtime.Channel{Tenant: t, Name: "updates"}, Position: realtime.Position{Epoch: "e", Offset: uint64(n)},
+	}}
+}
+
+// TestLanesKeepTheOrder puts jobs in and takes them out in any way: each comes out once, those of one kitchen in their order, and what is
+// counted is what is there.
+func TestLanesKeepTheOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weight := func(kitchen tenant.ID) int { return 1 + int(kitchen[0]-'a') }
+		q := newLanes(weight)
+		put, got := map[tenant.ID]int{}, map[tenant.ID]int{}
+		sum := 0
+		took := func(l *lane, n int) {
+			for _, j := range l.jobs[:n] {
+				got[l.tenant]++
+				sum--
+				if at := int(j.publication.Position.Offset); at != got[l.tenant] {
+					t.Fatalf("%d comes out of %q, want %d", at, l.tenant, got[l.tenant])
+				}
+			}
+		}
+		add := func(t *rapid.T) {
+			for _, n := range rapid.SliceOfN(rapid.IntRange(0, 4), 1, 5).Draw(t, "kitchens") {
+				kitchen := tenant.ID(string(rune('a' + n)))
+				put[kitchen]++
+				sum++
+				q.add(numbered(kitchen, put[kitchen]))
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"": func(t *rapid.T) {
+				waiting := 0
+				for _, l := range q.order {
+					if len(l.jobs) == 0 || l.taken {
+						t.Fatalf("%q waits with %d jobs, taken %v", l.tenant, len(l.jobs), l.taken)
+					}
+					waiting += len(l.jobs)
+				}
+				if q.count != sum || waiting != sum {
+					t.Fatalf("%d are counted and %d wait, want %d", q.count, waiting, sum)
+				}
+				if sum == 0 && len(q.of) != 0 {
+					t.Fatalf("nothing is there, and %d lanes", len(q.of))
+				}
+			},
+			"add": add,
+			"serve": func(t *rapid.T) {
+				if q.count == 0 {
+					return
+				}
+				l := q.take()
+				n := rapid.IntRange(1, len(l.jobs)).Draw(t, "together")
+				took(l, n)
+				if rapid.Bool().Draw(t, "more come meanwhile") {
+					add(t)
+				}
+				if rapid.Bool().Draw(t, "small ones go first") {
+					q.between(func(other *lane) int {
+						if other == l {
+							t.Fatal("who is served is not between")
+						}
+						n := rapid.IntRange(0, len(other.jobs)).Draw(t, "of it")
+						took(other, n)
+						return n
+					})
+				}
+				q.done(l, n, rapid.IntRange(0, 3000).Draw(t, "deliveries"))
+			},
+		})
+		for q.count > 0 {
+			l := q.take()
+			took(l, 1)
+			q.done(l, 1, 1)
+		}
+		if fmt.Sprint(put) != fmt.Sprint(got) {
+			t.Fatalf("put in %v, came out %v", put, got)
+		}
+	})
+}
+
+// TestLanesAreFair has kitchens of any weight with rooms of any size that always have something to deliver: at any time the deliveries
+// of each by its weight are as many as those of another one, to within one turn of each.
+func TestLanesAreFair(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type kitchen struct{ weight, room, had int }
+		kitchens := map[tenant.ID]*kitchen{}
+		q := newLanes(func(id tenant.ID) int { return kitchens[id].weight })
+		for i := range rapid.IntRange(2, 6).Draw(t, "kitchens") {
+			id := tenant.ID(fmt.Sprint("k", i))
+			kitchens[id] = &kitchen{weight: rapid.IntRange(1, 100).Draw(t, "weight"), room: rapid.IntRange(0, 5000).Draw(t, "room")}
+			q.add(numbered(id, 1))
+		}
+		turn := func(k *kitchen) float64 { return float64(max(k.room, 1)) / float64(k.weight) }
+		share := func(k *kitchen) float64 { return float64(k.had) / float64(k.weight) }
+		for range 300 {
+			l := q.take()
+			q.add(numbered(l.tenant, 1))
+			q.done(l, 1, kitchens[l.tenant].room)
+			kitchens[l.tenant].had += max(kitchens[l.tenant].room, 1)
+			for a, one := range kitchens {
+				for b, other := range kitchens {
+					if apart := share(one) - share(other); apart > turn(one)+turn(other)+1e-6 {
+						t.Fatalf("%s has had %v by weight, %s %v: more than a turn of each apart", a, share(one), b, share(other))
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestLanesForgetWhoHasGone has very many kitchens come once, beside one that always has something.
+func TestLanesForgetWhoHasGone(t *testing.T) {
+	q := newLanes(nil)
+	q.add(numbered("always", 1))
+	const many = 10_000
+	for i := range many {
+		q.add(numbered(tenant.ID(fmt.Sprint("once", i)), 1))
+		for range 2 {
+			l := q.take()
+			if l.tenant == "always" {
+				q.add(numbered("always", 1))
+			}
+			q.done(l, 1, 5)
+		}
+	}
+	if len(q.of) > 3*maxSpare || len(q.spare) > maxSpare {
+		t.Errorf("%d of %d kitchens are remembered, %d lanes kept", len(q.of), many, len(q.spare))
+	}
+}
