@@ -6,7 +6,7 @@ import (
 )
 
 // Direct is what an Outbox may be able to do beside: give events to the relay of the same process as they are committed, so that nobody has
-// to ask the database for them, and have their marks written with the next commit.
+// to ask the database for them, and have their marks written with later commits.
 type Direct interface {
 	// Direct opens the way. From then on a commit of this process that has events also leases its tenant to owner, for the time
 	// of lease by the store's clock, if nothing of it waits and nobody has it leased. What cannot be handed on like that waits for

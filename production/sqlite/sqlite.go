@@ -2,13 +2,14 @@
 //
 // A file has one writer at a time, so a [Store] has one writing connection, and who has the turn uses it. A commit that meets no other one is
 // made by its caller. Commits that have to wait for their turn go into one transaction together, each in a savepoint of its own, and share one
-// flush to the disk: the more clients, the fewer flushes a commit. Readers have connections of their own, see the state of one moment, and neither wait for the
-// writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
+// flush to the disk: the more clients, the fewer flushes a commit. Readers have connections of their own, see the state of one moment, and
+// neither wait for the writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
 //
 // What changes want to know of batches is remembered as the store's own commits have left it, so most of them read nothing. That nobody else
 // has committed meanwhile is looked at in each transaction (production/internal/recall).
 //
-// Events go from a commit to the relay of the same process without a claim, and are marked by the next commit (production/internal/hands).
+// Events go from a commit to the relay of the same process without a claim, and are marked once their kitchen rests for a moment, or many
+// of them are without their marks (production/internal/hands).
 //
 // Several processes may use one file. They wait for each other's writes, at most [Options].BusyTimeout.
 package sqlite
