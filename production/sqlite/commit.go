@@ -54,7 +54,8 @@ type entry struct {
 }
 
 func (s *Store) encode(c *production.Commit) (*commit, error) {
-	w := &commit{Commit: c, store: s, written: recall.Written{Tenant: c.Tenant, Recalled: c.Recalled, Kitchen: c.Kitchen != nil, Base: c.Base}}
+	w := &commit{Commit: c, store: s}
+	w.written = recall.Written{Tenant: c.Tenant, Recalled: c.Recalled, Kitchen: c.Kitchen != nil, Base: c.Base}
 	var failed error
 	doc := func(v any) string {
 		text, err := rows.Encode(v)
@@ -153,8 +154,8 @@ func (w *commit) writeBatch(ctx context.Context, c *conn) error {
 	return err
 }
 
-// Most changes leave the batch where it is in the lists, and its next look at its time. Then four of its indexes need not be touched, or three,
-// which SQLite knows by the columns that a statement names, not by their values.
+// Most changes leave the batch where it is in the lists, and its next look at its time. Then four of its indexes need not be touched, or
+// three, which SQLite knows by the columns that a statement names, not by their values.
 const (
 	changeInPlace = "UPDATE productions SET revision = ?, status = ?, menu = ?, portions = ?, number = ?, search = ?, doc = ?, facts = ?"
 	wherePlaced   = ` WHERE tenant = ? AND id = ? AND revision = ? AND deleted = 0
@@ -328,8 +329,8 @@ func (w *commit) notify(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// numbersOf returns the first of the numbers that are for rows of an instant, in tables that lie in the order of instants, and the first one
-// behind them.
+// numbersOf returns the first of the numbers that are for rows of an instant, in tables that lie in the order of instants, and the first
+// one behind them.
 func numbersOf(at production.Instant) (from, to int64) {
 	const rows = 1 << 20 // of one millisecond
 	const last = production.Instant(math.MaxInt64/rows - 1)

@@ -92,7 +92,8 @@ type conn struct {
 	acts     map[string]act       // of exec, likewise
 }
 
-// act is a prepared statement of the driver itself. What database/sql does around one takes as long as binding and carrying out a small insert.
+// act is a prepared statement of the driver itself. What database/sql does around one takes as long as binding and carrying out a small
+// insert.
 type act interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -129,7 +130,11 @@ const unknown = 0
 // contents returns a number that changes with what is in the file, as far as this connection has seen it.
 func (c *conn) contents() (n uint32) {
 	err := c.Raw(func(raw any) (err error) {
-		n, err = raw.(sqlite.FileControl).FileControlDataVersion("main")
+		file, ok := raw.(sqlite.FileControl)
+		if !ok {
+			return errDriver
+		}
+		n, err = file.FileControlDataVersion("main")
 		return err
 	})
 	if err != nil {
@@ -159,14 +164,12 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (changed int6
 			return 0, fmt.Errorf("argument %d: %w", i+1, err)
 		}
 	}
-	err = c.Raw(func(raw any) error {
+	err = c.Raw(func(raw any) (err error) {
 		s := c.acts[text]
 		if s == nil {
-			p, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
-			if err != nil {
+			if s, err = prepare(ctx, raw, text); err != nil {
 				return err
 			}
-			s = p.(act)
 			c.acts[text] = s
 		}
 		r, err := s.ExecContext(ctx, bound)
@@ -178,6 +181,25 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (changed int6
 	})
 	return changed, err
 }
+
+// prepare has the driver's connection raw prepare an act.
+func prepare(ctx context.Context, raw any, text string) (act, error) {
+	c, ok := raw.(driver.ConnPrepareContext)
+	if !ok {
+		return nil, errDriver
+	}
+	s, err := c.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := s.(act)
+	if !ok {
+		return nil, errors.Join(errDriver, s.Close())
+	}
+	return a, nil
+}
+
+var errDriver = errors.New("the driver of SQLite lacks what it had")
 
 // one scans the only row of an answer into dest. It returns sql.ErrNoRows if there is none.
 func (c *conn) one(ctx context.Context, text string, args []any, dest ...any) error {

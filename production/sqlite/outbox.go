@@ -148,16 +148,18 @@ func (s *Store) Forget(ctx context.Context, b production.Before, limit int) (int
 	gone := int64(0)
 	err := s.update(ctx, func(ctx context.Context, c *conn) error {
 		for _, sort := range []struct {
-			text    string
 			before  production.Instant
 			numbers bool // the rows lie in the order of instants
+			text    string
 		}{
-			{`DELETE FROM events WHERE n IN (SELECT e.n FROM events e CROSS JOIN heads h
+			{b.Events, true, `DELETE FROM events WHERE n IN (SELECT e.n FROM events e CROSS JOIN heads h
 				WHERE e.n < ? AND h.tenant = e.tenant
-				AND e.seq <= h.sent AND e.seq < h.seq ORDER BY e.n LIMIT ?)`, b.Events, true},
-			{"DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices WHERE done = 1 AND at < ? ORDER BY at LIMIT ?)", b.Events, false},
-			{"DELETE FROM keys WHERE n IN (SELECT n FROM keys WHERE n < ? ORDER BY n LIMIT ?)", b.Keys, true},
-			{"DELETE FROM observations WHERE rowid IN (SELECT rowid FROM observations WHERE at < ? ORDER BY at LIMIT ?)", b.Observations, false},
+				AND e.seq <= h.sent AND e.seq < h.seq ORDER BY e.n LIMIT ?)`},
+			{b.Events, false, `DELETE FROM notices WHERE rowid IN (
+				SELECT rowid FROM notices WHERE done = 1 AND at < ? ORDER BY at LIMIT ?)`},
+			{b.Keys, true, "DELETE FROM keys WHERE n IN (SELECT n FROM keys WHERE n < ? ORDER BY n LIMIT ?)"},
+			{b.Observations, false, `DELETE FROM observations WHERE rowid IN (
+				SELECT rowid FROM observations WHERE at < ? ORDER BY at LIMIT ?)`},
 		} {
 			if !sort.before.Known() {
 				continue

@@ -1,12 +1,12 @@
 // Package sqlite keeps the kitchens' records in one SQLite file.
 //
-// A file has one writer at a time, so a [Store] has one writing connection, and who has the turn uses it. A commit that meets no other one is
-// made by its caller. Commits that have to wait for their turn go into one transaction together, each in a savepoint of its own, and share one
-// flush to the disk: the more clients, the fewer flushes a commit. Readers have connections of their own, see the state of one moment, and
-// neither wait for the writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
+// A file has one writer at a time, so a [Store] has one writing connection, and who has the turn uses it. A commit that meets no other
+// one is made by its caller. Commits that have to wait for their turn go into one transaction together, each in a savepoint of its own,
+// and share one flush to the disk: the more clients, the fewer flushes a commit. Readers have connections of their own, see the state of
+// one moment, and neither wait for the writer nor hold it up (write-ahead log). What was acknowledged has been flushed (synchronous=FULL).
 //
-// What changes want to know of batches is remembered as the store's own commits have left it, so most of them read nothing. That nobody else
-// has committed meanwhile is looked at in each transaction (production/internal/recall).
+// What changes want to know of batches is remembered as the store's own commits have left it, so most of them read nothing. That nobody
+// else has committed meanwhile is looked at in each transaction (production/internal/recall).
 //
 // Events go from a commit to the relay of the same process without a claim, and are marked once their kitchen rests for a moment, or many
 // of them are without their marks (production/internal/hands).
@@ -80,7 +80,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		opts: o, hands: hands.New(), wake: make(chan struct{}, 1), readers: make(chan *conn, o.Readers),
 		// A full queue makes callers wait where they can still give up.
-		jobs: make(chan *job, maxGroup), turn: make(chan struct{}, 1), heads: map[tenant.ID]head{}, stop: make(chan struct{}), stopped: make(chan struct{}),
+		jobs: make(chan *job, maxGroup), turn: make(chan struct{}, 1), heads: map[tenant.ID]head{},
+		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.close = sync.OnceValue(s.shut)
 	if err := s.open(ctx); err != nil {
@@ -117,7 +118,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(explain(err), s.reading.Close(), s.writing.Close())
 	}
-	go s.write(version) //nolint:gosec,contextcheck // it lives until Close, not as long as Open
+	go s.write(version) //nolint:contextcheck // it lives until Close, not as long as Open
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (s *Store) carryOut(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return trouble(err)
 	}
-	if done, err := s.lone(j); done {
+	if done, err := s.lone(j); done { //nolint:contextcheck // it takes no longer than a flush: see Store
 		return trouble(err)
 	}
 	s.waiting.Add(1)
@@ -71,8 +71,8 @@ func (s *Store) carryOut(ctx context.Context, j *job) error {
 	return trouble(<-j.done)
 }
 
-// lone carries out j on the goroutine of its caller, if nobody else writes or waits for that: to hand it to another goroutine and the answer
-// back would take as long as two or three of its statements. It waits for nothing but the disk. done is false if j has to queue.
+// lone carries out j on the goroutine of its caller, if nobody else writes or waits for that: to hand it to another goroutine and the
+// answer back would take as long as two or three of its statements. It waits for nothing but the disk. done is false if j has to queue.
 func (s *Store) lone(j *job) (done bool, err error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -269,7 +269,8 @@ func (s *Store) begin(patience time.Duration) error {
 	}
 }
 
-// hear ends what is remembered, if another connection has committed since our last transaction. In a transaction that writes nobody can any more.
+// hear ends what is remembered, if another connection has committed since our last transaction. In a transaction that writes nobody can
+// any more.
 func (s *Store) hear() {
 	if now := s.writer.contents(); now == unknown || now != s.contents {
 		s.memory.BrokeAll()

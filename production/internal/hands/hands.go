@@ -251,7 +251,7 @@ func (g *Handing) Of(t tenant.ID, base int64) Wish {
 // maxCarried is how many events of one tenant may be published and not marked: a crash brings them again.
 const maxCarried = 64
 
-// Carry is as Of, for a tenant of which the store knows that we have the lease, and that all up to sent is marked. It leaves what was published
+// Carry is as Of, for a tenant of which the store knows that it is leased, and that all up to sent is marked. It leaves what was published
 // since to a later commit, or to be settled, unless that is too much; then ok is false, and Of has to be asked.
 func (g *Handing) Carry(t tenant.ID, base, sent int64) (w Wish, ok bool) {
 	if g == nil {

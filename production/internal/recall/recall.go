@@ -1,9 +1,9 @@
 // Package recall remembers what changes of batches want to know, as the commits of this process have left it, so that most changes
 // read nothing ([production.Recaller]).
 //
-// What is remembered is true as long as nobody else commits. That is not asked but checked: a store looks, with each commit, whether somebody
-// else has committed since its own last one. Its commits that follow each other are a chain, and each chain of a tenant has a stamp. Once it
-// breaks, there is another stamp, or none, and what was decided on the old one is refused.
+// What is remembered is true as long as nobody else commits. That is not asked but checked: a store looks, with each commit, whether
+// somebody else has committed since its own last one. Its commits that follow each other are a chain, and each chain of a tenant has a
+// stamp. Once it breaks, there is another stamp, or none, and what was decided on the old one is refused.
 //
 // Where several processes change one kitchen, it would break again and again, and each time cost a commit an attempt. So after a break
 // nothing is remembered for some commits in a row, twice as many each time.
@@ -119,8 +119,8 @@ func (m *Memory) Chain(t tenant.ID) (stamp, count uint64) {
 	return 0, 0
 }
 
-// Learn takes in what a Load of a batch has answered that began at stamp and count. What the database had by then this process's own commits
-// have left, or the chain is broken and its next commit will find out. Own commits that came meanwhile are newer.
+// Learn takes in what a Load of a batch has answered that began at stamp and count. What the database had by then this process's own
+// commits have left, or the chain is broken and its next commit will find out. Own commits that came meanwhile are newer.
 func (m *Memory) Learn(t tenant.ID, stamp, count uint64, l *production.Loaded) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
