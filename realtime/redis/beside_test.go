@@ -75,6 +75,15 @@ func (s *beside) byOld(key string) (again func() (byte, realtime.Position)) {
 	return func() (byte, realtime.Position) { return s.old.try(token, data, product, key, known, true) }
 }
 
+// dataOf returns the data of what was spelled.
+func dataOf(spelled []string) (all []string) {
+	for _, text := range spelled {
+		_, data, _ := strings.Cut(text, " ")
+		all = append(all, data)
+	}
+	return all
+}
+
 // agree checks that both have heard everything in one order, and find the same when they look.
 func (s *beside) agree() {
 	t := s.t
@@ -92,14 +101,7 @@ func (s *beside) agree() {
 		return len(old) >= len(s.want) && len(now) >= len(s.want)
 	})
 	old, now := heard()
-	data := func(spelled []string) (all []string) {
-		for _, text := range spelled {
-			_, d, _ := strings.Cut(text, " ")
-			all = append(all, d)
-		}
-		return all
-	}
-	if !slices.Equal(old, s.want) || !slices.Equal(now, data(s.want)) {
+	if !slices.Equal(old, s.want) || !slices.Equal(now, dataOf(s.want)) {
 		t.Fatalf("the elder heard %q,\nthe new node %q,\nwant %q", old, now, s.want)
 	}
 	page, err := s.new.History(t.Context(), channelA, realtime.Position{}, 1000)

@@ -25,6 +25,7 @@ type elder struct {
 	c      rueidis.Client
 	tokens uint64
 	known  realtime.Position // the newest one that it was told of
+	reign  string            // the word with which the epochs end that it begins
 
 	mu      sync.Mutex // guards what it hears
 	at      realtime.Position
@@ -127,7 +128,7 @@ func (e *elder) try(token, data, product, key string, known realtime.Position, a
 		repeat = "1"
 	}
 	answer := e.text("store publish", []string{elderHead, elderStream, record, elderNewest},
-		elderName, data, elderKeeps, elderKeepsFor, elderLive, token, "elderepoch"+strconv.FormatUint(e.tokens, 10),
+		elderName, data, elderKeeps, elderKeepsFor, elderLive, token, fmt.Sprintf("elder%07d%s", e.tokens, e.reign),
 		known.Epoch, strconv.FormatUint(known.Offset, 10), digest, "300", repeat, product)
 	return answer[0], e.position(answer[1:])
 }
@@ -148,7 +149,7 @@ func (e *elder) turn() realtime.Position {
 	e.t.Helper()
 	e.tokens++
 	return e.position(e.text("store turn", []string{elderHead, elderStream},
-		elderName, "elderturn"+strconv.FormatUint(e.tokens, 10), elderLive, "overloaded", "", "0", ""))
+		elderName, fmt.Sprintf("turns%07d", e.tokens), elderLive, "overloaded", "", "0", ""))
 }
 
 // history returns position and data of all that there is in the channel.

@@ -410,7 +410,7 @@ func (f *follower) compare(h *headsAnswer) {
 		case tr.last.Epoch == head.Epoch && (tr.forgotten || tr.belied(h.entries[name])):
 			f.forgotten(tr)
 		case tr.last == head:
-		case tr.last.Epoch != head.Epoch && f.broker.bygone(head.Epoch):
+		case tr.last.Epoch != head.Epoch && f.broker.bygone(tr.last.Epoch, head.Epoch):
 			f.gap(tr, cause, head, h.ms)
 		case tr.last.Epoch != head.Epoch:
 			f.gap(tr, cause, realtime.Position{Epoch: head.Epoch}, h.ms)
@@ -431,7 +431,7 @@ func (f *follower) setPage(tr *track, page *realtime.Page, ms int64) {
 			cause = tr.cause
 		}
 		tr.cause = ""
-		if page.Head.Epoch != tr.last.Epoch && page.Head.Offset > 0 && !f.broker.bygone(page.Head.Epoch) {
+		if page.Head.Epoch != tr.last.Epoch && page.Head.Offset > 0 && !f.broker.bygone(tr.last.Epoch, page.Head.Epoch) {
 			// What the new epoch has so far is news to those who follow.
 			f.gap(tr, cause, realtime.Position{Epoch: page.Head.Epoch}, ms)
 			f.repair(tr)

@@ -47,11 +47,22 @@ func reignOf(run string, replication reply) string {
 // begins another.
 func (b *Broker) newEpoch() string { return realtime.NewEpoch() + b.ask.dialer.reigns() }
 
-// bygone reports whether an epoch is of before the reign. One that this node has not met may be older than the one that it knows, if the
-// replica that was promoted was that far behind: then what is in it was delivered long ago.
-func (b *Broker) bygone(epoch string) bool {
-	return !strings.HasSuffix(epoch, b.ask.dialer.reigns()) // all end with no word
+// bygone reports whether the epoch now may be of before the one that a channel was in last, though it is another one. Then what is in it was
+// delivered long ago, perhaps before this node followed.
+//
+// One that is of another reign may be older, if the replica that was promoted was that far behind. And where an epoch was begun in a reign
+// that has a word, one without any may be that of the primary before: Sentinels promote it anew if the one after it fails before
+// they have told it that it is none.
+func (b *Broker) bygone(last, now string) bool {
+	reign := b.ask.dialer.reigns()
+	if reign == "" {
+		return len(last) >= wordedEpoch && len(now) < wordedEpoch
+	}
+	return !strings.HasSuffix(now, reign)
 }
+
+// wordedEpoch is the length of an epoch that ends with the word of a reign.
+var wordedEpoch = len(realtime.NewEpoch()) + reignLetters
 
 // inReign is a script that gives offsets out, for each reign.
 type inReign struct{ source string }
