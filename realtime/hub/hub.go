@@ -185,7 +185,7 @@ func (h *Hub) shardOf(t tenant.ID) *shard {
 type Stats struct {
 	Tenants       int // followed here
 	Subscriptions int
-	Queued        int // publications that wait for a shard
+	Queued        int // publications and gaps that wait for a shard, or are being delivered by its goroutine
 }
 
 // Stats counts under the locks of the shards, one after the other.
@@ -196,7 +196,7 @@ func (h *Hub) Stats() Stats {
 		st.Tenants += len(s.rooms)
 		st.Subscriptions += s.subscriptions
 		s.mu.Unlock()
-		st.Queued += len(s.queue)
+		st.Queued += int(s.pending.Load())
 	}
 	return st
 }
