@@ -178,9 +178,9 @@ func New(opts Options) *Gateway {
 		opts: opts, hub: opts.Hub, presence: opts.Presence, sockets: opts.Sockets, start: time.Now(),
 		plain:    protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes},
 		deflated: protocol.ReaderOptions{MaxMessageBytes: opts.MaxMessageBytes, Deflate: true},
-		pages: newPages(opts.Broker, opts.Weight), snapshots: newTurns(maxSnapshots, kitchenSnapshots, opts.Weight),
+		pages:    newPages(opts.Broker, opts.Weight), snapshots: newTurns(maxSnapshots, kitchenSnapshots, opts.Weight),
 		connections: randomID(),
-		seats: newSeats(),
+		seats:       newSeats(),
 	}
 	if rate := opts.Quotas.UpgradeRate; rate > 0 {
 		g.pace.every = max(1, time.Second/time.Duration(rate))

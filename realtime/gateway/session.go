@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -212,10 +213,22 @@ func (s *session) end(code protocol.Code, reason string, drop bool) {
 		s.conn.Finish(false, s.gw.opts.CloseTimeout) // there is no handshake to wait for
 	} else {
 		s.conn.Seal(protocol.AppendClose(nil, code, reason), drop)
-		s.conn.AbortAfter(s.gw.opts.CloseTimeout) // a peer that does not answer
+		s.conn.AbortAfter(s.gw.patience(drop)) // a peer that does not answer
 	}
 	s.signal()
 }
+
+// patience is how long the peer of a session that was closed may take to answer. Thousands in a room who do not read are closed as slow by
+// the same publication: they are not all given up in the same moment, and do not all come back in the next one.
+func (g *Gateway) patience(slow bool) time.Duration {
+	if most := g.opts.CloseTimeout; slow && most >= slowSpread {
+		return most - rand.N(most/slowSpread) //nolint:gosec // no secret
+	}
+	return g.opts.CloseTimeout
+}
+
+// slowSpread is over which part of the time they are spread, one of so many.
+const slowSpread = 4
 
 // signal wakes a replay that waits for room, or for the end. The lock is held.
 func (s *session) signal() {

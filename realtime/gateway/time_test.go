@@ -401,6 +401,32 @@ func TestPeersThatDoNotAnswerACloseAreHungUp(t *testing.T) {
 	}
 }
 
+// TestThoseWhoDoNotReadAreNotGivenUpAllAtOnce: one publication closes all of them as slow, and they go one after the other.
+func TestThoseWhoDoNotReadAreNotGivenUpAllAtOnce(t *testing.T) {
+	const clients, limit, step = 60, 4 * time.Second, 100 * time.Millisecond
+	inBubble(t, gateway.Options{CloseTimeout: limit, MaxBacklogBytes: 4 << 10}, func(t *testing.T, n *clocked) {
+		for range clients {
+			n.dial("")
+		}
+		n.publish("a", "updates", `"`+strings.Repeat("x", 3<<10)+`"`)
+		n.publish("a", "updates", `"`+strings.Repeat("x", 3<<10)+`"`)
+		synctest.Wait()
+		left, most := clients, 0
+		for waited := time.Duration(0); waited <= limit; waited += step {
+			now := n.gateway.Connections()
+			if waited < limit*3/4 && now < clients {
+				t.Fatalf("after %v %d of %d are left", waited, now, clients)
+			}
+			left, most = now, max(most, left-now)
+			time.Sleep(step)
+			synctest.Wait()
+		}
+		if left > 0 || most > clients/2 {
+			t.Errorf("%d are left after %v, and %d went in one moment", left, limit, most)
+		}
+	})
+}
+
 func TestDrainSpreadsTheEnds(t *testing.T) {
 	const clients, over = 40, 20 * time.Second
 	inBubble(t, gateway.Options{}, func(t *testing.T, n *clocked) {

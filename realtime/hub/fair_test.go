@@ -47,6 +47,9 @@ func crowded(t *testing.T, weight func(tenant.ID) int, screens map[tenant.ID]int
 		publish(deliver)
 		close(gate)
 		synctest.Wait()
+		if n := h.Stats().Queued; n != 0 {
+			t.Errorf("%d publications wait when all were delivered", n)
+		}
 	})
 	return list
 }

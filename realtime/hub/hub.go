@@ -3,8 +3,9 @@
 //
 // Tenants are spread over a few shards, each with a lock, a bounded queue and a goroutine. What is quickly done is done at
 // once by who brings it, the rest by the shard's goroutine, and never two things of one shard at the same time or out of
-// turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. A
-// publication is encoded once for each dialect, however many screens follow it.
+// turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. There
+// kitchens take turns, by what was delivered for each and by their weights, and small rooms go first. A publication is encoded once for
+// each dialect, however many screens follow it.
 //
 // A session that wants what it missed does not stop the others and needs no queue for what comes meanwhile: its
 // subscription is not live yet, and it reads history, page after page, until it stands at the head; then [Hub.GoLive]
@@ -53,8 +54,9 @@ type Options struct {
 	Names  *realtime.Names // spells channels for clients
 	Shards int             // goroutines that deliver; zero means one for each CPU that Go uses
 
-	// QueueLength bounds the publications that wait for one shard; zero means 1,024. When it is full the engine's reader waits: with
-	// 1 KB each that is 1 MB a shard, and half a second of a shard that writes 2,000 publications a second.
+	// QueueLength bounds the publications that wait for one shard, and those that it has put in the lanes of their kitchens; zero means
+	// 1,024. When both are full the engine's reader waits: with 1 KB each that is 2 MB a shard, and a second of a shard that writes 2,000
+	// publications a second.
 	QueueLength int
 
 	// Weight is how large a kitchen's share is, compared with others, when there is more to deliver than time for it: at least 1. It may be
@@ -185,7 +187,7 @@ func (h *Hub) shardOf(t tenant.ID) *shard {
 type Stats struct {
 	Tenants       int // followed here
 	Subscriptions int
-	Queued        int // publications that wait for a shard
+	Queued        int // publications and gaps that wait for a shard, or are being delivered by its goroutine
 }
 
 // Stats counts under the locks of the shards, one after the other.
@@ -196,7 +198,7 @@ func (h *Hub) Stats() Stats {
 		st.Tenants += len(s.rooms)
 		st.Subscriptions += s.subscriptions
 		s.mu.Unlock()
-		st.Queued += len(s.queue)
+		st.Queued += int(s.pending.Load())
 	}
 	return st
 }

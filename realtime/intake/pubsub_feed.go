@@ -134,6 +134,7 @@ func (f *feed) Rest(streams bool) time.Duration {
 	switch {
 	case idle:
 		return restTime
+	case !p.many.Load():
 	case held && streams:
 		return p.opts.GatherFor // what has been told is stamped now
 	case held:
