@@ -47,7 +47,7 @@ func reignOf(run string, replication reply) string {
 // begins another.
 func (b *Broker) newEpoch() string { return realtime.NewEpoch() + b.ask.dialer.reigns() }
 
-// bygone reports whether the epoch now may be of before the one that a channel was in last, though it is another one. Then what is in it was
+// bygone reports whether the epoch now, which is another one than a channel was in last, may be of before that. Then what is in it was
 // delivered long ago, perhaps before this node followed.
 //
 // One that is of another reign may be older, if the replica that was promoted was that far behind. And where an epoch was begun in a reign
