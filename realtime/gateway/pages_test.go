@@ -171,7 +171,8 @@ func TestOneReaderGivesWay(t *testing.T) {
 		if want := pages / 5; gave < want-1 || gave > want+1 {
 			t.Errorf("it gave way %d times, want %d", gave, want)
 		}
-		if rest := time.Duration(pages*work/writeTurn) * writeRest; took != pages*work+rest {
+		rests := int(pages * work / writeTurn)
+		if rest := time.Duration(rests) * writeRest; took != pages*work+rest {
 			t.Errorf("it took %v, want %v of work and %v of rest", took, pages*work, rest)
 		}
 	})
