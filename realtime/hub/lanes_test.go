@@ -50,8 +50,8 @@ func TestLanesKeepTheOrder(t *testing.T) {
 					}
 					waiting += len(l.jobs)
 				}
-				if q.count != sum || waiting != sum {
-					t.Fatalf("%d are counted and %d wait, want %d", q.count, waiting, sum)
+				if waiting += len(q.behind); q.count != sum || waiting != sum || sum > 0 && len(q.order) == 0 {
+					t.Fatalf("%d are counted and %d wait, want %d; %d lanes", q.count, waiting, sum, len(q.order))
 				}
 				if sum == 0 && len(q.of) != 0 {
 					t.Fatalf("nothing is there, and %d lanes", len(q.of))
@@ -88,6 +88,42 @@ func TestLanesKeepTheOrder(t *testing.T) {
 		}
 		if fmt.Sprint(put) != fmt.Sprint(got) {
 			t.Fatalf("put in %v, came out %v", put, got)
+		}
+	})
+}
+
+// TestGlobalKeepsItsPlace: what is global is overtaken by nothing that came behind it, and overtakes nothing.
+func TestGlobalKeepsItsPlace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := newLanes(nil)
+		came, out := 0, 0
+		var globals []int
+		kitchens := []tenant.ID{tenant.Global, "a", "b", "c"}
+		for came < 60 || q.count > 0 {
+			if came < 60 && (q.count == 0 || rapid.Bool().Draw(t, "one more comes")) {
+				came++
+				kitchen := rapid.SampledFrom(kitchens).Draw(t, "kitchen")
+				if kitchen == tenant.Global {
+					globals = append(globals, came)
+				}
+				q.add(numbered(kitchen, came))
+				continue
+			}
+			l := q.take()
+			n := rapid.IntRange(1, len(l.jobs)).Draw(t, "together")
+			for _, j := range l.jobs[:n] {
+				at := int(j.publication.Position.Offset)
+				out++
+				for _, g := range globals {
+					if (g < at) != (g <= out-1) && g != at {
+						t.Fatalf("%d comes out as number %d, and the global %d is on the other side of it", at, out, g)
+					}
+				}
+				if l.tenant == tenant.Global && at != out {
+					t.Fatalf("the global %d comes out as number %d", at, out)
+				}
+			}
+			q.done(l, n, rapid.IntRange(0, 2000).Draw(t, "deliveries"))
 		}
 	})
 }
