@@ -205,11 +205,12 @@ func TestTheAppMissesWhatWeInvalidate(t *testing.T) {
 // TestTheAppEndsOurLoads has the app do each of its things while this node loads: what was loaded before must not be kept.
 func TestTheAppEndsOurLoads(t *testing.T) {
 	a, c := withApp(t, short)
-	for name, act := range map[string]func(){
-		"invalidate":      func() { a.call("invalidate", "menus:raced", kitchen) },
-		"invalidateByTag": func() { a.call("invalidateByTag", "menus", kitchen) },
-		"set":             func() { a.set("menus:raced", menu{Name: "new"}, kitchen, "menus") },
+	for name, act := range map[string]func(kitchen tenant.ID){
+		"invalidate":      func(kitchen tenant.ID) { a.call("invalidate", "menus:raced", kitchen) },
+		"invalidateByTag": func(kitchen tenant.ID) { a.call("invalidateByTag", "menus", kitchen) },
+		"set":             func(kitchen tenant.ID) { a.set("menus:raced", menu{Name: "new"}, kitchen, "menus") },
 	} {
+		kitchen := tenant.ID("raced-" + name) // one each: what one leaves to be cleaned up may still be removed while the next one loads
 		started, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		go func() {
 			_, err := cache.GetOrLoad(context.Background(), c, kitchen, "menus:raced", hour, func(context.Context) (menu, error) {
@@ -223,10 +224,10 @@ func TestTheAppEndsOurLoads(t *testing.T) {
 		if g := a.get("menus:raced", kitchen); g.Hit {
 			t.Errorf("%s: the app takes a lease for a hit", name)
 		}
-		if v := a.raw("GET", "bergizi:cache:k1:menus:raced"); !strings.HasPrefix(v, `"0e1`) {
+		if v := a.raw("GET", "bergizi:cache:"+string(kitchen)+":menus:raced"); !strings.HasPrefix(v, `"0e1`) {
 			t.Errorf("%s: the app's read changes the lease to %s", name, v)
 		}
-		act()
+		act(kitchen)
 		close(release)
 		do(t, <-done)
 		if g := a.get("menus:raced", kitchen); g.Hit && g.Data.Name == "old" {
@@ -235,7 +236,6 @@ func TestTheAppEndsOurLoads(t *testing.T) {
 		if m, err := cache.Get[menu](t.Context(), c, kitchen, "menus:raced", &cache.Policy{Strict: true}); err == nil && m.Name == "old" {
 			t.Errorf("%s: the old load is served", name)
 		}
-		do(t, c.InvalidateAndWait(t.Context(), kitchen, cache.Scope{All: true}))
 	}
 	if n := c.Stats().CommitsRefused; n != 3 {
 		t.Errorf("%d commits were refused, want 3", n)
