@@ -332,6 +332,21 @@ func TestCloseAnswersEverybody(t *testing.T) {
 	}
 }
 
+// holder is another process that holds the file at path, until its ROLLBACK.
+func holder(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
 // TestLockedForTooLong has another process hold the file.
 func TestLockedForTooLong(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.db")
@@ -340,15 +355,7 @@ func TestLockedForTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	other, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	other := holder(t, path)
 	c := newCommit(1)
 	if _, err := s.Commit(t.Context(), c); !errors.Is(err, production.ErrUnavailable) {
 		t.Errorf("commit to a locked file: %v, want ErrUnavailable", err)
@@ -372,15 +379,7 @@ func TestLoneCommitIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	other, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	other := holder(t, path)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // it ends while the file is locked, whenever that is
 	defer cancel()
 	if _, err := s.Commit(ctx, newCommit(1)); !errors.Is(err, production.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
@@ -409,15 +408,7 @@ func TestContextEndsWhileItWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	other, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	other := holder(t, path)
 	first := make(chan error, 1)
 	go func() {
 		_, err := s.Commit(t.Context(), newCommit(1))
