@@ -346,9 +346,9 @@ func newPiece(data int) []byte {
 	return make([]byte, 0, max(replayPiece, data)+replaySlack)
 }
 
-// putBack gives up the piece, which is empty.
+// putBack gives up the piece. Nothing in it is for whoever has it next, who may be of another kitchen, however it came to be left there.
 func (r *replay) putBack() {
-	if piece := r.piece; cap(piece) >= replayPiece+replaySlack && cap(piece) < 2*replayPiece {
+	if piece := r.piece[:0]; cap(piece) >= replayPiece+replaySlack && cap(piece) < 2*replayPiece {
 		pieces.Put(&piece)
 	}
 	r.piece = nil
