@@ -53,6 +53,7 @@ type options struct {
 	Server  string        `help:"A server program that is built already." placeholder:"PATH"`
 	Env     []string      `help:"A setting of the server for these rounds." placeholder:"NAME=VALUE" sep:"none"`
 	HTTP    bool          `name:"http" help:"Publish to the memory engine with POST /api/publish, not through its Redis door."`
+	Shared  bool          `help:"Let a program share its processors with driver, publisher and Redis in fan-out scenes too."`
 	Profile string        `help:"Keep profiles of the server here, from rounds that do not count." placeholder:"DIR"`
 	JSON    string        `help:"Write all figures of all rounds here too, as JSON." name:"json" placeholder:"FILE"`
 }
@@ -137,7 +138,11 @@ func tell(out io.Writer, r results, o options) error {
 	if o.HTTP {
 		door = "memory engine: published with POST /api/publish, in lists of what is due"
 	}
-	_, _ = fmt.Fprintf(out, "\n%s\n%s\n\n", machine(), door)
+	processors := "fan-out: a program has half of the processors, driver, publisher and Redis the other half; else all share all"
+	if o.Shared || runtime.NumCPU() < 2 {
+		processors = "driver, publisher, Redis and server share all processors"
+	}
+	_, _ = fmt.Fprintf(out, "\n%s\n%s\n%s\n\n", machine(), processors, door)
 	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
 	if o.Peers {
 		err = errors.Join(err, printPeers(out, r.Rows))
@@ -145,7 +150,7 @@ func tell(out io.Writer, r results, o options) error {
 	if o.JSON == "" {
 		return err
 	}
-	all := map[string]any{"machine": machine(), "door": door, "time": time.Now().UTC().Format(time.RFC3339),
+	all := map[string]any{"machine": machine(), "processors": processors, "door": door, "time": time.Now().UTC().Format(time.RFC3339),
 		"rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
@@ -170,8 +175,7 @@ func machine() string {
 			model = string(found[1])
 		}
 	}
-	return fmt.Sprintf("%s, %d cores, Linux %s, %s; driver, publisher, Redis and server share them; loopback",
-		model, runtime.NumCPU(), release, runtime.Version())
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s; loopback", model, runtime.NumCPU(), release, runtime.Version())
 }
 
 // all measures the chosen scenes and plays the chosen trials. With an error it returns what it has.
@@ -194,7 +198,7 @@ func all(ctx context.Context, o options, progress io.Writer) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	l := &lab{driver: driver, pace: o.pace(), dir: dir}
+	l := &lab{driver: driver, pace: o.pace(), dir: dir, shared: o.Shared}
 	if chosen.need(redis) {
 		child, address, err := startRedis(ctx, dir)
 		if err != nil {
@@ -261,8 +265,15 @@ func (l *lab) scenes(ctx context.Context, o options, list []scene, serve server,
 }
 
 // scene measures the floor, the server and what else is in programs in turn, so that what changes on the machine meanwhile meets all.
-func (l *lab) scene(ctx context.Context, s scene, engine string, programs []program, profiles string, progress io.Writer) ([]row, error) {
+func (l *lab) scene(
+	ctx context.Context, s scene, engine string, programs []program, profiles string, progress io.Writer,
+) (rows []row, err error) {
 	server := programs[1]
+	leave, err := l.apart(s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
 	if s.bare {
 		programs = programs[1:]
 	}
@@ -288,7 +299,7 @@ func (l *lab) scene(ctx context.Context, s scene, engine string, programs []prog
 			return nil, err
 		}
 	}
-	rows := make([]row, len(programs))
+	rows = make([]row, len(programs))
 	for i, p := range programs {
 		rows[i] = sum(s, engine, p.name, rounds[i])
 		var goal, bound aim // of nobody but the server

@@ -20,8 +20,10 @@ type lab struct {
 	redis     string           // address; empty: there is none
 	redisPID  int
 	pace      pace
-	dir       string // for what servers keep
-	profileTo string // folder for profiles of the server in this round; empty: none
+	dir       string        // for what servers keep
+	profileTo string        // folder for profiles of the server in this round; empty: none
+	shared    bool          // programs share all processors with their load
+	own       *process.CPUs // of the programs that are measured; nil: all
 }
 
 // outcome is what one round of one program has shown. Figures that do not belong to the scene's kind are zero.
@@ -55,7 +57,7 @@ func (l *lab) round(ctx context.Context, s scene, engine string, p program) (out
 			return out, err
 		}
 	}
-	r, err := p.start(ctx, engine, l.redis)
+	r, err := l.start(ctx, engine, p)
 	if err != nil {
 		return out, err
 	}

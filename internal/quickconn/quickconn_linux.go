@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 
+	"kentongan/internal/giveway"
 	"kentongan/internal/rawsys"
 )
 
@@ -28,6 +29,7 @@ func Wrap(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn // closed already: its next read says so
 	}
+	_ = raw.Control(func(fd uintptr) { giveway.Watch(int(fd)) }) // one that is closed needs no watching
 	q := &quick{Conn: conn, raw: raw, hushes: hushes}
 	q.in.step, q.out.step = q.read, q.out.write
 	return q

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -363,10 +364,10 @@ func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool)
 			offered += other.all.offer(m)
 		}
 	} else {
-		s.stretches(&r.all, len(p.Data), func(part members) { offered += part.offer(m) })
+		s.stretches(&r.all, len(p.Data), func(part members) { offered += s.offer(part, m) })
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
-		s.stretches(&named.members, len(p.Data), func(part members) { offered += part.offer(m) })
+		s.stretches(&named.members, len(p.Data), func(part members) { offered += s.offer(part, m) })
 	}
 	if m.fan != nil {
 		m.fan.Sessions = offered
@@ -374,6 +375,22 @@ func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool)
 	}
 	return offered
 }
+
+// offer offers m to a part of a room. The memory of those in a large one is asked for in groups; for small rooms release has done that.
+func (s *shard) offer(part members, m *Message) (offered int) {
+	if len(part) <= smallRoom {
+		return part.offer(m)
+	}
+	for group := range slices.Chunk(part, nearGroup) {
+		s.near += group.near()
+		offered += group.offer(m)
+	}
+	return offered
+}
+
+// nearGroup is for how many sessions of a large room memory is waited for at once: what the kernel touches for their writes must not push it
+// out of the cache again.
+const nearGroup = 16
 
 func (s *shard) tellGap(g realtime.Gap) {
 	s.mu.Lock()

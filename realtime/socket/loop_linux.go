@@ -56,6 +56,7 @@ func openLoop(p *poll) (*loop, error) {
 		_ = l.file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
+	giveway.Watch(epfd)
 	return l, nil
 }
 

@@ -183,6 +183,7 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Han
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
+	giveway.Watch(fd)
 	a := acceptor{poll: p, fresh: fresh}
 	var way giveway.Way
 	defer way.Close()
