@@ -38,6 +38,10 @@ type Plan struct {
 	Source    int      `json:"source,omitempty"`   // the first screen's number in the whole crowd; chooses source and target address
 	Behind    bool     `json:"behind,omitempty"`   // of a lower priority than the server: in life they have machines of their own
 
+	// Moderate is how long a driver that has read what was there leaves what comes next, in the way of a network card that interrupts its
+	// processor only so often; zero: it does not. Time stamps are later by that much at most.
+	Moderate time.Duration `json:"moderateNs,omitempty"`
+
 	// Pause is how long one of Knock stays away, in the mean; zero: as long as the refusal says, and a millisecond if there was none.
 	Pause time.Duration `json:"pauseNs,omitempty"`
 

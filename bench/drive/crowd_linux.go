@@ -123,7 +123,17 @@ func (c *crowd) loop() error {
 		if err := c.goOn(); err != nil {
 			return err
 		}
+		c.moderate()
 	}
+}
+
+// moderate leaves for a moment what comes next, once all screens are up.
+func (c *crowd) moderate() {
+	if c.plan == nil || c.plan.Moderate <= 0 || c.opening != nil {
+		return
+	}
+	pause := unix.NsecToTimespec(int64(c.plan.Moderate))
+	_ = unix.Nanosleep(&pause, nil) // a signal makes it shorter
 }
 
 // obey does the commands that have come. It returns false when no more will come, or the answer cannot be given.
