@@ -123,8 +123,8 @@ func (r *running) ended() error {
 }
 
 // moderate is how long drivers that have read leave what comes next. A server does not wake up its clients, a network card does, and
-// cards hold back that long. Over loopback whoever writes wakes the driver up each time that it has read all and sleeps: somebody who writes
-// a tenth more slowly finds it asleep twice as often, and pays for that with another tenth.
+// cards hold back that long. Over loopback whoever writes wakes the driver up each time that it has read all and sleeps: somebody who
+// writes a tenth more slowly finds it asleep twice as often, and pays for that with another tenth.
 const moderate = 100 * time.Microsecond
 
 // plan returns the connections of s to r.

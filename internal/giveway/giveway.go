@@ -6,8 +6,8 @@
 // sleep that wait for the network, on a descriptor of its own that is ready at once: the processor then has to ask the kernel, and
 // whoever has become ready runs before Give returns, or soon after: one time in 61 Go looks elsewhere first.
 //
-// Most of the time nobody waits. The doors of the process, over which what is live comes, are few and known ([Watch]); to ask the kernel about
-// them is much cheaper than to sleep, and [Way.Sometimes] does that first.
+// Most of the time nobody waits. The doors of the process, over which what is live comes, are few and known ([Watch]); to ask the kernel
+// about them is much cheaper than to sleep, and [Way.Sometimes] does that first.
 package giveway
 
 import (
@@ -20,8 +20,8 @@ import (
 // to a screen of the same machine, so a fifth of that is what others may add to it.
 const Slice = 100 * time.Microsecond
 
-// longLook is how many slices end with a look at the doors alone, before there is one at all connections: one of TLS, or of net/http, is at no
-// door.
+// longLook is how many slices end with a look at the doors alone, before there is one at all connections: one of TLS, or of net/http, is
+// at no door.
 const longLook = 9
 
 // Watch makes the file descriptor fd a door: what is live comes over it. It must be one that epoll can watch, and is forgotten when it is

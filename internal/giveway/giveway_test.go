@@ -57,8 +57,12 @@ func TestWhoHasGotSomethingGoesFirst(t *testing.T) {
 	}
 }
 
-// TestSometimes gives way after a slice, not before, and then not for another slice.
+// TestSometimes gives way after a slice, not before, and then not for another slice, while somebody waits at a door.
 func TestSometimes(t *testing.T) {
+	_, out := door(t)
+	if _, err := out.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var way giveway.Way
 		defer way.Close()
@@ -76,6 +80,83 @@ func TestSometimes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// door returns a pipe whose reading end is a door until the test is over.
+func door(t *testing.T) (in, out *os.File) {
+	t.Helper()
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), out.Close() })
+	raw, err := in.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { giveway.Watch(int(fd)) }); err != nil {
+		t.Fatal(err)
+	}
+	return in, out
+}
+
+// TestNobodyAtTheDoors: where all doors are quiet it gives way once in ten slices, as soon as somebody comes at the next, and when he has
+// been served, or has gone, once in ten again. Other goroutines that can run go first each time.
+func TestNobodyAtTheDoors(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere it gives way each time: it cannot ask")
+	}
+	in, out := door(t)
+	_, other := door(t)
+	synctest.Test(t, func(t *testing.T) {
+		var way giveway.Way
+		defer way.Close()
+		slices := func(n, want int) {
+			t.Helper()
+			before := way.Gave()
+			for range n {
+				way.Begin()
+				time.Sleep(giveway.Slice)
+				way.Sometimes()
+			}
+			if gave := way.Gave() - before; gave != want {
+				t.Errorf("in %d slices it gave way %d times, want %d", n, gave, want)
+			}
+		}
+		slices(9, 0)
+		slices(1, 1)
+		slices(30, 3)
+		if _, err := out.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		slices(3, 3)
+		if _, err := in.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		slices(9, 0)
+		slices(1, 1)
+		if err := other.Close(); err != nil { // its reader would hear that
+			t.Fatal(err)
+		}
+		slices(2, 2)
+	})
+}
+
+// TestWhoCanRunGoesFirst where the doors are quiet, too, on a single processor.
+func TestWhoCanRunGoesFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	door(t)
+	var way giveway.Way
+	defer way.Close()
+	var ran atomic.Bool
+	go func() { ran.Store(true) }()
+	way.Begin()
+	for !ran.Load() {
+		way.Sometimes()
+		if way.Gave() > 10 {
+			t.Fatal("a goroutine that can run was never let")
+		}
+	}
 }
 
 // TestAWayMayBeUsedAgain closes it between two times, and where it was never opened.

@@ -388,8 +388,8 @@ func (s *shard) offer(part members, m *Message) (offered int) {
 	return offered
 }
 
-// nearGroup is for how many sessions of a large room memory is waited for at once: what the kernel touches for their writes must not push it
-// out of the cache again.
+// nearGroup is for how many sessions of a large room memory is waited for at once: what the kernel touches for their writes must not
+// push it out of the cache again.
 const nearGroup = 16
 
 func (s *shard) tellGap(g realtime.Gap) {
