@@ -9,9 +9,9 @@ import (
 )
 
 // apart gives the programs of a scene that measures deliveries half of the processors, and driver, publisher and Redis the other half,
-// until leave is called. In life clients and Redis are other machines. Where all share all processors it is chance, for a whole round, whether
-// Linux has the driver on the processor of who writes, where it reads when the writing is over, or on another one, where each write wakes
-// it up again: the same floor then takes 1.8 or 2.8 µs a delivery, and a ratio says which of the two met whom.
+// until leave is called. In life clients and Redis are other machines. Where all share all processors it is chance, for a whole round,
+// whether Linux has the driver on the processor of who writes, where it reads when the writing is over, or on another one, where each write
+// wakes it up again: the same floor then takes 1.8 or 2.8 µs a delivery, and a ratio says which of the two met whom.
 //
 // Other scenes stay as they are: a storm of connects needs the driver's processors more than the server's.
 func (l *lab) apart(s scene) (leave func() error, err error) {
