@@ -130,9 +130,26 @@ func (h *Hub) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range h.shards {
 		g.Go(func() error { s.run(ctx); return nil })
-		g.Go(func() error { s.sweep(ctx); return nil })
 	}
+	h.sweep(ctx)
 	return g.Wait()
+}
+
+// sweep unfollows tenants whose last session has been gone for a while. The global channels are followed for ever:
+// they are few, and other shards share them.
+func (h *Hub) sweep(ctx context.Context) {
+	tick := time.NewTicker(max(h.opts.Linger/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, s := range h.shards {
+				s.sweep(now)
+			}
+		}
+	}
 }
 
 // Deliver implements realtime.Sink. It delivers to a small room at once, and leaves a large one to its shard. It waits while the

@@ -525,24 +525,14 @@ func (s *shard) leave(r *room) {
 	}
 }
 
-// sweep unfollows tenants whose last session has been gone for a while. The global channels are followed for ever:
-// they are few, and other shards share them.
-func (s *shard) sweep(ctx context.Context) {
-	tick := time.NewTicker(max(s.hub.opts.Linger/2, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			for _, r := range s.empty(now) {
-				s.hub.broker.Unfollow(r.tenant)
-				s.mu.Lock()
-				delete(s.rooms, r.tenant)
-				s.mu.Unlock()
-				close(r.leaving)
-			}
-		}
+// sweep unfollows the tenants of rooms that have been empty for long enough at now.
+func (s *shard) sweep(now time.Time) {
+	for _, r := range s.empty(now) {
+		s.hub.broker.Unfollow(r.tenant)
+		s.mu.Lock()
+		delete(s.rooms, r.tenant)
+		s.mu.Unlock()
+		close(r.leaving)
 	}
 }
 

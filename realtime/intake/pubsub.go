@@ -223,7 +223,7 @@ func (p *PubSub) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { p.reports(ctx) })
 	wg.Go(func() { p.stamps(ctx) })
-	wg.Go(func() { p.turns.run(ctx) })
+	p.turns.run(ctx)
 	wg.Wait()
 	p.leave(context.WithoutCancel(ctx))
 	return nil

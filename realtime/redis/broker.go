@@ -105,7 +105,7 @@ func (b *Broker) Run(ctx context.Context, sink realtime.Sink) error {
 	wg.Go(func() { b.seen.run(ctx) })
 	wg.Go(func() { b.probe(ctx) })
 	wg.Go(func() { b.keepRevocations(ctx) })
-	wg.Go(func() { b.keepSchema(ctx) })
+	b.keepSchema(ctx)
 	wg.Wait()
 	b.Close()
 	return nil
