@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -89,13 +90,21 @@ func (p *PubSub) tell(ctx context.Context, probe bool) {
 	}
 }
 
+// missingSince is the log's word for the time from which on something may be missing; nothing if nobody knows.
+func missingSince(s *stamping.State) slog.Attr {
+	if s.Since.IsZero() {
+		return slog.Attr{}
+	}
+	return slog.Time("since", s.Since)
+}
+
 // changed logs what an operator wants to know.
 func (p *PubSub) changed(before, after *stamping.Status, s *stamping.State, again bool) {
 	log := p.opts.Log
 	switch {
 	case s.Began && s.Mine:
 		log.Warn("this node stamps PUBLISH from here on; what was published before may be missing, and all readers are told",
-			"node", p.node.ID(), "cause", s.Took, "numbering", s.Numbering, "since", s.Since, "owed", s.Owed != "")
+			"node", p.node.ID(), "cause", s.Took, "numbering", s.Numbering, missingSince(s), "owed", s.Owed != "")
 		if !s.First {
 			if again {
 				p.counts.breaks.Add(1)
