@@ -104,7 +104,8 @@ func (p *PubSub) changed(before, after *stamping.Status, s *stamping.State, agai
 	switch {
 	case s.Began && s.Mine:
 		log.Warn("this node stamps PUBLISH from here on; what was published before may be missing, and all readers are told",
-			"node", p.node.ID(), "cause", s.Took, "numbering", s.Numbering, missingSince(s), "owed", s.Owed != "")
+			slog.String("node", p.node.ID()), slog.Any("cause", s.Took), slog.String("numbering", s.Numbering), missingSince(s),
+			slog.Bool("owed", s.Owed != ""))
 		if !s.First {
 			if again {
 				p.counts.breaks.Add(1)
