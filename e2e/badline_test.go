@@ -197,14 +197,21 @@ func (k *kitchenServer) doesNotGrow(t *testing.T, chromium context.Context) {
 		s.waitText(fmt.Sprintf("giliran %d", took))
 	}
 	take(5) // until everything has been used once
+	// Strings of the last messages are garbage a little later than one collection sees, and the engine keeps code that it has compiled.
+	// What grows with the messages grows by as much the next time.
+	const slack, nights = 256 << 10, 3
 	before := s.weigh()
-	take(100)
-	after := s.weigh()
-	t.Logf("after 1,000 messages: %v; after 20,000 more: %v", before, after)
-	// Strings of the last messages are garbage a little later than one collection sees.
-	const slack = 256 << 10
-	if after.nodes > before.nodes+20 || after.listeners > before.listeners+5 || after.heap > before.heap+slack {
-		t.Errorf("the page has grown from %v to %v in twenty thousand messages", before, after)
+	for night := 1; ; night++ {
+		take(100)
+		after := s.weigh()
+		t.Logf("night %d of twenty thousand messages: from %v to %v", night, before, after)
+		if after.nodes <= before.nodes+20 && after.listeners <= before.listeners+5 && after.heap <= before.heap+slack {
+			return
+		}
+		if night == nights {
+			t.Fatalf("the page grows with each twenty thousand messages, at last from %v to %v", before, after)
+		}
+		before = after
 	}
 }
 
