@@ -124,7 +124,7 @@ func (r *running) ended() error {
 
 // moderate is how long drivers that have read leave what comes next. A server does not wake up its clients, a network card does, and
 // cards hold back that long. Over loopback whoever writes wakes the driver up each time that it has read all and sleeps: somebody who
-// writes a tenth more slowly finds it asleep twice as often, and pays for that with another tenth.
+// writes a little more slowly finds it asleep more often, and pays for that too.
 const moderate = 100 * time.Microsecond
 
 // plan returns the connections of s to r.

@@ -100,48 +100,6 @@ func door(t *testing.T) (in, out *os.File) {
 	return in, out
 }
 
-// TestNobodyAtTheDoors: where all doors are quiet it gives way once in ten slices, as soon as somebody comes at the next, and when he has
-// been served, or has gone, once in ten again.
-func TestNobodyAtTheDoors(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere it gives way each time: it cannot ask")
-	}
-	in, out := door(t)
-	_, other := door(t)
-	synctest.Test(t, func(t *testing.T) {
-		var way giveway.Way
-		defer way.Close()
-		slices := func(n, want int) {
-			t.Helper()
-			before := way.Gave()
-			for range n {
-				way.Begin()
-				time.Sleep(giveway.Slice)
-				way.Sometimes()
-			}
-			if gave := way.Gave() - before; gave != want {
-				t.Errorf("in %d slices it gave way %d times, want %d", n, gave, want)
-			}
-		}
-		slices(9, 0)
-		slices(1, 1)
-		slices(30, 3)
-		if _, err := out.Write([]byte{1}); err != nil {
-			t.Fatal(err)
-		}
-		slices(3, 3)
-		if _, err := in.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-		slices(9, 0)
-		slices(1, 1)
-		if err := other.Close(); err != nil { // its reader would hear that
-			t.Fatal(err)
-		}
-		slices(2, 2)
-	})
-}
-
 // TestWhoCanRunHasHisTurn where the doors are quiet, too, on a single processor.
 func TestWhoCanRunHasHisTurn(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -3,8 +3,9 @@ package process
 import (
 	"os"
 	"os/exec"
+	"runtime"
+	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,9 +77,14 @@ func TestConfineOurselves(t *testing.T) {
 	threads := func(want CPUs) {
 		t.Helper()
 		done := make(chan CPUs)
+		var all sync.WaitGroup // each on a thread of its own
+		all.Add(20)
 		for range 20 {
 			go func() {
-				time.Sleep(time.Millisecond) // on whichever thread
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+				all.Done()
+				all.Wait()
 				var got CPUs
 				_ = unix.SchedGetaffinity(0, &got.set)
 				done <- got
