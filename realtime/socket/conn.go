@@ -76,9 +76,17 @@ type driver interface {
 // backlog is what the kernel did not take.
 type backlog struct {
 	frames  [][]byte
+	whole   [][]byte // the array of frames from its beginning, empty
 	bytes   int
 	started bool // the peer has got a part of frames[0]
 }
+
+// backlogs are those that have been written, for the next queue of any connection: in a large room one begins and ends for each session and
+// group of messages. What was dropped is not among them, for a writer may still look at it.
+var backlogs = sync.Pool{New: func() any { return new(backlog) }}
+
+// maxSpareFrames bounds what a backlog keeps for the next one: more is one who did not read for a while, and rare.
+const maxSpareFrames = 64
 
 func (c *Conn) is(s state) bool { return c.state&s != 0 }
 
@@ -106,7 +114,7 @@ func (c *Conn) Hold(p []byte) (queued int) {
 		return 0
 	}
 	if c.backlog == nil {
-		c.backlog = &backlog{}
+		c.queue()
 		c.state |= held
 	}
 	c.backlog.add(p)
@@ -149,21 +157,31 @@ func (c *Conn) put(p []byte) int {
 	if n == len(p) {
 		return 0
 	}
-	c.backlog = &backlog{frames: [][]byte{p[n:]}, bytes: len(p) - n, started: n > 0}
+	c.queue()
+	c.backlog.add(p[n:])
+	c.backlog.started = n > 0
 	c.driver.await(c)
 	return c.backlog.bytes
 }
 
-// left forgets a queue that is empty, and returns how many bytes are in it. The lock is held.
+// queue begins a queue. The lock is held.
+func (c *Conn) queue() { c.backlog = backlogs.Get().(*backlog) } //nolint:forcetypeassert // New makes nothing else
+
+// left gives a queue back that is empty, and returns how many bytes are in it. The lock is held.
 func (c *Conn) left() int {
-	if c.backlog == nil {
+	b := c.backlog
+	if b == nil {
 		return 0
 	}
-	if c.backlog.bytes == 0 {
-		c.backlog = nil
-		return 0
+	if b.bytes > 0 {
+		return b.bytes
 	}
-	return c.backlog.bytes
+	c.backlog = nil
+	if cap(b.whole) <= maxSpareFrames {
+		b.reset()
+		backlogs.Put(b)
+	}
+	return 0
 }
 
 // forget drops the queue, also what is held: the Flush that follows finds nothing. The lock is held.
@@ -173,8 +191,18 @@ func (c *Conn) forget() {
 }
 
 func (b *backlog) add(p []byte) {
+	grows := len(b.frames) == cap(b.frames)
 	b.frames = append(b.frames, p)
+	if grows {
+		b.whole = b.frames[:0]
+	}
 	b.bytes += len(p)
+}
+
+// reset makes b as a new one is, but for the memory that it keeps.
+func (b *backlog) reset() {
+	clear(b.frames)
+	*b = backlog{frames: b.whole, whole: b.whole}
 }
 
 // fail notes that nothing can be written any more. The lock is held.
