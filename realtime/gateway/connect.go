@@ -481,7 +481,7 @@ func (s *session) greet(head []byte, subs []*hub.Subscription, cursor func() str
 	if s.visit != nil {
 		s.visit.bytes.Add(uint64(len(head)))
 	}
-	s.conn.Send(head)
+	s.conn.SendFirst(head)
 }
 
 // welcome is the first push.

@@ -68,3 +68,21 @@ func TestBacklogKeepsOrder(t *testing.T) {
 		}
 	})
 }
+
+// full is a kernel that takes nothing.
+type full struct{ driver }
+
+func (full) write(*Conn, []byte) (int, error) { return 0, nil }
+func (full) await(*Conn)                      {}
+
+// A session that is closed as slow before its first bytes went out must still begin with them: a close frame, or the end of an event stream,
+// without the head of the answer is no answer.
+func TestSealDropsNotWhatCameFirst(t *testing.T) {
+	c := &Conn{driver: full{}}
+	c.SendFirst([]byte("head "))
+	c.Send([]byte("message "))
+	c.Seal([]byte("bye"), true)
+	if got := string(bytes.Join(c.backlog.frames, nil)); got != "head bye" || c.backlog.bytes != len(got) {
+		t.Errorf("%q is sent, %d bytes are counted, want %q", got, c.backlog.bytes, "head bye")
+	}
+}

@@ -78,7 +78,7 @@ type backlog struct {
 	frames  [][]byte
 	whole   [][]byte // the array of frames from its beginning, empty
 	bytes   int
-	started bool // the peer has got a part of frames[0]
+	started bool // the peer has got a part of frames[0], or must get it: see SendFirst
 }
 
 // backlogs are those that have been written, for the next queue of any connection: in a large room one begins and ends for each session and
@@ -99,6 +99,16 @@ func (c *Conn) Send(p []byte) (queued int) {
 		return 0
 	}
 	return c.put(p)
+}
+
+// SendFirst is Send for what nothing that follows can be understood without, such as the head of an answer, when nothing is queued: Seal
+// does not drop it.
+func (c *Conn) SendFirst(p []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state&(sealed|over) == 0 && c.put(p) > 0 {
+		c.backlog.started = true
+	}
 }
 
 // Near reads what Send reads first and never changes, and returns it: for who is about to call Send on many, whose memory is then waited
