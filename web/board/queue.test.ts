@@ -181,6 +181,17 @@ test("two who tap the same step have no conflict", async () => {
   s.queue.close();
 });
 
+test("whose tap meets the same step of somebody else has nothing to decide; another step that is not there waits", async () => {
+  const gone = { status: 409, body: { code: "NO_SUCH_STEP" } };
+  for (const [status, waits] of [["QUALITY_CHECK", 0], ["CANCELLED", 1], ["COOKING", 1]] as const) {
+    const s = stage(() => gone, { read: async () => ({ id: "p1", version: 9, status }) });
+    await s.queue.enter(step(cooking, "QUALITY_CHECK"), undefined, false);
+    await settled();
+    assert.deepEqual([status, s.sent.length, s.state().count], [status, 1, waits]);
+    s.queue.close();
+  }
+});
+
 test("a refused step is told and gone, unless something waits behind it", async () => {
   const unmet = { status: 409, body: { code: "GUARDS_UNMET", unmet: ["ACTUAL_PORTIONS"] } };
   const s = stage(() => unmet);

@@ -201,8 +201,9 @@ export class Queue {
       this.#judged.add(entry.key);
       const kept = readKept(entry.body);
       if (kept === undefined) continue;
-      if (entry.refusal.code === "VERSION_CONFLICT") await this.#mend(entry, kept);
-      else if (entry.refusal.code === "GUARDS_UNMET" && this.#last(entry)) {
+      const { code } = entry.refusal; // NO_SUCH_STEP: somebody else's step came in between look and tap, so that the version was the new one
+      if (code === "VERSION_CONFLICT" || code === "NO_SUCH_STEP") await this.#mend(entry, kept, code === "VERSION_CONFLICT");
+      else if (code === "GUARDS_UNMET" && this.#last(entry)) {
         await this.#outbox.remove(entry.seq); // nothing was written: it is as if nobody had tapped, and a person is told why
         this.#options.onRefused(kept, entry.refusal.answer);
       }
@@ -213,7 +214,7 @@ export class Queue {
     return !this.#outbox.state().unsent.some((e) => e.group === entry.group && e.seq > entry.seq);
   }
 
-  async #mend(entry: Entry, kept: Kept): Promise<void> {
+  async #mend(entry: Entry, kept: Kept, outdated: boolean): Promise<void> {
     const batch = kept.note.batchId;
     const row = batch === undefined ? undefined : await this.#options.read(batch);
     if (row === undefined) {
@@ -221,7 +222,7 @@ export class Queue {
       return;
     }
     if (alreadySo(kept, row)) await this.#outbox.remove(entry.seq); // two have tapped the same: both have what they wanted
-    else if (basisHolds(kept.note.basis, row)) await this.#rebase(entry, kept, whole(row, "version"));
+    else if (outdated && basisHolds(kept.note.basis, row)) await this.#rebase(entry, kept, whole(row, "version"));
   }
 
   async #rebase(entry: Entry, kept: Kept, version: number | undefined): Promise<void> {
