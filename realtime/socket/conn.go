@@ -431,9 +431,9 @@ func (c *Conn) end() (h Handler, unsent, first bool) {
 	return c.handler, unsent, true
 }
 
-// resets reports whether the peer is to get a reset.
-func (c *Conn) resets() bool {
+// now is [Conn.is] for who does not hold the lock.
+func (c *Conn) now(s state) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.is(reset)
+	return c.is(s)
 }

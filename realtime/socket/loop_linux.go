@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kentongan/internal/descriptor"
 	"kentongan/internal/giveway"
 	"kentongan/internal/rawsys"
 )
@@ -195,7 +196,7 @@ func (l *loop) end(c *Conn) {
 	}
 	l.poll.set(c.fd, nil)
 	l.poll.engine.ended(h, unsent)
-	if c.resets() {
+	if c.now(reset) {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // gone already: needs none
 	}
 	rawsys.Close(int(c.fd))
@@ -300,9 +301,9 @@ func (l *loop) detach(c *Conn) (net.Conn, error) {
 	}
 	l.poll.set(c.fd, nil)
 	l.poll.engine.conns.Done()
-	return netConn(c.fd)
+	return descriptor.Conn(int(c.fd)) //nolint:wrapcheck // it says what it did
 }
 
 func (l *loop) socket(c *Conn, do func(fd int)) { do(int(c.fd)) }
 
-func (l *loop) remote(c *Conn) netip.Addr { return peer(c.fd) }
+func (l *loop) remote(c *Conn) netip.Addr { return descriptor.Peer(int(c.fd)) }

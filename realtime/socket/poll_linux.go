@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kentongan/internal/descriptor"
 	"kentongan/internal/giveway"
 	"kentongan/internal/rawsys"
 )
@@ -116,9 +116,9 @@ func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*C
 
 // adopt takes over what conn runs on, if that is a plain socket; else it returns nil and no error.
 func (p *poll) adopt(conn net.Conn, h Handler) (*Conn, error) {
-	fd, ok, err := duplicate(conn)
+	fd, ok, err := descriptor.Of(conn)
 	if !ok || err != nil {
-		return nil, err
+		return nil, err //nolint:wrapcheck // it says what it did
 	}
 	c, err := p.add(fd, h, nil, true)
 	if err != nil {
@@ -129,55 +129,17 @@ func (p *poll) adopt(conn net.Conn, h Handler) (*Conn, error) {
 	return c, nil
 }
 
-// duplicate returns a non-blocking descriptor of the socket of a connection; false: it is no plain socket.
-func duplicate(of net.Conn) (fd int, ok bool, err error) {
-	var raw syscall.RawConn
-	switch conn := of.(type) {
-	case *net.TCPConn:
-		raw, err = conn.SyscallConn()
-	case *net.UnixConn:
-		raw, err = conn.SyscallConn()
-	default:
-		return -1, false, nil
-	}
-	if err != nil {
-		return -1, true, fmt.Errorf("take a socket: %w", err)
-	}
-	controlErr := raw.Control(func(theirs uintptr) {
-		fd, err = unix.FcntlInt(theirs, unix.F_DUPFD_CLOEXEC, 0) // it shares the flag of not blocking
-	})
-	if err = errors.Join(controlErr, err); err != nil {
-		return -1, true, fmt.Errorf("take a socket: %w", err)
-	}
-	return fd, true, nil
-}
-
 // listens reports whether l is a plain listener.
-func (p *poll) listens(l net.Listener) bool {
-	switch l.(type) {
-	case *net.TCPListener, *net.UnixListener:
-		return true
-	}
-	return false
-}
+func (p *poll) listens(l net.Listener) bool { return descriptor.IsPlain(l) }
 
 // accept takes connections from a plain listener until ctx ends.
 func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Handler) error {
-	f, err := l.(interface{ File() (*os.File, error) }).File() //nolint:forcetypeassert,errcheck // listens saw to that
+	fd, err := descriptor.OfListener(l)
 	if err != nil {
 		return err //nolint:wrapcheck // Accept does
 	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	_ = f.Close()
-	if err != nil {
-		return err //nolint:wrapcheck // as above
-	}
-	// net's own listener lets nobody wait for its descriptor. Ours shares the socket; Go's network poller watches it as well.
-	_ = unix.SetNonblock(fd, true)
-	// Connections inherit it from the listener; net would set it on each. Not all sockets know the option.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	f = os.NewFile(uintptr(fd), "listener")
-	defer func() { _ = f.Close() }() // closed already if ctx ended
+	f := os.NewFile(uintptr(fd), "listener") // by it Go's network poller watches ours
+	defer func() { _ = f.Close() }()         // closed already if ctx ended
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -239,28 +201,15 @@ func (a *acceptor) take(fd uintptr) bool {
 	return true
 }
 
-// peer returns the peer's address of a socket, if it has one.
-func peer(fd int32) netip.Addr {
-	sa, err := unix.Getpeername(int(fd))
-	if err != nil {
-		return netip.Addr{}
+// GiveUpAfter makes the kernel give up a peer that acknowledges nothing for d. Without it a dead peer that is only written to is noticed
+// after some 15 minutes of retransmissions. It does nothing where the kernel does not know how.
+func (c *Conn) GiveUpAfter(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.is(over) {
+		c.driver.socket(c, func(fd int) {
+			// An old kernel or a pipe may not know the option: then its own time-out holds.
+			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+		})
 	}
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrFrom4(a.Addr)
-	case *unix.SockaddrInet6:
-		return netip.AddrFrom16(a.Addr).Unmap()
-	}
-	return netip.Addr{}
-}
-
-// netConn makes a net.Conn of fd, which it closes.
-func netConn(fd int32) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "") //nolint:gosec // a descriptor
-	conn, err := net.FileConn(f)     // duplicates it
-	_ = f.Close()
-	if err != nil {
-		return nil, fmt.Errorf("hand a connection over: %w", err)
-	}
-	return conn, nil
 }

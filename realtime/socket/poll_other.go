@@ -5,6 +5,7 @@ package socket
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // poll is not there: all connections are served portably.
@@ -21,3 +22,6 @@ func (p *poll) listens(net.Listener) bool { return false }
 func (p *poll) accept(context.Context, net.Listener, func(*Conn) Handler) error {
 	return ErrUnsupported
 }
+
+// GiveUpAfter makes the kernel give up a peer that acknowledges nothing for d, where it knows how; here it does not.
+func (c *Conn) GiveUpAfter(time.Duration) {}

@@ -85,11 +85,11 @@ func (s *stream) serve(c *Conn) {
 	for {
 		s.awaitResume(c)
 		p, err := r.next()
-		if len(p) > 0 && !c.discards() {
+		if len(p) > 0 && !c.now(finishing) {
 			s.engine.bytes(c, p)
 		}
 		r.putBack()
-		if c.gone() {
+		if c.now(over) {
 			return // detached
 		}
 		if err != nil {
@@ -108,7 +108,7 @@ func (s *stream) close(c *Conn) {
 	}
 	s.engine.ended(h, unsent)
 	below := s.conn
-	if c.resets() {
+	if c.now(reset) {
 		below = innermost(below) // TLS would wait for room to say farewell
 		if tcp, ok := below.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
@@ -138,19 +138,6 @@ func (s *stream) awaitResume(c *Conn) {
 		}
 		<-s.goOn
 	}
-}
-
-// discards reports whether what comes is to be thrown away.
-func (c *Conn) discards() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.is(finishing)
-}
-
-func (c *Conn) gone() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.is(over)
 }
 
 func (s *stream) write(_ *Conn, p []byte) (int, error) {
