@@ -183,7 +183,7 @@ formatted: ## gofmt
 
 .PHONY: vet
 vet: ## go vet
-	$(call step,go vet,go vet ./...)
+	$(call step,go vet,go vet -race ./...)
 
 .PHONY: modules
 modules: ## the modules are what go.sum says, and go.mod lists what is used

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	code := 1
 	dir, err := os.MkdirTemp("", "kentongan-chaos-test-")
 	if err == nil {
-		binary, err = server(context.Background(), &options{}, dir)
+		binary, err = server(context.Background(), &options{Race: true}, dir)
 	}
 	if err == nil {
 		code = m.Run()

@@ -61,7 +61,7 @@ func withGateway(run func() int) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "kentongan")
-	if said, err := exec.Command("go", "build", "-o", binary, "kentongan/cmd/kentongan").CombinedOutput(); err != nil {
+	if said, err := exec.Command("go", "build", "-race", "-o", binary, "kentongan/cmd/kentongan").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build server: %w\n%s", err, said)
 	}
 	gateway, err = stand.NewGateway(binary, dir, "gateway", []string{

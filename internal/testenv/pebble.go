@@ -29,7 +29,7 @@ func Pebble(t testing.TB, cert, key string, httpPort, tlsPort int) (directory st
 	_, here, _, _ := runtime.Caller(0)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "pebble")
-	build := exec.Command(program(t, "go"), "build", "-o", path, "github.com/letsencrypt/pebble/v2/cmd/pebble")
+	build := exec.Command(program(t, "go"), "build", "-race", "-o", path, "github.com/letsencrypt/pebble/v2/cmd/pebble")
 	build.Dir = filepath.Join(filepath.Dir(here), "pebble") // a module of its own: nothing of it is in ours
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build pebble: %v\n%s", err, out)
