@@ -321,11 +321,11 @@ func TestTellWritesTableAndFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "run.json")
 	rows := []row{{Scene: "room", Kind: fanOut}, {Scene: "still", Kind: idle}, {Scene: "join", Kind: connect}}
 	reports := []report{{Trial: "storming", Engine: memory, Figures: []figure{{Name: "loss", Aim: atMost(0), Value: 1}}, Failed: "1 lost"}}
-	if err := tell(&out, results{rows, reports}, options{JSON: file, HTTP: true}); err != nil {
+	if err := tell(&out, results{Rows: rows, Reports: reports, Taken: 2.5}, options{JSON: file, HTTP: true}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "POST /api/publish") {
-		t.Errorf("the table does not say how the memory engine was published to:\n%s", out.String())
+	if !strings.Contains(out.String(), "POST /api/publish") || !strings.Contains(out.String(), "the host took 2.5 %") {
+		t.Errorf("the table does not say how the memory engine was published to, or what the host took:\n%s", out.String())
 	}
 	for _, text := range []string{"storming, memory", "(missed)", "FAILED: 1 lost"} {
 		if !strings.Contains(out.String(), text) {

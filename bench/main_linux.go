@@ -129,6 +129,7 @@ func measure(args []string, out, progress io.Writer) int {
 type results struct {
 	Rows    []row    `json:"rows"`
 	Reports []report `json:"trials"`
+	Taken   float64  `json:"takenPercent"` // of the processors' time, by the host of this virtual machine
 }
 
 // tell writes results as tables, and to a file if the options name one, with the machine that they come from and the way in
@@ -142,7 +143,8 @@ func tell(out io.Writer, r results, o options) error {
 	if o.Shared || runtime.NumCPU() < 2 {
 		processors = "driver, publisher, Redis and server share all processors"
 	}
-	_, _ = fmt.Fprintf(out, "\n%s\n%s\n%s\n\n", machine(), processors, door)
+	host := fmt.Sprintf("the host took %.1f %% of the processors' time meanwhile: the longest latencies have that in them", r.Taken)
+	_, _ = fmt.Fprintf(out, "\n%s\n%s\n%s\n%s\n\n", machine(), host, processors, door)
 	err := errors.Join(printTable(out, r.Rows), printReports(out, r.Reports))
 	if o.Peers {
 		err = errors.Join(err, printPeers(out, r.Rows))
@@ -151,7 +153,7 @@ func tell(out io.Writer, r results, o options) error {
 		return err
 	}
 	all := map[string]any{"machine": machine(), "processors": processors, "door": door, "time": time.Now().UTC().Format(time.RFC3339),
-		"rows": r.Rows, "trials": r.Reports}
+		"takenPercent": r.Taken, "rows": r.Rows, "trials": r.Reports}
 	text, err2 := json.MarshalIndent(all, "", "  ")
 	if err2 == nil {
 		err2 = os.WriteFile(o.JSON, append(text, '\n'), 0o600)
@@ -179,12 +181,13 @@ func machine() string {
 }
 
 // all measures the chosen scenes and plays the chosen trials. With an error it returns what it has.
-func all(ctx context.Context, o options, progress io.Writer) (results, error) {
-	var r results
+func all(ctx context.Context, o options, progress io.Writer) (r results, err error) {
 	chosen, err := o.choose()
 	if err != nil {
 		return r, err
 	}
+	before := taken()
+	defer func() { r.Taken = taken().since(before) }()
 	dir, err := os.MkdirTemp("", "kentongan-bench-")
 	if err != nil {
 		return r, fmt.Errorf("make folder for this run: %w", err)

@@ -72,7 +72,9 @@ func (l *lab) trial(ctx context.Context, t trial, engine string, serve server, r
 		_, _ = fmt.Fprintf(progress, "%s, %s engine: round %d of %d\n", t.name, engine, n+1, max(rounds, 1))
 		r := report{Trial: t.name, Engine: engine}
 		st := &stage{lab: l, serve: serve, engine: engine, report: &r}
+		before := taken()
 		err := t.play.run(ctx, st)
+		st.report.add("processors' time that the host took", taken().since(before), "%")
 		if err != nil {
 			err = errors.Join(err, st.ended())
 		}
