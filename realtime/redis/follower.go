@@ -264,7 +264,10 @@ func (f *follower) handle(c *stampedCopy) {
 		f.tenantTurned(c)
 		return
 	}
-	tr, known := f.track(string(c.name))
+	tr, known := f.channels[string(c.name)], true // which does not make a string of it
+	if tr == nil {
+		tr, known = f.track(string(c.name))
+	}
 	if !known && f.turned { // followers know another fresh epoch
 		f.gap(tr, realtime.GapEpoch, f.fresh, 0)
 	}
@@ -275,10 +278,15 @@ func (f *follower) handle(c *stampedCopy) {
 	case same && c.position.Offset <= tr.last.Offset:
 		f.broker.counts.dropped.Add(1)
 	case same && c.kind == copyPublication && c.position.Offset == tr.last.Offset+1:
-		f.deliver(tr, &realtime.Publication{
+		p := c.room
+		if p == nil {
+			p = new(realtime.Publication)
+		}
+		*p = realtime.Publication{
 			Channel: tr.channel, Position: c.position, Time: c.time(), Data: c.data, Arrived: f.broker.pub.arrivedAt(&c.token),
 			Trace: c.trace,
-		})
+		}
+		f.deliver(tr, p)
 	case c.kind == copyTurned:
 		cause, before := c.turn()
 		if before == tr.last.Epoch {

@@ -140,33 +140,53 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	if r.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
 		return stamping.Receipt{}, unavailable(doing, errLedger)
 	}
-	places := answer[2:]
+	want := 3
 	switch answer[0] {
 	case "D":
 		r.Outcome = stamping.OutcomeDone
 	case "F":
-		r.Outcome = stamping.OutcomeFenced
+		r.Outcome, want = stamping.OutcomeFenced, 2
 	case "T":
-		r.Outcome = stamping.OutcomeTorn
+		r.Outcome, want = stamping.OutcomeTorn, 2
 	case "S":
-		r.Outcome, places = stamping.OutcomeStuck, places[:len(places)-1]
-		r.Err = fmt.Errorf("%s: %w", doing, errors.New(answer[len(answer)-1]))
+		r.Outcome, want = stamping.OutcomeStuck, 4
 	default:
+		want = 0
+	}
+	if len(answer) != want {
 		return stamping.Receipt{}, unavailable(doing, errLedger)
 	}
-	for i, place := range places {
-		if place == "" || i >= len(batch.Messages) {
-			continue
-		}
-		position, err := parsePosition(place)
-		if err != nil {
+	if r.Outcome == stamping.OutcomeStuck {
+		r.Err = fmt.Errorf("%s: %w", doing, errors.New(answer[3]))
+	}
+	if want > 2 {
+		if r.Count, err = l.placed(answer[2]); err != nil {
 			return stamping.Receipt{}, unavailable(doing, err)
 		}
-		r.Count++
-		l.called[i].known = position
 	}
 	b.counts.published.Add(uint64(r.Count)) //nolint:gosec // a count
 	return r, nil
+}
+
+// placed notes the positions of the messages of a batch, a line for each in their order, and returns how many there are.
+func (l *Ledger) placed(lines string) (count int, err error) {
+	i := 0
+	for line := range strings.SplitSeq(lines, "\n") {
+		if line != "" && i < len(l.called) {
+			position, err := parsePosition(line)
+			if err != nil {
+				return 0, err
+			}
+			known := &l.called[i].known
+			if known.Epoch != position.Epoch {
+				known.Epoch = strings.Clone(position.Epoch) // the lines of the whole batch would stay with it
+			}
+			known.Offset = position.Offset
+			count++
+		}
+		i++
+	}
+	return count, nil
 }
 
 // stampArgs returns the keys and arguments of the script, which are those of the next call too. The command has copies of the strings.

@@ -34,6 +34,7 @@ type link struct {
 	streams  bool      // something had come by the end of the last rest
 	deadline time.Time // of reading, as it was last set
 	scratch  []byte    // of what is not a payload
+	chunk    []byte    // for the next small payloads
 
 	unanswered atomic.Int32 // pings since the last pong
 
@@ -287,7 +288,7 @@ func (l *link) message(kind eventKind) (e event, err error) {
 		if err != nil {
 			return e, err
 		}
-		e.payload = bytes.Clone(all) // which does not fill it with zeros first
+		e.payload = l.copyOf(all)
 		return e, l.skip(e.size + 2)
 	}
 	e.payload = make([]byte, e.size)
@@ -295,6 +296,27 @@ func (l *link) message(kind eventKind) (e event, err error) {
 		return e, err
 	}
 	return e, l.skip(2)
+}
+
+// Small payloads have memory together: each by itself would cost as much as reading it does. Whoever keeps one of them keeps a chunk.
+const (
+	chunkBytes   = 8 << 10
+	smallPayload = chunkBytes / 8
+)
+
+// copyOf returns a copy of a payload.
+func (l *link) copyOf(payload []byte) []byte {
+	n := len(payload)
+	if n == 0 || n > smallPayload {
+		return bytes.Clone(payload) // which does not fill it with zeros first
+	}
+	if len(l.chunk) < n {
+		l.chunk = make([]byte, chunkBytes)
+	}
+	p := l.chunk[:n:n]
+	l.chunk = l.chunk[n:]
+	copy(p, payload)
+	return p
 }
 
 // skip reads over n bytes.

@@ -4,9 +4,9 @@
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
 --       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token and trace,
 --       8 and 9 the newest position that the node knows of, 10 "" or, of a channel that keeps the newest of each key, "k" and the key that this is the newest of
--- Returns a letter, the highest number that is stamped, and what comes of each message: its position as "offset epoch", or "" if it
+-- Returns a letter, the highest number that is stamped, and a line for each message: its position as "offset epoch", or nothing if it
 -- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the
--- message after the last one that has a position cannot be stored, and why is the last word
+-- message after the last one that has a line cannot be stored, and why is the last word. F and T have no lines
 local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped', 'owed', 'links')
 local stamped = tonumber(state[3] or '0')
 if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('%.0f', stamped) } end
@@ -52,29 +52,24 @@ local function stamp(i, k)
   })
 end
 
-local answer, stuck = { 'D', '' }, nil
+local lines, stuck = {}, nil
 local k = 2
 for i = 7, #ARGV, 10 do
   local number = tonumber(ARGV[i])
   if number <= stamped then
-    answer[#answer + 1] = ''
+    lines[#lines + 1] = ''
   else
     local ok, position = pcall(stamp, i, k)
     if not ok then
       stuck = type(position) == 'table' and position.err or tostring(position)
       break
     end
-    answer[#answer + 1] = position
+    lines[#lines + 1] = position
     stamped = number
   end
   k = k + (ARGV[i + 9] == '' and 2 or 3)
 end
-if stuck then
-  answer[1] = 'S'
-  answer[#answer + 1] = stuck
-else
-  stamped = math.max(stamped, tonumber(ARGV[4]))
-end
-answer[2] = string.format('%.0f', stamped)
-redis.call('HSET', KEYS[1], 'stamped', answer[2], 'until', string.format('%.0f', ms + tonumber(ARGV[5])))
-return answer
+if not stuck then stamped = math.max(stamped, tonumber(ARGV[4])) end
+local highest = string.format('%.0f', stamped)
+redis.call('HSET', KEYS[1], 'stamped', highest, 'until', string.format('%.0f', ms + tonumber(ARGV[5])))
+return { stuck and 'S' or 'D', highest, table.concat(lines, '\n'), stuck }

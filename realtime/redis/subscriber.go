@@ -22,6 +22,8 @@ type subscriber struct {
 	lineage  string   // of the data behind the last connection
 	traced   traced   // of the reader
 
+	rooms []realtime.Publication // of the reader, for the next copies: asked for together, since each one would cost as much
+
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
 	followers map[string]*follower // by live channel
@@ -167,8 +169,15 @@ func (s *subscriber) message(e *event) {
 		return
 	}
 	c.trace = s.traced.take(&c)
+	if len(s.rooms) == 0 {
+		s.rooms = make([]realtime.Publication, roomsAtOnce)
+	}
+	c.room, s.rooms = &s.rooms[0], s.rooms[1:]
 	f.take(&c)
 }
+
+// roomsAtOnce bounds what one publication that waits for a slow room keeps in memory with it.
+const roomsAtOnce = 16
 
 func (s *subscriber) byChannel(live []byte) *follower {
 	s.mu.RLock()

@@ -31,6 +31,8 @@ type stampedCopy struct {
 	name     []byte // of the bytes that it was parsed from, as data
 	data     []byte
 	trace    *tracing.Context // of the copy of a publication that a trace came before; else nil
+
+	room *realtime.Publication // for what the copy becomes when it is delivered; nil: none was kept
 }
 
 type copyKind byte
