@@ -71,8 +71,8 @@ func OfListener(l net.Listener) (int, error) {
 
 // Conn makes a connection of fd, which it closes.
 func Conn(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "") //nolint:gosec // a descriptor
-	conn, err := net.FileConn(f)     // duplicates it
+	f := os.NewFile(uintptr(fd), "")
+	conn, err := net.FileConn(f) // duplicates it
 	_ = f.Close()
 	if err != nil {
 		return nil, fmt.Errorf("hand a connection over: %w", err)

@@ -175,7 +175,7 @@ func (c *Conn) put(p []byte) int {
 }
 
 // queue begins a queue. The lock is held.
-func (c *Conn) queue() { c.backlog = backlogs.Get().(*backlog) } //nolint:forcetypeassert // New makes nothing else
+func (c *Conn) queue() { c.backlog = backlogs.Get().(*backlog) } //nolint:forcetypeassert,errcheck // New makes nothing else
 
 // left gives a queue back that is empty, and returns how many bytes are in it. The lock is held.
 func (c *Conn) left() int {
