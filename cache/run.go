@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kentongan/cache/shared"
+	"kentongan/internal/nap"
 )
 
 // stopTime is how long Run waits at its end for loads that do not heed their context.
@@ -65,18 +66,6 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-// pause waits, and reports false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // keepFence asks the connection that hears of changes for a sign of life, four times in the bound: one may come late, and one
 // be lost.
 func (c *Cache) keepFence(ctx context.Context) {
@@ -118,7 +107,7 @@ func (c *Cache) keepFence(ctx context.Context) {
 				silent = 0
 			}
 		}
-		if !pause(ctx, c.opts.Bound/4) {
+		if !nap.For(ctx, c.opts.Bound/4) {
 			return
 		}
 	}
@@ -174,7 +163,7 @@ func (c *Cache) answers(ctx context.Context) bool {
 
 // doChores does what invalidations have left to be done.
 func (c *Cache) doChores(ctx context.Context) {
-	for pause(ctx, time.Second) {
+	for nap.For(ctx, time.Second) {
 		for ctx.Err() == nil && c.breaker.allow() {
 			more, err := c.tier.Chore(ctx)
 			switch {
@@ -200,7 +189,7 @@ const maxTouched = 2000
 
 // sweep keeps the epochs of busy tenants from being evicted, and forgets those of idle ones.
 func (c *Cache) sweep(ctx context.Context) {
-	for pause(ctx, time.Minute) {
+	for nap.For(ctx, time.Minute) {
 		c.sweepKitchens()
 		if c.tier == nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/production"
 	"kentongan/realtime"
 	"kentongan/tenant"
@@ -66,7 +67,7 @@ var announcements = []production.Words{
 
 // announce has the platform say something to all kitchens now and then.
 func (d *demo) announce(ctx context.Context) {
-	for n, wait := 0, announceEvery/4; pause(ctx, wait); n, wait = n+1, announceEvery {
+	for n, wait := 0, announceEvery/4; nap.For(ctx, wait); n, wait = n+1, announceEvery {
 		now := time.Now().UnixMilli()
 		_ = d.say(ctx, tenant.Global, "system-alert", map[string]any{ // it always encodes
 			"type": "system_alert", "alert": map[string]any{

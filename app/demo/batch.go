@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/production"
 )
 
@@ -67,7 +68,7 @@ func (b *batch) took(r production.Result, err error) error {
 // wait lets at least so many seconds pass, and up to half as many more.
 func (b *batch) wait(ctx context.Context, seconds float64) error {
 	span := seconds * (1 + b.rng.Float64()/2)
-	if !pause(ctx, time.Duration(span*float64(time.Second))) {
+	if !nap.For(ctx, time.Duration(span*float64(time.Second))) {
 		return ctx.Err() //nolint:wrapcheck // it is the end
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/production"
 	"kentongan/realtime"
 	"kentongan/tenant"
@@ -110,7 +111,7 @@ func (d *demo) open(ctx context.Context, k *Kitchen) error {
 func (d *demo) cook(ctx context.Context, k *Kitchen, shift time.Duration) {
 	var batches sync.WaitGroup
 	defer batches.Wait()
-	for n := 0; pause(ctx, shift); n++ {
+	for n := 0; nap.For(ctx, shift); n++ {
 		shift = batchEvery
 		batches.Go(func() {
 			b := &batch{
@@ -122,18 +123,6 @@ func (d *demo) cook(ctx context.Context, k *Kitchen, shift time.Duration) {
 				d.opts.Log.WarnContext(ctx, "a batch of the demo was left", "tenant", k.ID, "production", b.p.ID, "err", err)
 			}
 		})
-	}
-}
-
-// pause reports false if ctx ended first.
-func pause(ctx context.Context, span time.Duration) bool {
-	timer := time.NewTimer(span)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -101,7 +101,8 @@ func (s *session) LogValue() slog.Value {
 }
 
 // Offer implements hub.Subscriber.
-func (s *session) Offer(m *hub.Message) {
+func (s *session) Offer(offered *hub.Message) {
+	m := offered
 	if m.MayHide() && !s.who.Load().MaySeeMoney() {
 		m = m.Plain()
 	}
@@ -122,8 +123,8 @@ func (s *session) Offer(m *hub.Message) {
 	s.gw.stats.messagesOut[s.dialect].Add(1)
 	if m.More {
 		s.sent(frame, s.conn.Hold(frame))
-	} else {
-		s.send(frame)
+	} else if !s.send(frame) {
+		offered.Done()
 	}
 	s.owe()
 }

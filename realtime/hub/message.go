@@ -7,7 +7,7 @@ import (
 
 // Message is one publication on its way to the sessions of one shard. Each form is made when the first session asks
 // for it, and shared by all others. Only the shard's goroutine calls its methods, so they need no lock; the slices that they return
-// stay valid and unchanged for ever. The Message itself is the next one after Offer.
+// stay valid and unchanged for ever, unless all who were offered it have called Done. The Message itself is the next one after Offer.
 type Message struct {
 	Publication *realtime.Publication
 	More        bool // another one follows at once, and Flush behind the last: what is offered need not be written before that
@@ -16,12 +16,56 @@ type Message struct {
 	room  *room    // whose cursor an event has, right after this publication
 	money money    // whether the publication may have hidden fields
 	plain *Message // what those get who may not see them; m itself if there are none
+	done  int      // who have called Done
 	fan   *FanOut  // how it goes; nil: it is not traced
 
 	wire               string
 	bare, bareDeflated []byte
 	v1, v1Deflated     []byte
 	sse                []byte
+}
+
+// Done says that whoever is being offered m, and returns next, keeps nothing of it. In nearly all rooms nobody does, since the kernel takes
+// each frame at once: the next message has their memory then.
+func (m *Message) Done() { m.done++ }
+
+// reuse takes back the frames of m, if nobody keeps them. The shard's lock is held.
+func (m *Message) reuse(offered int) {
+	if m.done != offered || offered == 0 {
+		return
+	}
+	m.shard.take(m)
+	if m.plain != nil && m.plain != m {
+		m.shard.take(m.plain)
+	}
+}
+
+// take takes the frames of m. A deflated form has memory by itself, or is the plain one.
+func (s *shard) take(m *Message) {
+	for _, frame := range [...][]byte{m.bare, m.v1} {
+		if n := cap(frame); n > 0 && n <= maxSpareBytes && len(s.spares) < maxSpares {
+			s.spares = append(s.spares, frame[:0])
+		}
+	}
+	m.bare, m.v1, m.bareDeflated, m.v1Deflated = nil, nil, nil, nil
+}
+
+// A message has two frames as a rule, one of each dialect of WebSocket; a kilobyte is a long one.
+const (
+	maxSpares     = 4
+	maxSpareBytes = 4 << 10
+)
+
+// spare returns memory for a frame; nil: append makes it.
+func (s *shard) spare() []byte {
+	last := len(s.spares) - 1
+	if last < 0 {
+		return nil
+	}
+	frame := s.spares[last]
+	s.spares[last] = nil
+	s.spares = s.spares[:last]
+	return frame
 }
 
 // Wire returns the channel's name as clients spell it.
@@ -77,7 +121,7 @@ func (m *Message) in(r *room) {
 // Bare returns the WebSocket frame of the bare dialect.
 func (m *Message) Bare(deflate bool) []byte {
 	if m.bare == nil {
-		m.bare = protocol.AppendBare(nil, m.Publication)
+		m.bare = protocol.AppendBare(m.shard.spare(), m.Publication)
 		m.encoded(protocol.Bare)
 	}
 	if !deflate {
@@ -92,7 +136,7 @@ func (m *Message) Bare(deflate bool) []byte {
 // V1 returns the WebSocket frame of kentongan.v1.
 func (m *Message) V1(deflate bool) []byte {
 	if m.v1 == nil {
-		m.v1 = protocol.AppendV1(nil, m.Wire(), m.Publication)
+		m.v1 = protocol.AppendV1(m.shard.spare(), m.Wire(), m.Publication)
 		m.encoded(protocol.V1)
 	}
 	if !deflate {

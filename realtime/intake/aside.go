@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 )
 
@@ -88,7 +89,7 @@ func (a *Aside) write(ctx context.Context) {
 				a.held.Add(1)
 				break
 			}
-			if fails >= 3 || !pause(ctx, backoff(fails)) {
+			if fails >= 3 || !nap.For(ctx, backoff(fails)) {
 				a.lost.Add(uint64(len(waiting) - i)) //nolint:gosec // a count
 				a.log.Warn("refused messages could not be held in the quarantine", "messages", len(waiting)-i, "err", err)
 				return

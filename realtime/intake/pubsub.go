@@ -331,17 +331,6 @@ func backoff(n int) time.Duration {
 	return rand.N(min(50*time.Millisecond<<min(n, 10), time.Second)) + time.Millisecond //nolint:gosec // spread, not secrecy
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // poke puts something into c, unless there is something already.
 func poke(c chan<- struct{}) {
 	select {

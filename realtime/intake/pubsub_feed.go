@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 )
@@ -60,7 +61,7 @@ func (f *feed) run(ctx context.Context) {
 		if time.Since(began) > time.Second {
 			fails = 0
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return
 		}
 	}

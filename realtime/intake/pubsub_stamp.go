@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
 )
@@ -40,7 +41,7 @@ func (p *PubSub) reports(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-p.report: // more that cannot wait may gather
-			if wait := time.Until(told.Add(reportEvery / 10)); wait > 0 && !pause(ctx, wait) {
+			if wait := time.Until(told.Add(reportEvery / 10)); wait > 0 && !nap.For(ctx, wait) {
 				return
 			}
 		}
@@ -155,7 +156,7 @@ func (p *PubSub) stamps(ctx context.Context) {
 			if fails == 0 {
 				p.opts.Log.Warn("stamp PUBLISH", "err", err) // it is repeated; others go on if it takes long
 			}
-			if !pause(ctx, backoff(fails)) {
+			if !nap.For(ctx, backoff(fails)) {
 				return
 			}
 			fails++
@@ -177,6 +178,7 @@ type stamper struct {
 	p     *PubSub
 	stuck int64 // number of the message that could not be stored the last time
 
+	naps    nap.Often     // of gather
 	counted int           // messages that were stamped since then
 	since   time.Duration // as PubSub.due
 }
@@ -199,7 +201,7 @@ func (s *stamper) gather(ctx context.Context) bool {
 	p.mu.Lock()
 	full := p.node.Full()
 	p.mu.Unlock()
-	return full || pause(ctx, wait)
+	return full || s.naps.For(ctx, wait)
 }
 
 // count counts a batch of n messages that begins now, and says from time to time whether many come. One batch alone does not tell: two

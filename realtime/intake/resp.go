@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kentongan/auth"
+	"kentongan/internal/nap"
 	"kentongan/internal/quickconn"
 	"kentongan/internal/rediscmd"
 	"kentongan/realtime"
@@ -179,7 +180,7 @@ func (d *RESP) Serve(ctx context.Context, l net.Listener) error {
 			return fmt.Errorf("redis door: %w", err)
 		default:
 			d.opts.Log.Warn("redis door cannot accept", "err", err) // too many descriptors, mostly: it passes
-			if !pause(ctx, backoff(max(fails, 0))) {
+			if !nap.For(ctx, backoff(max(fails, 0))) {
 				return nil
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kentongan/internal/nap"
 	"kentongan/internal/tracing"
 	"kentongan/realtime"
 	"kentongan/tenant"
@@ -150,7 +151,7 @@ func (s *Stream) Run(ctx context.Context) error {
 			fails = 0
 			continue
 		}
-		pause(ctx, backoff(fails))
+		nap.For(ctx, backoff(fails))
 		fails++
 	}
 	return nil //nolint:nilerr // errors are reported, and waited out
@@ -353,7 +354,7 @@ func (s *Stream) publish(ctx context.Context, ch realtime.Channel, e streamEntry
 		if ctx.Err() == nil {
 			s.report(fmt.Errorf("publish what came over the stream: %w", err))
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return false
 		}
 	}
@@ -367,7 +368,7 @@ func (s *Stream) hold(ctx context.Context, e streamEntry, ch realtime.Channel, r
 		if s.opts.Quarantine.Hold(ctx, &h) == nil {
 			break
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return false
 		}
 	}
@@ -390,7 +391,7 @@ func (s *Stream) setAside(ctx context.Context, e streamEntry, ch realtime.Channe
 		"id", value["id"][:min(len(value["id"]), realtime.MaxKeyBytes)], "data", value["data"][:min(len(value["data"]), streamHead)],
 	}
 	for fails := 0; s.source.SetAside(ctx, fields) != nil; fails++ {
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return false
 		}
 	}

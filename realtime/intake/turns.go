@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/internal/seldom"
 	"kentongan/realtime"
 	"kentongan/realtime/stamping"
@@ -85,7 +86,7 @@ func (t *turns) run(ctx context.Context) {
 			fails = 0
 			continue
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return
 		}
 		fails++
@@ -144,7 +145,7 @@ func (t *turns) fill(ctx context.Context, hole *stamping.Hole) bool {
 			return true
 		}
 		t.log.Warn("turn epochs of what came too fast", "channels", len(hole.Channels), "all", hole.All, "err", err) // it is repeated
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return false
 		}
 	}

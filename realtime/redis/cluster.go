@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"kentongan/internal/nap"
 )
 
 // In a Cluster everything of ours lies in one slot, for the names of all keys begin with the same hash tag: so each script has what it
@@ -184,7 +186,7 @@ func (c *cluster) hear(ctx context.Context, out func() bool, tell func()) {
 			c.opts.Log.Warn("node of the Cluster does not answer", "address", address, "err", err) // another one is asked
 			quiet = true
 		}
-		if err != nil && !pause(ctx, clusterOften) {
+		if err != nil && !nap.For(ctx, clusterOften) {
 			return
 		}
 	}
@@ -215,7 +217,7 @@ func (c *cluster) hearOne(ctx context.Context, address string, out func() bool, 
 		}
 		found(p)
 		for wait := clusterEvery; wait > 0; wait -= clusterOften {
-			if !pause(ctx, clusterOften) {
+			if !nap.For(ctx, clusterOften) {
 				return ctx.Err()
 			}
 			if out() {

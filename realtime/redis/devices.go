@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 )
 
@@ -153,12 +154,12 @@ func (d *Devices) run(ctx context.Context) {
 			var err error
 			if more, err = d.write(ctx); err != nil {
 				d.broker.opts.Log.Debug("positions of devices not written", "err", inWords(err))
-				pause(ctx, backoff(fails))
+				nap.For(ctx, backoff(fails))
 				fails++
 				break
 			}
 			fails = 0
-			pause(ctx, deviceGather)
+			nap.For(ctx, deviceGather)
 		}
 	}
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -172,7 +173,7 @@ func (d *Devices) run(ctx context.Context) {
 			d.broker.opts.Log.Warn("positions of devices lost: they go on from older ones", "err", inWords(err))
 			return
 		case err != nil:
-			pause(leaving, backoff(fails))
+			nap.For(leaving, backoff(fails))
 		}
 	}
 }

@@ -20,18 +20,6 @@ func backoff(n int) time.Duration {
 	return rand.N(limit) + time.Millisecond //nolint:gosec // spread, not secrecy
 }
 
-// pause waits, and reports false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 var (
 	errStopped = errors.New("stopped")
 	errSurplus = errors.New("another try was faster")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -229,7 +230,7 @@ func (b *Broker) turnAll(ctx context.Context, cause realtime.GapCause, owed stri
 			return nil
 		}
 		if len(found) > 0 {
-			pause(ctx, turnPace)
+			nap.For(ctx, turnPace)
 		}
 	}
 }

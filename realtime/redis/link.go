@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kentongan/internal/nap"
 	"kentongan/internal/quickconn"
 )
 
@@ -32,6 +33,7 @@ type link struct {
 	wants func(kind eventKind, size int) bool // asked before each payload; what it does not want is read over too. Nil: all
 
 	streams  bool      // something had come by the end of the last rest
+	naps     nap.Often // of rest
 	deadline time.Time // of reading, as it was last set
 	scratch  []byte    // of what is not a payload
 	chunk    []byte    // for the next small payloads
@@ -143,7 +145,7 @@ const maxUnanswered = 6
 // keepAlive pings until ctx ends or the link breaks. If pings are not answered though messages come, only the direction to Redis is broken:
 // what is subscribed to from here on would never be. spare is asked whether the link can be done without for a moment; nil: it can.
 func (l *link) keepAlive(ctx context.Context, spare func() bool) {
-	for pause(ctx, l.limit/3) {
+	for nap.For(ctx, l.limit/3) {
 		if l.unanswered.Load() >= maxUnanswered && (spare == nil || spare()) {
 			l.end(fmt.Errorf("%d pings are not answered", maxUnanswered))
 			return
@@ -183,7 +185,7 @@ func (l *link) pause(ctx context.Context, d time.Duration) {
 	if c, ok := l.conn.(*trackedConn); ok {
 		quickconn.Hush(c.Conn)
 	}
-	pause(ctx, d)
+	l.naps.For(ctx, d)
 }
 
 // streamGap is how long nothing may have come behind a rest for the stream to go on.

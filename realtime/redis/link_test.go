@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -193,7 +194,7 @@ func TestLinkThatOnlyHears(t *testing.T) {
 		defer far.Close()
 		wg.Go(func() { _, _ = io.Copy(io.Discard, far) })
 		wg.Go(func() {
-			for pause(ctx, 100*time.Millisecond) {
+			for nap.For(ctx, 100*time.Millisecond) {
 				if _, err := far.Write([]byte(array("message", "a", "b"))); err != nil {
 					return
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"kentongan/internal/few"
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 	"kentongan/tenant"
 )
@@ -173,7 +174,7 @@ func parseSeat(field, value string) (seat, realtime.Member, error) {
 // run writes changes and keeps this node's keys alive until ctx ends; then it takes them away.
 func (p *Presence) run(ctx context.Context) {
 	refreshed := time.Now()
-	for pause(ctx, presenceWriteEvery) {
+	for nap.For(ctx, presenceWriteEvery) {
 		if time.Since(refreshed) >= presenceRefreshEvery {
 			refreshed = time.Now()
 			p.refresh()

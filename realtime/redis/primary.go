@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"kentongan/internal/nap"
 )
 
 // Primary is the Redis that may be written to: where it is now, and all connections to it. What is made with the same Options shares
@@ -185,7 +187,7 @@ func (p *Primary) follow(ctx context.Context) {
 			fails = 0
 			continue
 		}
-		if !pause(ctx, min(backoff(fails), time.Second)) {
+		if !nap.For(ctx, min(backoff(fails), time.Second)) {
 			return
 		}
 		fails++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"kentongan/internal/nap"
 	"kentongan/realtime"
 )
 
@@ -83,7 +84,7 @@ func (b *Broker) keepRevocations(ctx context.Context) {
 		select {
 		case payload := <-b.revocations:
 			for fails := 0; b.rememberRevocation(ctx, payload) != nil; fails++ {
-				if !pause(ctx, backoff(fails)) {
+				if !nap.For(ctx, backoff(fails)) {
 					return
 				}
 			}
@@ -106,7 +107,7 @@ func (b *Broker) readRevocations(ctx context.Context) {
 			}
 			return
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"kentongan/internal/nap"
 )
 
 // sentinels are a finder. They give each failover a higher epoch.
@@ -95,7 +97,7 @@ func (s *sentinels) hearOne(ctx context.Context, address string, tell func()) {
 			s.opts.Log.Warn("sentinel not heard", "sentinel", address, "err", err) // the others are; it reconnects
 			quiet = true
 		}
-		if !pause(ctx, backoff(fails)) {
+		if !nap.For(ctx, backoff(fails)) {
 			return
 		}
 		fails++

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"kentongan/internal/nap"
 )
 
 // Weakness is one way in which this Redis can lose what it was given, by how it is set up. It works meanwhile.
@@ -100,7 +102,7 @@ func (b *Broker) inspect(ctx context.Context) {
 				return
 			}
 		}
-		if !pause(ctx, backoff(fails)+time.Second) { // there is no hurry
+		if !nap.For(ctx, backoff(fails)+time.Second) { // there is no hurry
 			return
 		}
 	}
