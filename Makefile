@@ -70,9 +70,9 @@ peers: bench/peers/node_modules/.package-lock.json ## install what make bench BE
 ##@ Prove
 
 .PHONY: test
-test: programs packages sources formatted vet modules assets client ## all that must pass: what CI runs. Installs what is missing
-	@printf '== %s\n' 'go test -race'
-	@go test -race -vet=off -p 3 -timeout 25m -json $(LONGEST) ./... | go run ./internal/testreport
+test: programs packages sources formatted modules assets client ## all that must pass: what CI runs. Installs what is missing
+	@printf '== %s\n' 'go test -race, with go vet'
+	@go test -race -vet=all -p 3 -timeout 25m -json $(LONGEST) ./... | go run ./internal/testreport
 
 .PHONY: e2e
 e2e: programs packages sources ## only the tests with real browsers, Redis and Node; RUN=regexp
