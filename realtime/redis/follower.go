@@ -278,7 +278,7 @@ func (f *follower) handle(c *stampedCopy) {
 	case same && c.position.Offset <= tr.last.Offset:
 		f.broker.counts.dropped.Add(1)
 	case same && c.kind == copyPublication && c.position.Offset == tr.last.Offset+1:
-		p := c.room
+		p := c.blank
 		if p == nil {
 			p = new(realtime.Publication)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -341,6 +342,24 @@ func TestBackoff(t *testing.T) {
 	for n := range 100 {
 		if d := backoff(n); d <= 0 || d > 2*time.Second+time.Millisecond {
 			t.Fatalf("try %d waits %v", n, d)
+		}
+	}
+}
+
+// TestCopiesAreApart: payloads that have memory together are as they came, whatever is read after them, and whatever is appended to one.
+func TestCopiesAreApart(t *testing.T) {
+	chance := rand.New(rand.NewPCG(1, 2))
+	var l link
+	var copies, were [][]byte
+	for n := range 2000 {
+		payload := bytes.Repeat([]byte{byte(n)}, chance.IntN(2*smallPayload))
+		copies, were = append(copies, l.copyOf(payload)), append(were, bytes.Clone(payload))
+		clear(payload) // the buffer of the reader has something else next
+		_ = append(copies[chance.IntN(n+1)], 0xff)
+	}
+	for n := range copies {
+		if !bytes.Equal(copies[n], were[n]) || copies[n] == nil {
+			t.Fatalf("payload %d of %d bytes is %.40q", n, len(were[n]), copies[n])
 		}
 	}
 }

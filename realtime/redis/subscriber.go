@@ -22,7 +22,7 @@ type subscriber struct {
 	lineage  string   // of the data behind the last connection
 	traced   traced   // of the reader
 
-	rooms []realtime.Publication // of the reader, for the next copies: asked for together, since each one would cost as much
+	blanks []realtime.Publication // of the reader, for the next copies: asked for together, since each one would cost as much
 
 	// Locks are taken in this order: mu, follower.mu, dirtyMu.
 	mu        sync.RWMutex
@@ -169,15 +169,15 @@ func (s *subscriber) message(e *event) {
 		return
 	}
 	c.trace = s.traced.take(&c)
-	if len(s.rooms) == 0 {
-		s.rooms = make([]realtime.Publication, roomsAtOnce)
+	if len(s.blanks) == 0 {
+		s.blanks = make([]realtime.Publication, blanksAtOnce)
 	}
-	c.room, s.rooms = &s.rooms[0], s.rooms[1:]
+	c.blank, s.blanks = &s.blanks[0], s.blanks[1:]
 	f.take(&c)
 }
 
-// roomsAtOnce bounds what one publication that waits for a slow room keeps in memory with it.
-const roomsAtOnce = 16
+// blanksAtOnce bounds what one publication that waits for a slow room keeps in memory with it.
+const blanksAtOnce = 16
 
 func (s *subscriber) byChannel(live []byte) *follower {
 	s.mu.RLock()

@@ -32,7 +32,7 @@ type stampedCopy struct {
 	data     []byte
 	trace    *tracing.Context // of the copy of a publication that a trace came before; else nil
 
-	room *realtime.Publication // for what the copy becomes when it is delivered; nil: none was kept
+	blank *realtime.Publication // for what the copy becomes when it is delivered; nil: there is none
 }
 
 type copyKind byte
