@@ -49,6 +49,7 @@ const (
 	ending                      // of epoll: shut was called, the loop is to end it
 	crowded                     // of epoll: the kernel did not take all once
 	watched                     // of epoll: the loop is told of it
+	parting                     // of epoll: the kernel has told of the peer's end, which stands behind what is still to be read
 	over                        // OnEnd has been called, or is about to
 )
 

@@ -24,11 +24,9 @@ type loop struct {
 
 	// These belong to the goroutine of run.
 	events [maxEvents]unix.EpollEvent
-	got    int            // events of the last round
 	buf    [loopRead]byte // lent to handlers
 	again  []*Conn        // had more to read than their share
 	way    giveway.Way    // where it lets go first what is live
-	slept  bool           // before this round
 }
 
 const (
@@ -66,17 +64,19 @@ func (l *loop) close() { _ = l.file.Close() } // run sees it
 // run serves until the loop is closed.
 func (l *loop) run() {
 	defer l.way.Close()
-	for {
-		if err := l.raw.Read(l.wait); err != nil {
-			return // closed
+	_ = l.raw.Read(l.turn) // closed
+}
+
+// turn is called by the network poller's loop, at first and whenever something has come, and serves until nothing is left. It returns
+// false: to be called again. What comes from the kernel's last answer on calls it anew, also while it runs; so a round that was not full
+// need not be followed by another one that finds nothing.
+func (l *loop) turn(uintptr) bool {
+	for l.way.Begin(); ; l.way.Sometimes() {
+		n, err := rawsys.EpollWait(l.epfd, l.events[:])
+		if err == unix.EINTR {
+			continue
 		}
-		if l.slept {
-			l.way.Begin()
-			l.slept = false
-		} else {
-			l.way.Sometimes()
-		}
-		for i := range l.got {
+		for i := range max(n, 0) {
 			if i > 0 && i%lookEvery == 0 {
 				l.way.Sometimes()
 			}
@@ -90,22 +90,9 @@ func (l *loop) run() {
 		for _, c := range again {
 			l.read(c, false)
 		}
-	}
-}
-
-// wait is called by the network poller's loop: true, there are events, or something that waits for its next turn.
-func (l *loop) wait(uintptr) bool {
-	for {
-		n, err := rawsys.EpollWait(l.epfd, l.events[:])
-		if err == unix.EINTR {
-			continue
-		}
-		l.got = max(n, 0)
-		if n == 0 && len(l.again) == 0 {
-			l.slept = true
+		if n < maxEvents && len(l.again) == 0 {
 			return false
 		}
-		return true
 	}
 }
 
@@ -159,7 +146,10 @@ func (l *loop) flush(c *Conn) {
 func (l *loop) read(c *Conn, peerEnds bool) {
 	for range fairShare {
 		c.mu.Lock()
-		silent, ends, discards := c.pauses > 0 || c.is(over), c.is(ending), c.is(finishing)
+		if peerEnds {
+			c.state |= parting // who is put back behind the others is not told of it again
+		}
+		silent, ends, discards, parts := c.pauses > 0 || c.is(over), c.is(ending), c.is(finishing), c.is(parting)
 		c.mu.Unlock()
 		if silent {
 			return // Resume makes the kernel tell again
@@ -181,7 +171,7 @@ func (l *loop) read(c *Conn, peerEnds bool) {
 		if !discards {
 			l.poll.engine.bytes(c, l.buf[:n])
 		}
-		if n < len(l.buf) && !peerEnds {
+		if n < len(l.buf) && !parts {
 			return
 		}
 	}

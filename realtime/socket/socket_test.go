@@ -629,3 +629,24 @@ func TestUnknownKind(t *testing.T) {
 		t.Error("an unknown kind is accepted")
 	}
 }
+
+// TestEndBehindAFlood has peers send more than their share of a loop's reads, and end: however much is still to be read when the kernel
+// tells of the end, all of it is heard, and then the end.
+func TestEndBehindAFlood(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		for round := range 100 {
+			heard := 0
+			s.acts(func(_ *served, p []byte) { heard += len(p) })
+			client, h := s.connect()
+			sent := 256<<10 + round*30_000
+			if n, err := client.Write(make([]byte, sent)); err != nil {
+				t.Fatalf("wrote %d of %d bytes: %v", n, sent, err)
+			}
+			_ = client.Close()
+			receive(t, h.end, "the end")
+			if heard != sent {
+				t.Fatalf("%d of %d bytes were heard", heard, sent)
+			}
+		}
+	})
+}
