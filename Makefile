@@ -182,7 +182,7 @@ formatted: ## gofmt
 		[ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; })
 
 .PHONY: vet
-vet: ## go vet
+vet: ## go vet, out of the build of the tests, with which it goes in make test
 	$(call step,go vet,go vet -race ./...)
 
 .PHONY: modules

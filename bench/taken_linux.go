@@ -44,8 +44,11 @@ func readTicks(stat []byte) ticks {
 	return t
 }
 
-// since returns how much of the time from before to t was taken, in percent.
+// since returns how much of the time from before to t was taken, in percent; zero where the count has gone back, as some hosts let it.
 func (t ticks) since(before ticks) float64 {
 	const percent = 100
+	if t.taken < before.taken || t.all < before.all {
+		return 0
+	}
 	return over(percent*float64(t.taken-before.taken), float64(t.all-before.all))
 }

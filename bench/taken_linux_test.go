@@ -11,6 +11,9 @@ func TestReadTicks(t *testing.T) {
 	if got := readTicks([]byte(after)).since(readTicks([]byte(before))); got != 15 {
 		t.Errorf("%g %% were taken, want 15", got)
 	}
+	if got := readTicks([]byte(before)).since(readTicks([]byte(after))); got != 0 {
+		t.Errorf("%g %% were taken where the count has gone back", got)
+	}
 	for _, text := range []string{"", "cpu", "cpu 1 2 3 4 5 6 7", "cpu 1 2 3 4 5 6 7 x", "cpu0 1 2 3 4 5 6 7 8"} {
 		if got := readTicks([]byte(text)); got != (ticks{}) {
 			t.Errorf("%q gives %+v", text, got)

@@ -40,14 +40,10 @@ func TestFor(t *testing.T) {
 	})
 }
 
-func BenchmarkFor(b *testing.B) {
+// TestOftenMakesNoGarbage: but for its timer, which is made once.
+func TestOftenMakesNoGarbage(t *testing.T) {
 	var often nap.Often
-	for name, sleep := range map[string]func(context.Context, time.Duration) bool{"For": nap.For, "Often": often.For} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				sleep(b.Context(), 0)
-			}
-		})
+	if each := testing.AllocsPerRun(100, func() { often.For(t.Context(), 0) }); each >= 1 {
+		t.Errorf("%v allocations a nap", each)
 	}
 }

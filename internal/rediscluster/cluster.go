@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"kentongan/internal/nap"
 )
 
 // Slots is how many slots a Cluster has.
@@ -359,14 +361,10 @@ func (n *node) awaitAll(ctx context.Context, times int, want string, command ...
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if !nap.For(ctx, d) {
+		return ctx.Err() //nolint:wrapcheck // it is the end
 	}
+	return nil
 }
 
 // Others returns all without some.
