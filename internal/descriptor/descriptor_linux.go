@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 
@@ -78,19 +77,4 @@ func Conn(fd int) (net.Conn, error) {
 		return nil, fmt.Errorf("hand a connection over: %w", err)
 	}
 	return conn, nil
-}
-
-// Peer returns the address of the peer of a socket; it is not valid if it has none.
-func Peer(fd int) netip.Addr {
-	sa, err := unix.Getpeername(fd)
-	if err != nil {
-		return netip.Addr{}
-	}
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrFrom4(a.Addr)
-	case *unix.SockaddrInet6:
-		return netip.AddrFrom16(a.Addr).Unmap()
-	}
-	return netip.Addr{}
 }

@@ -7,6 +7,7 @@
 package rawsys
 
 import (
+	"net/netip"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -49,10 +50,24 @@ func Writev(fd int, frames [][]byte) (int, syscall.Errno) {
 
 var pool = sync.Pool{New: func() any { return new([MaxFrames]unix.Iovec) }}
 
-// Accept takes a connection, non-blocking.
-func Accept(listener int) (int, syscall.Errno) {
-	n, _, err := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
-	return int(n), err
+// Accept takes a connection, non-blocking, and says whom it is from: asked for later, that would be two calls more. The address is not valid
+// if the peer has none, as at a Unix socket.
+func Accept(listener int) (int, netip.Addr, syscall.Errno) {
+	var peer unix.RawSockaddrInet6 // the longest that is looked at; the kernel cuts off what is longer
+	size := uint32(unsafe.Sizeof(peer))
+	at, sizeAt := unsafe.Pointer(&peer), unsafe.Pointer(&size) //nolint:gosec // they are kept alive by the call
+	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	n, _, err := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(at), uintptr(sizeAt), flags, 0, 0)
+	if err != 0 {
+		return -1, netip.Addr{}, err
+	}
+	switch peer.Family {
+	case unix.AF_INET:
+		return int(n), netip.AddrFrom4((*unix.RawSockaddrInet4)(at).Addr), 0
+	case unix.AF_INET6:
+		return int(n), netip.AddrFrom16(peer.Addr).Unmap(), 0
+	}
+	return int(n), netip.Addr{}, 0
 }
 
 // EpollWait returns what has happened, without waiting.

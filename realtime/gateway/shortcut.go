@@ -113,8 +113,8 @@ type head struct {
 }
 
 // meet takes a new connection in.
-func (s *shortcut) meet(conn *socket.Conn) socket.Handler {
-	h := &head{listener: s, conn: conn, until: time.Now().Add(s.headTimeout)}
+func (s *shortcut) meet(conn *socket.Conn, peer netip.Addr) socket.Handler {
+	h := &head{listener: s, conn: conn, client: netip.AddrPortFrom(peer, 0), until: time.Now().Add(s.headTimeout)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -226,9 +226,8 @@ func (h *head) OnBytes(p []byte) {
 func (h *head) hearProxy(p []byte) []byte {
 	g := h.listener.gateway
 	if h.stage == unknown {
-		peer := h.conn.Remote()
-		h.client, h.stage = netip.AddrPortFrom(peer, 0), asking
-		if !g.fromProxy(peer) {
+		if !g.fromProxy(h.client.Addr()) {
+			h.stage = asking
 			return p
 		}
 		h.stage = announce

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +27,7 @@ func TestHeadsThatTimeOutTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.SetHandler(s.meet(conn))
+			conn.SetHandler(s.meet(conn, netip.Addr{}))
 			conn.Resume()
 			clients.Go(func() {
 				if _, err := client.Read(make([]byte, 1)); err == nil {

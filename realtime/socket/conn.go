@@ -2,7 +2,6 @@ package socket
 
 import (
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -71,7 +70,6 @@ type driver interface {
 
 	detach(c *Conn) (net.Conn, error)
 	socket(c *Conn, do func(fd int)) // calls do with the descriptor, if there is one
-	remote(c *Conn) netip.Addr
 }
 
 // backlog is what the kernel did not take.
@@ -367,16 +365,6 @@ func (c *Conn) Detach() (net.Conn, error) {
 		c.state |= sealed | over
 	}
 	return conn, err
-}
-
-// Remote returns the peer's address; it is not valid if the peer has none (a Unix socket, a pipe), or once the connection has ended.
-func (c *Conn) Remote() netip.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.is(over) {
-		return netip.Addr{}
-	}
-	return c.driver.remote(c)
 }
 
 // settle ends a round of flushing, and gives the lock back: when the queue was at before bytes, is there room now? waited says that the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -90,9 +91,12 @@ func (e *Engine) Close() {
 	}
 }
 
+// Fresh makes the handler of a connection that was accepted. peer is whom it is from; not valid: it has no address, as at a Unix socket.
+type Fresh func(c *Conn, peer netip.Addr) Handler
+
 // Accept takes connections from l until ctx ends, and gives each the handler that fresh returns for it. Then it closes l and returns
 // nil. What passes, such as too many open files, is waited out; any other error of the listener ends it and is returned.
-func (e *Engine) Accept(ctx context.Context, l net.Listener, fresh func(*Conn) Handler) error {
+func (e *Engine) Accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 	defer func() { _ = l.Close() }() // closed already if ctx ended
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	accept := e.acceptPortably

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 
 	"kentongan/realtime/socket"
@@ -78,7 +79,7 @@ func TestWhoComesIsSentMuchAtOnce(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done, conns := make(chan error, 1), make(chan *socket.Conn, 1)
 			go func() {
-				done <- engine.Accept(ctx, l, func(c *socket.Conn) socket.Handler {
+				done <- engine.Accept(ctx, l, func(c *socket.Conn, _ netip.Addr) socket.Handler {
 					c.Send(make([]byte, much))
 					conns <- c
 					return &served{t: t, conn: c, room: make(chan struct{}, 1), end: make(chan bool, 1)}

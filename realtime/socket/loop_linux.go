@@ -3,7 +3,6 @@ package socket
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -295,5 +294,3 @@ func (l *loop) detach(c *Conn) (net.Conn, error) {
 }
 
 func (l *loop) socket(c *Conn, do func(fd int)) { do(int(c.fd)) }
-
-func (l *loop) remote(c *Conn) netip.Addr { return descriptor.Peer(int(c.fd)) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -90,28 +91,25 @@ func (p *poll) set(fd int32, c *Conn) {
 
 var errTooMany = errors.New("descriptor number over a million")
 
-// add makes a Conn of a non-blocking descriptor and registers it with a loop. It is paused if pause is set. fresh, if not nil, makes its
-// handler before any event comes. After an error fd is still the caller's.
-func (p *poll) add(fd int, h Handler, fresh func(*Conn) Handler, pause bool) (*Conn, error) {
+// conn makes a Conn of a non-blocking descriptor, which is a loop's once add has registered it.
+func (p *poll) conn(fd int) (*Conn, error) {
 	if fd >= pageSize*maxPages {
 		return nil, errTooMany
 	}
-	l := p.loops[p.next.Add(1)%uint32(len(p.loops))]                    //nolint:gosec // a few
-	c := &Conn{driver: l, handler: h, fd: int32(fd), gen: p.gen.Add(1)} //nolint:gosec // checked
-	if pause {
-		c.pauses = 1
-	}
-	if fresh != nil {
-		c.SetHandler(fresh(c))
-	}
+	l := p.loops[p.next.Add(1)%uint32(len(p.loops))]               //nolint:gosec // a few
+	return &Conn{driver: l, fd: int32(fd), gen: p.gen.Add(1)}, nil //nolint:gosec // checked
+}
+
+// add registers c, which has its handler. After an error its descriptor is still the caller's.
+func (p *poll) add(c *Conn) error {
 	p.set(c.fd, c)
 	p.engine.conns.Add(1)
-	if err := l.begin(c); err != nil {
+	if err := c.driver.(*loop).begin(c); err != nil { //nolint:forcetypeassert,errcheck // conn made it
 		p.set(c.fd, nil)
 		p.engine.conns.Done()
-		return nil, fmt.Errorf("watch a connection: %w", err)
+		return fmt.Errorf("watch a connection: %w", err)
 	}
-	return c, nil
+	return nil
 }
 
 // adopt takes over what conn runs on, if that is a plain socket; else it returns nil and no error.
@@ -120,7 +118,11 @@ func (p *poll) adopt(conn net.Conn, h Handler) (*Conn, error) {
 	if !ok || err != nil {
 		return nil, err //nolint:wrapcheck // it says what it did
 	}
-	c, err := p.add(fd, h, nil, true)
+	c, err := p.conn(fd)
+	if err == nil {
+		c.handler, c.pauses = h, 1
+		err = p.add(c)
+	}
 	if err != nil {
 		_ = unix.Close(fd) // nobody has used it
 		return nil, err
@@ -133,7 +135,7 @@ func (p *poll) adopt(conn net.Conn, h Handler) (*Conn, error) {
 func (p *poll) listens(l net.Listener) bool { return descriptor.IsPlain(l) }
 
 // accept takes connections from a plain listener until ctx ends.
-func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Handler) error {
+func (p *poll) accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 	fd, err := descriptor.OfListener(l)
 	if err != nil {
 		return err //nolint:wrapcheck // Accept does
@@ -170,7 +172,7 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh func(*Conn) Han
 // acceptor takes what waits at a listener.
 type acceptor struct {
 	poll  *poll
-	fresh func(*Conn) Handler
+	fresh Fresh
 	err   error // of the last round; nil: all was taken
 	full  bool  // the last round was
 }
@@ -182,10 +184,10 @@ const acceptRound = 8
 func (a *acceptor) take(fd uintptr) bool {
 	a.err, a.full = nil, false
 	for n := range acceptRound {
-		conn, err := rawsys.Accept(int(fd))
+		conn, peer, err := rawsys.Accept(int(fd))
 		switch err {
 		case 0:
-			if _, err := a.poll.add(conn, nil, a.fresh, false); err != nil {
+			if err := a.welcome(conn, peer); err != nil {
 				_ = unix.Close(conn) // nobody has used it
 				a.poll.engine.log.Warn("connection refused", "err", err)
 			}
@@ -199,6 +201,16 @@ func (a *acceptor) take(fd uintptr) bool {
 	}
 	a.full = true
 	return true
+}
+
+// welcome makes a connection of fd. Its handler is made before any event comes.
+func (a *acceptor) welcome(fd int, peer netip.Addr) error {
+	c, err := a.poll.conn(fd)
+	if err != nil {
+		return err
+	}
+	c.SetHandler(a.fresh(c, peer))
+	return a.poll.add(c)
 }
 
 // GiveUpAfter makes the kernel give up a peer that acknowledges nothing for d. Without it a dead peer that is only written to is noticed

@@ -19,7 +19,7 @@ func (p *poll) adopt(net.Conn, Handler) (*Conn, error) { return nil, nil } //nol
 
 func (p *poll) listens(net.Listener) bool { return false }
 
-func (p *poll) accept(context.Context, net.Listener, func(*Conn) Handler) error {
+func (p *poll) accept(context.Context, net.Listener, Fresh) error {
 	return ErrUnsupported
 }
 

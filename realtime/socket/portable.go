@@ -51,13 +51,13 @@ func (e *Engine) stream(conn net.Conn, h Handler, pause bool) *Conn {
 	return c
 }
 
-func (e *Engine) acceptPortably(ctx context.Context, l net.Listener, fresh func(*Conn) Handler) error {
+func (e *Engine) acceptPortably(ctx context.Context, l net.Listener, fresh Fresh) error {
 	for fails := 0; ; fails++ {
 		conn, err := l.Accept()
 		if err == nil {
 			fails = -1
 			c := e.stream(conn, nil, true)
-			c.SetHandler(fresh(c))
+			c.SetHandler(fresh(c, peerOf(conn)))
 			c.Resume()
 			continue
 		}
@@ -242,8 +242,8 @@ func (s *stream) socket(_ *Conn, do func(fd int)) {
 	}
 }
 
-func (s *stream) remote(*Conn) netip.Addr {
-	if tcp, ok := s.conn.RemoteAddr().(*net.TCPAddr); ok {
+func peerOf(conn net.Conn) netip.Addr {
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}

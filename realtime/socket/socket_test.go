@@ -9,7 +9,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,6 +30,7 @@ const patience = 30 * time.Second
 
 // served is one connection as its handler sees it.
 type served struct {
+	peer  netip.Addr
 	t     *testing.T
 	conn  *socket.Conn
 	bytes chan []byte
@@ -95,13 +98,17 @@ func onEach(t *testing.T, test func(t *testing.T, s *server)) {
 
 func listen(t *testing.T, kind socket.Kind, network string) *server {
 	t.Helper()
+	if network == "unix" {
+		return listenAt(t, kind, network, filepath.Join(t.TempDir(), "s"))
+	}
+	return listenAt(t, kind, network, "127.0.0.1:0")
+}
+
+func listenAt(t *testing.T, kind socket.Kind, network, address string) *server {
+	t.Helper()
 	engine, err := socket.Open(socket.Options{Kind: kind})
 	if err != nil {
 		t.Fatal(err)
-	}
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
 	}
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -112,8 +119,9 @@ func listen(t *testing.T, kind socket.Kind, network string) *server {
 	var all sync.Map
 	done := make(chan error, 1)
 	go func() {
-		done <- engine.Accept(ctx, l, func(c *socket.Conn) socket.Handler {
+		done <- engine.Accept(ctx, l, func(c *socket.Conn, peer netip.Addr) socket.Handler {
 			h := s.handler(c)
+			h.peer = peer
 			all.Store(h, true)
 			s.conns <- h
 			return h
@@ -649,4 +657,36 @@ func TestEndBehindAFlood(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPeer: whom a connection is from is told with it, as the client sees itself.
+func TestPeer(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()
+	for _, kind := range []socket.Kind{socket.Epoll, socket.Portable} {
+		for _, c := range []struct {
+			network, listen, dial string
+			want                  netip.Addr
+		}{
+			{"tcp", "127.0.0.1:0", "127.0.0.1", v4},
+			{"tcp", "[::]:0", "127.0.0.1", v4}, // the kernel tells ::ffff:127.0.0.1
+			{"tcp", "[::1]:0", "::1", v6},
+			{"unix", filepath.Join(t.TempDir(), "s"), "", netip.Addr{}},
+		} {
+			t.Run(string(kind)+"/"+c.listen, func(t *testing.T) {
+				s := listenAt(t, kind, c.network, c.listen)
+				address := s.addr.String()
+				if tcp, ok := s.addr.(*net.TCPAddr); ok {
+					address = net.JoinHostPort(c.dial, strconv.Itoa(tcp.Port))
+				}
+				conn, err := net.Dial(c.network, address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				if h := <-s.conns; h.peer != c.want {
+					t.Errorf("the peer is told as %v, want %v", h.peer, c.want)
+				}
+			})
+		}
+	}
 }
