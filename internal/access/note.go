@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 // Header carries the id of a request: a proxy or a client may choose it, and every answer has it.
@@ -24,7 +25,7 @@ type Note struct {
 // NewNote returns the note of a request with header h: with the id that it brings, if that is one, else with a new one.
 func NewNote(h http.Header) *Note {
 	if ids := h[Header]; len(ids) == 1 && validID(ids[0]) {
-		return &Note{ID: ids[0]}
+		return &Note{ID: strings.Clone(ids[0])} // it stays when the head has gone
 	}
 	return &Note{ID: newID()}
 }

@@ -34,6 +34,9 @@ const lingerTime = time.Second
 // retryAfter is what clients are told that come while this server cannot take them.
 const retryAfter = 5 * time.Second
 
+// usualHead is for an answer to a handshake with the cookie of a device, in bytes.
+const usualHead = 384
+
 // serveWebSocket makes a session of an upgrade request.
 func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	up, err := protocol.ParseUpgrade(r, protocol.UpgradeOptions{Deflate: g.opts.Deflate, Protocols: []string{protocol.SubprotocolV1}})
@@ -45,7 +48,9 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if up.Protocol == protocol.SubprotocolV1 {
 		dialect = protocol.V1
 	}
-	g.connect(w, r, dialect, up.Deflate, func(more http.Header) []byte { return protocol.AppendUpgradeResponse(nil, up, more) })
+	g.connect(w, r, dialect, up.Deflate, func(more []byte) []byte {
+		return protocol.AppendUpgradeResponse(make([]byte, 0, usualHead), up, more)
+	})
 }
 
 func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
@@ -77,7 +82,7 @@ func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
 		defer over.await()
 		w = over
 	}
-	g.connect(w, r, protocol.SSE, false, func(http.Header) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
+	g.connect(w, r, protocol.SSE, false, func([]byte) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
 }
 
 func acceptsEvents(accept []string) bool {
@@ -88,7 +93,7 @@ func acceptsEvents(accept []string) bool {
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
 func (g *Gateway) connect(
-	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more http.Header) []byte,
+	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more []byte) []byte,
 ) {
 	client := g.client(w, r)
 	if short, ok := w.(*handshake); ok {
@@ -129,7 +134,7 @@ func (g *Gateway) connect(
 
 // admit follows what the client asks for, takes the connection over, and starts the session. It waits for an engine only if
 // enterNow has not been there before, and for what is remembered of a device.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func(more http.Header) []byte, req request) {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func(more []byte) []byte, req request) {
 	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
 	err := s.enterAll(r.Context(), req)
 	if err == nil {
@@ -149,15 +154,12 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head
 		answer.Error(w, http.StatusInternalServerError, string(protocol.ErrInternal), "this connection cannot be upgraded")
 		return
 	}
-	var more http.Header
+	var more []byte
 	if s.proof != nil {
-		more = g.setDevice(r, s.proof.device)
+		more = g.appendDevice(make([]byte, 0, usualHead), r, s.proof.device)
 	}
 	if note := access.From(r.Context()); note != nil {
-		if more == nil {
-			more = http.Header{}
-		}
-		more.Set(access.Header, note.ID)
+		more = append(more, access.Header+": "+note.ID+"\r\n"...)
 		s.visit = g.visits(r)
 	}
 	g.begin(s, conn, early, head(more), req)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,13 +40,18 @@ func deviceOf(r *http.Request) (id realtime.DeviceID, ok bool) {
 	return realtime.DeviceID{}, false
 }
 
-// setDevice returns the header of an upgrade that has the browser keep its id.
-func (g *Gateway) setDevice(r *http.Request, id realtime.DeviceID) http.Header {
-	cookie := http.Cookie{ //nolint:gosec // Secure is set where there is TLS: in a kitchen's own network there may be none
-		Name: deviceCookie, Value: base64.RawURLEncoding.EncodeToString(id[:]), Path: "/", MaxAge: int(deviceCookieAge / time.Second),
-		Secure: g.secure(r), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+// appendDevice appends the header line of an upgrade that has the browser keep its id. Secure is set where there is TLS: in a
+// kitchen's own network there may be none.
+func (g *Gateway) appendDevice(dst []byte, r *http.Request, id realtime.DeviceID) []byte {
+	dst = append(dst, "Set-Cookie: "+deviceCookie+"="...)
+	dst = base64.RawURLEncoding.AppendEncode(dst, id[:])
+	dst = append(dst, "; Path=/; Max-Age="...)
+	dst = strconv.AppendInt(dst, int64(deviceCookieAge/time.Second), 10)
+	dst = append(dst, "; HttpOnly"...)
+	if g.secure(r) {
+		dst = append(dst, "; Secure"...)
 	}
-	return http.Header{"Set-Cookie": {cookie.String()}}
+	return append(dst, "; SameSite=Lax\r\n"...)
 }
 
 // recognise finds out how far the browser of a bare client had come, so that it is sent what came after that, and

@@ -1,11 +1,11 @@
 package gateway
 
 import (
-	"bufio"
 	"bytes"
 	"net/http"
+	"net/textproto"
+	"net/url"
 	"strings"
-	"sync"
 )
 
 // promising reports whether p may still become a handshake.
@@ -14,77 +14,113 @@ func promising(p []byte) bool {
 	return len(p) < len(get) && string(p) == get[:len(p)] || bytes.HasPrefix(p, []byte(get))
 }
 
-var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
-
-// handshakeRequest returns the request in head if it is a handshake that may take the short way, else nil.
+// handshakeRequest returns the request in head, up to its empty line, if it is a handshake without any flaw, else nil. It
+// is the request that [http.ReadRequest] makes of head, but for Close, which is about what comes behind a request, and for
+// the Cache-Control that net/http adds to an old browser's Pragma. Whatever is not plain at first sight is none: net/http
+// is there for it, and says what is wrong.
 func handshakeRequest(head []byte) *http.Request {
-	path, ok := handshakePath(head)
-	if !ok || !(&headConn{}).check(head) || !flawless(head) {
+	first, rest, _ := bytes.Cut(head, []byte("\r\n"))
+	target, address := handshakeTarget(first)
+	if address == nil {
 		return nil
 	}
-	br := headReaders.Get().(*bufio.Reader) //nolint:forcetypeassert,errcheck // the pool makes nothing else
-	defer headReaders.Put(br)
-	br.Reset(bytes.NewReader(head))
-	r, err := http.ReadRequest(br)
-	if err != nil || r.URL.Path != path || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	lines := string(rest) // all values are parts of it
+	count := strings.Count(lines, "\r\n") - 1
+	if count < 1 || count > maxHeadLines {
 		return nil
 	}
-	if len(r.Header["Content-Length"]) > 0 || len(r.Header["Expect"]) > 0 || countLines(r.Header) > maxHeadLines {
-		return nil
-	}
-	return r
-}
-
-// flawless checks what http.ReadRequest leaves to the server: names of plain letters, exactly one Host of plain letters;
-// and that an upgrade to WebSocket is asked for.
-func flawless(head []byte) bool {
-	_, lines, _ := bytes.Cut(head, []byte("\r\n"))
-	hosts, upgrades := 0, 0
+	header, values := make(http.Header, count), make([]string, 0, count)
+	host, upgrades := "", 0
 	for {
-		line, rest, _ := bytes.Cut(lines, []byte("\r\n"))
-		if len(line) == 0 {
-			return hosts == 1 && upgrades == 1
+		var line string
+		if line, lines, _ = strings.Cut(lines, "\r\n"); line == "" {
+			break
 		}
-		lines = rest
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || !only(name, "-_") {
-			return false
+		name, value, ok := strings.Cut(line, ":")
+		value = strings.Trim(value, " \t")
+		if !ok || name == "" || !consists(name, inName) || !consists(value, inValue) {
+			return nil
 		}
-		value = bytes.Trim(value, " \t")
-		switch {
-		case bytes.EqualFold(name, []byte("Host")):
-			hosts++
-			if !only(value, "-._:[]") {
-				return false
+		switch name = textproto.CanonicalMIMEHeaderKey(name); name {
+		case "Host":
+			if host != "" || value == "" || !consists(value, inHost) {
+				return nil
 			}
-		case bytes.EqualFold(name, []byte("Upgrade")):
-			upgrades++
-			if !bytes.EqualFold(value, []byte("websocket")) {
-				return false
+			host = value
+			continue
+		case "Upgrade":
+			if upgrades++; !strings.EqualFold(value, "websocket") {
+				return nil
 			}
+		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":
+			return nil // there may be a body
 		}
+		if before := header[name]; before != nil {
+			header[name] = append(before, value)
+			continue
+		}
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	if host == "" || upgrades != 1 {
+		return nil
+	}
+	return &http.Request{
+		Method: http.MethodGet, URL: address, RequestURI: target, Host: host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
 	}
 }
 
-// only reports whether p has at least one byte, and no others than letters, digits and those in more.
-func only(p []byte, more string) bool {
-	for _, b := range p {
-		if letter := b | 0x20; (letter < 'a' || letter > 'z') && (b < '0' || b > '9') && strings.IndexByte(more, b) < 0 {
-			return false
-		}
+// handshakeTarget reads a request line that asks for one of our endpoints over HTTP/1.1. The target is no part of the head's other
+// memory: names of channels are parts of it, and stay.
+func handshakeTarget(line []byte) (target string, address *url.URL) {
+	line, get := bytes.CutPrefix(line, []byte("GET "))
+	line, version := bytes.CutSuffix(line, []byte(" HTTP/1.1"))
+	if !get || !version {
+		return "", nil
 	}
-	return len(p) > 0
+	target = string(line)
+	path, query, asks := strings.Cut(target, "?")
+	if path != endpoint && path != "/" || !consists(query, inQuery) {
+		return "", nil
+	}
+	return target, &url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
 }
 
-// handshakePath returns the path of a request line that asks for one of our endpoints over HTTP/1.1.
-func handshakePath(head []byte) (path string, ok bool) {
-	line, _, _ := bytes.Cut(head, []byte("\r\n"))
-	target, version, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("GET ")), []byte(" "))
-	name, _, _ := bytes.Cut(target, []byte("?"))
-	for _, path := range []string{endpoint, "/"} {
-		if string(name) == path {
-			return path, string(version) == "HTTP/1.1"
+// Where a byte may stand in a flawless head.
+const (
+	inName  = 1 << iota // of a field: letters, digits, - and _
+	inHost              // letters, digits and what is in names of hosts, addresses and ports
+	inValue             // of a field: no control characters but the tab
+	inQuery             // what can be seen, in ASCII
+)
+
+var places = func() (p [256]uint8) {
+	for i := range p {
+		b := byte(i) //nolint:gosec // less than 256
+		if b == '\t' || b >= ' ' && b != 0x7f {
+			p[i] |= inValue
+		}
+		if b > ' ' && b < 0x7f {
+			p[i] |= inQuery
+		}
+		if letter := b | 0x20; letter >= 'a' && letter <= 'z' || b >= '0' && b <= '9' {
+			p[i] |= inName | inHost
+		}
+		if strings.IndexByte("-_", b) >= 0 {
+			p[i] |= inName
+		}
+		if strings.IndexByte("-._:[]", b) >= 0 {
+			p[i] |= inHost
 		}
 	}
-	return "", false
+	return p
+}()
+
+// consists reports whether all bytes of s may stand at that place.
+func consists(s string, place uint8) bool {
+	for i := range len(s) {
+		place &= places[s[i]]
+	}
+	return place != 0
 }

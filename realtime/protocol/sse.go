@@ -39,6 +39,18 @@ func AppendSSEHead(dst []byte, header http.Header) []byte {
 	return append(appendHeader(dst, header, sseFields), "\r\n"...)
 }
 
+// appendHeader appends header without the fields of except. net/http makes line breaks in values harmless.
+func appendHeader(dst []byte, header http.Header, except map[string]bool) []byte {
+	if len(header) == 0 {
+		return dst
+	}
+	b := bytes.NewBuffer(dst)
+	if err := header.WriteSubset(b, except); err != nil {
+		panic("protocol: write a header to memory: " + err.Error())
+	}
+	return b.Bytes()
+}
+
 // AppendChunk appends events as one HTTP chunk, so that the framed event can be shared by all sessions. Nothing is appended
 // for nothing: an empty chunk would end the response.
 func AppendChunk(dst, events []byte) []byte {

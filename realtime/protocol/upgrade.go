@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"crypto/sha1" //nolint:gosec // RFC 6455 asks for SHA-1; nothing secret depends on it
 	"encoding/base64"
 	"fmt"
@@ -71,20 +70,18 @@ func ParseUpgrade(r *http.Request, offer UpgradeOptions) (Upgrade, error) {
 
 // checkUpgrade checks what RFC 6455, section 4.2.1 asks of a client.
 func checkUpgrade(r *http.Request) error {
-	wanted := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	if r.Method != http.MethodGet {
 		return refuse(ErrMethod, "a WebSocket handshake is a GET request", http.Header{"Allow": {http.MethodGet}})
 	}
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 {
-		return refuse(ErrUpgradeRequired, "a WebSocket handshake needs HTTP/1.1", wanted)
+		return refuse(ErrUpgradeRequired, "a WebSocket handshake needs HTTP/1.1", wanted(""))
 	}
 	if !hasToken(r.Header["Upgrade"], "websocket") || !hasToken(r.Header["Connection"], "upgrade") {
 		return refuse(ErrUpgradeRequired,
-			"the handshake needs 'Upgrade: websocket' and 'Connection: Upgrade'; a proxy between may have removed them", wanted)
+			"the handshake needs 'Upgrade: websocket' and 'Connection: Upgrade'; a proxy between may have removed them", wanted(""))
 	}
 	if v := r.Header[headerVersion]; len(v) != 1 || strings.TrimSpace(v[0]) != "13" {
-		wanted[headerVersion] = []string{"13"}
-		return refuse(ErrWebSocketVersion, "the handshake needs 'Sec-WebSocket-Version: 13'", wanted)
+		return refuse(ErrWebSocketVersion, "the handshake needs 'Sec-WebSocket-Version: 13'", wanted("13"))
 	}
 	keys := r.Header[headerKey]
 	if len(keys) != 1 {
@@ -97,6 +94,15 @@ func checkUpgrade(r *http.Request) error {
 		return refuse(ErrBadUpgrade, "a handshake has no body", nil)
 	}
 	return nil
+}
+
+// wanted tells what a handshake needs; version if it is not empty.
+func wanted(version string) http.Header {
+	h := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
+	if version != "" {
+		h[headerVersion] = []string{version}
+	}
+	return h
 }
 
 // validKey reports whether key is what RFC 6455, section 4.1 asks for. A key with white space around it is none: it
@@ -146,15 +152,9 @@ func AcceptKey(key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// handshakeFields are what a caller's header cannot replace.
-var handshakeFields = map[string]bool{
-	"Upgrade": true, "Connection": true, "Sec-Websocket-Accept": true, headerProtocol: true, headerExtensions: true,
-	"Content-Length": true, "Transfer-Encoding": true,
-}
-
-// AppendUpgradeResponse appends the whole 101 response. Header may add fields (a cookie); it cannot replace those of the
-// handshake.
-func AppendUpgradeResponse(dst []byte, u Upgrade, header http.Header) []byte {
+// AppendUpgradeResponse appends the whole 101 response. more are header lines beside those of the handshake (a cookie), each with its CR LF;
+// what is in them is the caller's to vouch for.
+func AppendUpgradeResponse(dst []byte, u Upgrade, more []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = append(dst, AcceptKey(u.Key)...)
 	dst = append(dst, "\r\n"...)
@@ -170,17 +170,6 @@ func AppendUpgradeResponse(dst []byte, u Upgrade, header http.Header) []byte {
 		}
 		dst = append(dst, "\r\n"...)
 	}
-	return append(appendHeader(dst, header, handshakeFields), "\r\n"...)
-}
-
-// appendHeader appends header without the fields of except. net/http makes line breaks in values harmless.
-func appendHeader(dst []byte, header http.Header, except map[string]bool) []byte {
-	if len(header) == 0 {
-		return dst
-	}
-	b := bytes.NewBuffer(dst)
-	if err := header.WriteSubset(b, except); err != nil {
-		panic("protocol: write a header to memory: " + err.Error())
-	}
-	return b.Bytes()
+	dst = append(dst, more...)
+	return append(dst, "\r\n"...)
 }
