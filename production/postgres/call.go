@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"kentongan/internal/nap"
 	"kentongan/production"
 	"kentongan/production/internal/rows"
 )
@@ -78,7 +79,7 @@ func (s *Store) callFor(
 		if attempt == attempts || !s.again(err) || ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, classed(err))
 		}
-		sleep(ctx, jittered(pause))
+		nap.For(ctx, jittered(pause)) // the next attempt sees that it has ended
 		pause *= 2
 	}
 }
@@ -86,16 +87,6 @@ func (s *Store) callFor(
 // jittered returns d or up to half of it less, so that those who met once do not meet again.
 func jittered(d time.Duration) time.Duration {
 	return d - rand.N(d/2) //nolint:gosec // no secret
-}
-
-// sleep returns after d, or when ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 func onConn(ctx context.Context, pool *pgxpool.Pool, f func(ctx context.Context, c *conn) error) error {

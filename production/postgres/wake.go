@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"kentongan/internal/nap"
 )
 
 // bell is the channel of PostgreSQL on which nodes tell each other that something waits.
@@ -46,7 +48,7 @@ func (s *Store) notify(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "other nodes are not told of new events, they will look by themselves", "err", err)
 		}
-		sleep(ctx, between)
+		nap.For(ctx, between)
 	}
 }
 
@@ -64,7 +66,7 @@ func (s *Store) listen(ctx context.Context) {
 		if time.Since(began) > most {
 			wait = least // it was up for a while
 		}
-		sleep(ctx, jittered(wait))
+		nap.For(ctx, jittered(wait))
 		wait = min(2*wait, most)
 	}
 }
