@@ -21,10 +21,10 @@
 //
 // A loop sleeps in Go's own network poller, which watches the loop's epoll descriptor as it watches any other. So an idle loop holds
 // no thread, and a busy one asks the kernel for up to 256 events at a time, without telling the scheduler of system calls that cannot
-// block. Events are edge-triggered for both directions and asked for once: no further call is needed when a socket is full and empties. A
-// loop reads into one buffer of its own and lends it to OnBytes; a connection that sends without a pause is put back behind the
-// others after a few reads. A loop that has worked for half a millisecond lets go first whoever something has come for meanwhile: the
-// doors of publications are not among its connections.
+// block. Events are edge-triggered. What comes in is asked for once, and room when a socket was full for the first time: from then on no
+// further call is needed when it is full and empties. A loop reads into one buffer of its own and lends it to OnBytes; a connection that
+// sends without a pause is put back behind the others after a few reads. A loop that has worked for a slice of time (package giveway)
+// lets go first whoever something has come for meanwhile: the doors of publications are not among its connections.
 //
 // # Who may do what
 //
