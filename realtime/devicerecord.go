@@ -33,7 +33,8 @@ func (r *DeviceRecord) setArrivals(at []int64) {
 	case len(at) == 0:
 		r.came = nil // a device that is connected, and was never away
 	case r.came == nil:
-		r.came = &at
+		kept := at // so that at itself stays off the heap, where there is nothing to keep
+		r.came = &kept
 	default:
 		*r.came = at
 	}
@@ -61,7 +62,7 @@ func (r *DeviceRecord) Apply(e DeviceEvent, at time.Time) {
 	c.seen = max(c.seen, now-e.Silent.Milliseconds())
 	switch e.Kind {
 	case DeviceArrived:
-		if added { // and not told again
+		if alone := len(r.connections) == 1 && c.seen == now; added && !alone { // not told again, and there is one that it may have come back for
 			r.arrive(now)
 		}
 	case DeviceLost:

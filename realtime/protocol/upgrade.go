@@ -145,18 +145,19 @@ func chooseProtocol(offered, spoken []string) string {
 	return ""
 }
 
-// AcceptKey returns the Sec-WebSocket-Accept that answers key; clients compare with it.
-func AcceptKey(key string) string {
-	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
-	sum := sha1.Sum([]byte(key + guid))                 //nolint:gosec // see the import
-	return base64.StdEncoding.EncodeToString(sum[:])
+// appendAcceptKey appends the Sec-WebSocket-Accept that answers key; clients compare with it.
+func appendAcceptKey(dst []byte, key string) []byte {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"        // RFC 6455, section 1.3
+	var text [64]byte                                          // on the stack: a key has 24 bytes
+	sum := sha1.Sum(append(append(text[:0], key...), guid...)) //nolint:gosec // see the import
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // AppendUpgradeResponse appends the whole 101 response. more are header lines beside those of the handshake (a cookie), each with its CR LF;
 // what is in them is the caller's to vouch for.
 func AppendUpgradeResponse(dst []byte, u Upgrade, more []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	dst = append(dst, AcceptKey(u.Key)...)
+	dst = appendAcceptKey(dst, u.Key)
 	dst = append(dst, "\r\n"...)
 	if u.Protocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "...)
