@@ -62,7 +62,8 @@ func (r *DeviceRecord) Apply(e DeviceEvent, at time.Time) {
 	c.seen = max(c.seen, now-e.Silent.Milliseconds())
 	switch e.Kind {
 	case DeviceArrived:
-		if alone := len(r.connections) == 1 && c.seen == now; added && !alone { // not told again, and there is one that it may have come back for
+		// It is not told again, and there is one that it may have come back for.
+		if alone := len(r.connections) == 1 && c.seen == now; added && !alone {
 			r.arrive(now)
 		}
 	case DeviceLost:

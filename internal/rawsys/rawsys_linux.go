@@ -50,8 +50,8 @@ func Writev(fd int, frames [][]byte) (int, syscall.Errno) {
 
 var pool = sync.Pool{New: func() any { return new([MaxFrames]unix.Iovec) }}
 
-// Accept takes a connection, non-blocking, and says whom it is from: asked for later, that would be two calls more. The address is not valid
-// if the peer has none, as at a Unix socket.
+// Accept takes a connection, non-blocking, and says whom it is from: asked for later, that would be two calls more. The address is not
+// valid if the peer has none, as at a Unix socket.
 func Accept(listener int) (int, netip.Addr, syscall.Errno) {
 	var peer unix.RawSockaddrInet6 // the longest that is looked at; the kernel cuts off what is longer
 	size := uint32(unsafe.Sizeof(peer))

@@ -49,9 +49,10 @@ func handshakeRequest(head []byte) *http.Request {
 			host = value
 			continue
 		case "Upgrade":
-			if upgrades++; !strings.EqualFold(value, "websocket") {
+			if !strings.EqualFold(value, "websocket") {
 				return nil
 			}
+			upgrades++
 		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":
 			return nil // there may be a body
 		}
@@ -97,7 +98,7 @@ const (
 
 var places = func() (p [256]uint8) {
 	for i := range p {
-		b := byte(i) //nolint:gosec // less than 256
+		b := byte(i)
 		if b == '\t' || b >= ' ' && b != 0x7f {
 			p[i] |= inValue
 		}

@@ -153,8 +153,8 @@ func appendAcceptKey(dst []byte, key string) []byte {
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
-// AppendUpgradeResponse appends the whole 101 response. more are header lines beside those of the handshake (a cookie), each with its CR LF;
-// what is in them is the caller's to vouch for.
+// AppendUpgradeResponse appends the whole 101 response. more are header lines beside those of the handshake (a cookie), each with its CR
+// LF; what is in them is the caller's to vouch for.
 func AppendUpgradeResponse(dst []byte, u Upgrade, more []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = appendAcceptKey(dst, u.Key)
