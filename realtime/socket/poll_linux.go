@@ -210,7 +210,11 @@ func (a *acceptor) welcome(fd int, peer netip.Addr) error {
 		return err
 	}
 	c.SetHandler(a.fresh(c, peer))
-	return a.poll.add(c)
+	if err = a.poll.add(c); err != nil {
+		h, unsent, _ := c.end() // whoever has c is not to use the descriptor any more
+		a.poll.engine.ended(h, unsent)
+	}
+	return err
 }
 
 // GiveUpAfter makes the kernel give up a peer that acknowledges nothing for d. Without it a dead peer that is only written to is noticed
