@@ -226,6 +226,9 @@ func loadOld(t *testing.T, c rueidis.Client) {
 			if len(words) == 2 && strings.Contains(words[1], ":dev:") {
 				word = moveVarints(t, word, base, moved)
 			}
+			if odd := len(words)%2 == 1; odd && len(words) > 2 && strings.Contains(words[1], ":n:") {
+				word = moveEntry(t, word, base, moved)
+			}
 			words = append(words, word)
 		}
 		do(t, c, words...)
@@ -254,6 +257,22 @@ func moveVarints(t *testing.T, record string, base, moved int64) string {
 	if times != 2 {
 		t.Fatalf("the record of a device has %d times, want 2", times)
 	}
+	return string(out)
+}
+
+// moveEntry moves the time in one of the newest of each key: it stands behind the offset.
+func moveEntry(t *testing.T, entry string, base, moved int64) string {
+	t.Helper()
+	const offset, end = 8, 16
+	out := []byte(entry)
+	if len(out) < end {
+		t.Fatalf("one of the newest of each key has %d bytes", len(out))
+	}
+	ms := int64(binary.BigEndian.Uint64(out[offset:end]))
+	if !near(ms, base) {
+		t.Fatalf("one of the newest of each key has the time %d, which is not about %d", ms, base)
+	}
+	binary.BigEndian.PutUint64(out[offset:end], uint64(ms+moved))
 	return string(out)
 }
 
