@@ -290,19 +290,25 @@ func TestDeviceHasNoHole(t *testing.T) {
 	})
 }
 
-func FuzzParseDeviceRecord(f *testing.F) {
+func FuzzDeviceRecord(f *testing.F) {
 	d := deviceLog{now: deviceStart}
 	d.note(realtime.DeviceArrived, 1, "AQx", 0)
 	d.note(realtime.DeviceLost, 2, "AQxrM3Y5eDJtN3E0YWI", time.Minute)
-	f.Add(d.Append(nil))
-	f.Add([]byte{1, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := realtime.ParseDeviceRecord(b)
-		if err != nil {
+	another := string(d.Append(nil))
+	f.Add(another)
+	f.Add("\x01\x00\x00")
+	f.Fuzz(func(t *testing.T, b string) {
+		var r, again realtime.DeviceRecord
+		if err := r.Parse(b); err != nil {
+			if got := r.Append(nil); !bytes.Equal(got, new(realtime.DeviceRecord).Append(nil)) {
+				t.Errorf("%x is no record, and leaves %x", b, got)
+			}
 			return
 		}
-		again, err := realtime.ParseDeviceRecord(r.Append(nil))
-		if err != nil || !bytes.Equal(again.Append(nil), r.Append(nil)) {
+		if err := again.Parse(another); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Parse(string(r.Append(nil))); err != nil || !bytes.Equal(again.Append(nil), r.Append(nil)) {
 			t.Errorf("%x is read, and not when it is written again: %v", b, err)
 		}
 		r.Apply(realtime.DeviceEvent{Kind: realtime.DeviceArrived, Connection: 7, Position: "x"}, deviceStart)
@@ -321,14 +327,14 @@ func TestDeviceRecordIsReadAsItWasWritten(t *testing.T) {
 			d.note(realtime.DeviceLost, i, strconv.Itoa(int(i)), time.Second)
 		}
 	}
-	again, err := realtime.ParseDeviceRecord(d.Append(nil))
-	if err != nil {
+	var again realtime.DeviceRecord
+	if err := again.Parse(string(d.Append(nil))); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := again.Positions(d.now), d.Positions(d.now); !slices.Equal(got, want) || len(want) == 0 {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if _, err := realtime.ParseDeviceRecord(append(d.Append(nil), 0)); err == nil {
+	if err := again.Parse(string(append(d.Append(nil), 0))); err == nil {
 		t.Error("a byte too many is accepted")
 	}
 }

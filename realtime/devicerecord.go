@@ -188,7 +188,7 @@ const deviceRecordVersion = 1
 // ErrDeviceRecord says that what was stored is no record of a device.
 var ErrDeviceRecord = errors.New("device record cannot be read")
 
-// Append appends the record as ParseDeviceRecord reads it, at least one byte.
+// Append appends the record as Parse reads it, at least one byte.
 func (r *DeviceRecord) Append(b []byte) []byte {
 	b = append(b, deviceRecordVersion)
 	b = binary.AppendUvarint(b, uint64(len(r.arrivals())))
@@ -206,45 +206,47 @@ func (r *DeviceRecord) Append(b []byte) []byte {
 
 func appendTime(b []byte, ms int64) []byte { return binary.AppendUvarint(b, uint64(max(ms, 0))) }
 
-// ParseDeviceRecord reads what Append made, or returns ErrDeviceRecord. It keeps nothing of b.
-func ParseDeviceRecord(b []byte) (DeviceRecord, error) {
-	var r DeviceRecord
-	if len(b) == 0 || b[0] != deviceRecordVersion {
-		return r, ErrDeviceRecord
+// Parse makes r what Append made stored of, in the memory that r has; its positions are pieces of stored. If it returns ErrDeviceRecord, r
+// is a device of which nothing is known.
+func (r *DeviceRecord) Parse(stored string) error {
+	r.came, r.connections = nil, r.connections[:0]
+	if stored == "" || stored[0] != deviceRecordVersion {
+		return ErrDeviceRecord
 	}
-	p := recordReader{b: b[1:]}
+	p := recordReader{rest: stored[1:]}
 	for n := p.number(maxDeviceArrivals); n > 0 && !p.bad; n-- {
 		r.setArrivals(append(r.arrivals(), p.time()))
 	}
 	for n := p.number(maxDeviceConnections); n > 0 && !p.bad; n-- {
 		id := p.take(8)
 		c := deviceConnection{seen: p.time(), lost: p.time()}
-		c.position = string(p.take(p.number(MaxDevicePosition)))
+		c.position = p.take(p.number(MaxDevicePosition))
 		if p.bad {
 			break
 		}
-		c.id = binary.BigEndian.Uint64(id)
+		c.id = binary.BigEndian.Uint64([]byte(id))
 		r.connections = append(r.connections, c)
 	}
-	if p.bad || len(p.b) > 0 || !slices.IsSorted(r.arrivals()) {
-		return DeviceRecord{}, ErrDeviceRecord
+	if p.bad || p.rest != "" || !slices.IsSorted(r.arrivals()) {
+		r.came, r.connections = nil, r.connections[:0]
+		return ErrDeviceRecord
 	}
-	return r, nil
+	return nil
 }
 
-// recordReader reads from b and remembers that something was wrong, so that its callers look once.
+// recordReader reads from what is left, and remembers that something was wrong, so that its callers look once.
 type recordReader struct {
-	b   []byte
-	bad bool
+	rest string
+	bad  bool
 }
 
 func (p *recordReader) uvarint() uint64 {
-	v, n := binary.Uvarint(p.b)
+	v, n := binary.Uvarint([]byte(p.rest[:min(len(p.rest), binary.MaxVarintLen64)]))
 	if n <= 0 {
 		p.bad = true
 		return 0
 	}
-	p.b = p.b[n:]
+	p.rest = p.rest[n:]
 	return v
 }
 
@@ -262,12 +264,12 @@ const maxRecordTime = 1 << 53
 
 func (p *recordReader) time() int64 { return int64(p.number(maxRecordTime)) }
 
-func (p *recordReader) take(n int) []byte {
-	if n > len(p.b) {
+func (p *recordReader) take(n int) string {
+	if n > len(p.rest) {
 		p.bad = true
-		return nil
+		return ""
 	}
-	taken := p.b[:n]
-	p.b = p.b[n:]
+	taken := p.rest[:n]
+	p.rest = p.rest[n:]
 	return taken
 }

@@ -128,11 +128,21 @@ func (s *session) askFor(cursor string) bool {
 	p.number++
 	p.asked = cursor
 	p.at.Store(int64(s.gw.clock()))
-	question := binary.BigEndian.AppendUint32(nil, p.number)
+	var question [4]byte
+	binary.BigEndian.PutUint32(question[:], p.number)
 	p.mu.Unlock()
-	s.send(protocol.AppendFrame(nil, protocol.OpPing, question))
+	frame := questionFrames.Get().(*questionFrame) //nolint:forcetypeassert // nothing else is put there
+	if kept := s.send(protocol.AppendFrame(frame[:0], protocol.OpPing, question[:])); !kept {
+		questionFrames.Put(frame)
+	}
 	return true
 }
+
+// questionFrame has room for a question on the wire: its number, and what AppendFrame wants for a head.
+type questionFrame [16]byte
+
+// questionFrames are those that sockets did not keep, which is nearly all.
+var questionFrames = sync.Pool{New: func() any { return new(questionFrame) }}
 
 // onPong takes the answer. One that answers nothing is a sign of life and no more.
 func (s *session) onPong(payload []byte) {

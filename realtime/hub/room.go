@@ -132,12 +132,12 @@ func (r *room) turn(g realtime.Gap) {
 	r.move(g.Channel.Name, g.Position)
 }
 
-// addTo puts the heads of r into positions. The entry without a name stands for all channels that have had no
-// publication yet: a reader who resumes from here has missed all of theirs.
-func (r *room) addTo(positions map[realtime.Channel]realtime.Position) {
-	positions[realtime.Channel{Tenant: r.tenant}] = r.fresh
+// positions calls add with the heads of r. The one without a name stands for all channels that have had no publication yet: a reader
+// who resumes from here has missed all of theirs.
+func (r *room) positions(add func(realtime.Channel, realtime.Position)) {
+	add(realtime.Channel{Tenant: r.tenant}, r.fresh)
 	for name, p := range r.heads {
-		positions[realtime.Channel{Tenant: r.tenant, Name: name}] = *p
+		add(realtime.Channel{Tenant: r.tenant, Name: name}, *p)
 	}
 }
 

@@ -35,6 +35,8 @@ type shard struct {
 	aside         Message       // that is offered to a small room while message is to a large one
 	turn          time.Time     // when the current turn of the caller's time began
 	spent         time.Duration // of it, delivering on the caller's goroutine
+	cursors       protocol.CursorEncoder
+	word          []byte // the cursor made last
 }
 
 // job is one thing to tell the sessions: a publication or a gap.
@@ -427,16 +429,18 @@ func (s *shard) cursor(r *room) string {
 		moves[1] = global.moves
 	}
 	if r.cursor == "" || r.cursorFor != moves {
-		r.cursor, r.cursorFor = protocol.EncodeCursor(r.tenant, s.positions(r)), moves
+		s.cursors.Reset(r.tenant)
+		s.positions(r, s.cursors.Add)
+		s.word = s.cursors.Append(s.word[:0])
+		r.cursor, r.cursorFor = string(s.word), moves
 	}
 	return r.cursor
 }
 
-func (s *shard) positions(r *room) map[realtime.Channel]realtime.Position {
-	positions := make(map[realtime.Channel]realtime.Position, len(r.heads))
-	r.addTo(positions)
+// positions calls add with the heads of r and the global ones.
+func (s *shard) positions(r *room, add func(realtime.Channel, realtime.Position)) {
+	r.positions(add)
 	if global := s.rooms[tenant.Global]; global != nil && global != r {
-		global.addTo(positions)
+		global.positions(add)
 	}
-	return positions
 }

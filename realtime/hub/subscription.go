@@ -155,7 +155,10 @@ func (v Heads) Cursor() string { return v.sub.room.shard.cursor(v.sub.room) }
 
 // Positions returns what Cursor holds.
 func (v Heads) Positions() map[realtime.Channel]realtime.Position {
-	return v.sub.room.shard.positions(v.sub.room)
+	r := v.sub.room
+	positions := make(map[realtime.Channel]realtime.Position, len(r.heads)+1)
+	r.shard.positions(r, func(ch realtime.Channel, p realtime.Position) { positions[ch] = p })
+	return positions
 }
 
 // GoLive makes sub live, unless caughtUp, called first and under the shard's lock, says that the session is still

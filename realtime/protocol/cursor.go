@@ -55,16 +55,16 @@ var cursorWords = []string{
 // positions always give the same word. The Channel without a name stands for all channels of its tenant that have no entry:
 // they had no publication yet. Positions without an epoch are left out.
 func EncodeCursor(t tenant.ID, c Cursor) string {
-	e := NewCursorEncoder(t, c)
-	return string(e.Append(nil))
+	return string(NewCursorEncoder(t, c).Append(nil))
 }
 
-// CursorEncoder makes cursors of a tenant that differ in a position or two, one after the other, without sorting the channels anew
-// and without garbage. It is not safe for concurrent use.
+// CursorEncoder makes cursors one after the other without garbage: those of a tenant that differ in a position or two, or, after Reset,
+// those of another. The zero value is to be Reset first. It is not safe for concurrent use.
 type CursorEncoder struct {
 	tenant  tenant.ID
 	sum     uint32 // of what the checksum begins with
 	entries []cursorEntry
+	mixed   bool   // entries are not in their order
 	binary  []byte // of the last cursor, to be written over
 }
 
@@ -75,12 +75,24 @@ type cursorEntry struct {
 
 // NewCursorEncoder returns an encoder that begins with the positions of c, and keeps nothing of it.
 func NewCursorEncoder(t tenant.ID, c Cursor) *CursorEncoder {
-	e := &CursorEncoder{tenant: t, sum: tenantSum(t), entries: make([]cursorEntry, 0, len(c))}
+	e := &CursorEncoder{entries: make([]cursorEntry, 0, len(c))}
+	e.Reset(t)
 	for ch, p := range c {
-		e.entries = append(e.entries, cursorEntry{ch, p})
+		e.Add(ch, p)
 	}
-	slices.SortFunc(e.entries, compareEntries)
 	return e
+}
+
+// Reset begins anew, for t and without a position.
+func (e *CursorEncoder) Reset(t tenant.ID) {
+	clear(e.entries)
+	e.tenant, e.sum, e.entries, e.mixed = t, tenantSum(t), e.entries[:0], false
+}
+
+// Add adds a channel that e does not have.
+func (e *CursorEncoder) Add(ch realtime.Channel, p realtime.Position) {
+	e.entries = append(e.entries, cursorEntry{ch, p})
+	e.mixed = true
 }
 
 // compareEntries is the order of channels in a cursor.
@@ -93,20 +105,20 @@ func compareEntries(a, b cursorEntry) int {
 func (e *CursorEncoder) Set(ch realtime.Channel, p realtime.Position) {
 	for i := range e.entries {
 		if known := &e.entries[i]; known.channel == ch {
-			moved := known.position.Epoch != p.Epoch
+			e.mixed = e.mixed || known.position.Epoch != p.Epoch
 			known.position = p
-			if moved {
-				slices.SortFunc(e.entries, compareEntries)
-			}
 			return
 		}
 	}
-	e.entries = append(e.entries, cursorEntry{ch, p})
-	slices.SortFunc(e.entries, compareEntries)
+	e.Add(ch, p)
 }
 
 // Append appends the cursor.
 func (e *CursorEncoder) Append(dst []byte) []byte {
+	if e.mixed {
+		slices.SortFunc(e.entries, compareEntries)
+		e.mixed = false
+	}
 	b := e.binary[:0]
 	b = append(b, cursorVersion)
 	for i := 0; i < len(e.entries); {

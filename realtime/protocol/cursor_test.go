@@ -36,6 +36,14 @@ func TestCursorEncoder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id, c := drawTenant(t), drawCursor(t)
 		e := protocol.NewCursorEncoder(id, c)
+		if rapid.Bool().Draw(t, "another before") {
+			e = protocol.NewCursorEncoder(drawTenant(t), drawCursor(t))
+			e.Append(nil)
+			e.Reset(id)
+			for ch, p := range c {
+				e.Add(ch, p)
+			}
+		}
 		for range rapid.IntRange(0, 10).Draw(t, "moves") {
 			for ch, p := range drawCursor(t) {
 				c[ch] = p

@@ -76,7 +76,7 @@ func New(opts Options) (*Broker, error) {
 	b.scales = newScales(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
-	b.ledger = &Ledger{broker: b}
+	b.ledger = &Ledger{broker: b, intake: b.keys.intake()}
 	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil
@@ -150,6 +150,35 @@ func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFun
 	ctx, cancel := context.WithTimeout(ctx, b.opts.CommandTimeout)
 	stop := context.AfterFunc(b.life, cancel)
 	return ctx, func() { stop(); cancel() }
+}
+
+// term is a time for calls of one goroutine that follow each other closely: its context is made anew after a part of the command timeout,
+// and not for each call. The zero value is ready for use.
+type term struct {
+	of, ctx context.Context //nolint:containedctx // what it is for
+	cancel  context.CancelFunc
+	fresh   time.Time // until then the next call gets ctx too
+}
+
+// within is Broker.within, but a call may take up to a quarter longer. The call before has to have ended.
+func (t *term) within(b *Broker, ctx context.Context) context.Context {
+	if now := time.Now(); t.of != ctx || now.After(t.fresh) {
+		t.end()
+		limit := b.opts.CommandTimeout
+		timed, cancel := context.WithTimeout(ctx, limit+limit/4)
+		stop := context.AfterFunc(b.life, cancel)
+		t.of, t.ctx, t.fresh = ctx, timed, now.Add(limit/4)
+		t.cancel = func() { stop(); cancel() }
+	}
+	return t.ctx
+}
+
+// end lets go of the context.
+func (t *term) end() {
+	if t.cancel != nil {
+		t.cancel()
+	}
+	*t = term{}
 }
 
 // Presence returns the Presence of this Broker's nodes. It works while the Broker runs.

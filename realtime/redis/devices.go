@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +24,7 @@ type Devices struct {
 	waiting map[realtime.Device][]deviceEvent
 	order   []realtime.Device // of waiting, the one that waits for the longest first
 	dropped uint64            // events that were forgotten because too many devices waited
+	spare   [][]deviceEvent   // memory of events that are written
 }
 
 // deviceEvent is an event and when it happened, by the clock of this process.
@@ -43,6 +43,8 @@ const (
 	// news that waited for the longest are forgotten, and their devices go on from an older position.
 	maxDevicesWaiting = 100_000
 	maxDeviceEvents   = 64 // that wait for one device
+	// Memory of events is kept for maxSpares devices, if it has room for spareEvents or less: one MB at most.
+	maxSpares, spareEvents = 4096, 4
 )
 
 func newDevices(b *Broker) *Devices {
@@ -65,6 +67,9 @@ func (d *Devices) Note(device realtime.Device, event realtime.DeviceEvent) {
 // add puts an event behind those that wait. Of the positions of one connection only the last is kept.
 func (d *Devices) add(device realtime.Device, event deviceEvent) {
 	events, known := d.waiting[device]
+	if events == nil && len(d.spare) > 0 {
+		events, d.spare = d.spare[len(d.spare)-1], d.spare[:len(d.spare)-1]
+	}
 	if !known {
 		d.order = append(d.order, device)
 		if len(d.order) > maxDevicesWaiting {
@@ -103,7 +108,8 @@ func (d *Devices) Positions(ctx context.Context, device realtime.Device) (positi
 	if err != nil {
 		return nil, false, unavailable(doing, err)
 	}
-	record, _, known, err := readDevice(results[1])
+	var record realtime.DeviceRecord
+	_, known, err = readDevice(results[1], &record)
 	if err != nil {
 		return nil, false, unavailable(doing, err)
 	}
@@ -125,17 +131,13 @@ func clockAhead(r rueidis.RedisResult) (time.Duration, error) {
 	return time.Until(time.Unix(parts[0], parts[1]*1000)), nil
 }
 
-// readDevice returns a record, and as what it is stored; "" if it is not. What cannot be read is a device that is not known.
-func readDevice(r rueidis.RedisResult) (record realtime.DeviceRecord, stored string, known bool, err error) {
+// readDevice makes record what is stored, and returns that; "" if nothing is. What cannot be read is a device that is not known.
+func readDevice(r rueidis.RedisResult, record *realtime.DeviceRecord) (stored string, known bool, err error) {
 	stored, err = r.ToString()
-	if rueidis.IsRedisNil(err) {
-		return record, "", false, nil
+	if err != nil && !rueidis.IsRedisNil(err) {
+		return "", false, err
 	}
-	if err != nil {
-		return record, "", false, err
-	}
-	record, bad := realtime.ParseDeviceRecord([]byte(stored))
-	return record, stored, bad == nil, nil
+	return stored, record.Parse(stored) == nil, nil
 }
 
 // run writes what waits until ctx ends, and then the rest.
@@ -193,10 +195,8 @@ func (d *Devices) take() (devices []realtime.Device, events [][]deviceEvent) {
 	return devices, events
 }
 
-// putBack lets events wait again, before those that came meanwhile.
+// putBack lets events wait again, before those that came meanwhile. d.mu is held.
 func (d *Devices) putBack(device realtime.Device, events []deviceEvent) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	newer := d.waiting[device]
 	if len(newer) == 0 {
 		d.add(device, events[0])
@@ -217,13 +217,16 @@ func (d *Devices) write(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	written, err := d.writeBatch(ctx, devices, events)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for i, device := range devices {
 		if !written[i] {
 			d.putBack(device, events[i])
+		} else if len(d.spare) < maxSpares && cap(events[i]) <= spareEvents {
+			clear(events[i])
+			d.spare = append(d.spare, events[i][:0])
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	return len(d.order) > 0, err
 }
 
@@ -233,9 +236,13 @@ func (d *Devices) writeBatch(ctx context.Context, devices []realtime.Device, eve
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	c := b.ask.B()
-	reads := []rueidis.Completed{c.Time().Build()}
+	reads := append(make([]rueidis.Completed, 0, 1+len(devices)), c.Time().Build())
+	spell := newSpelling(len(devices), deviceBytes)
+	words := make([]string, 0, len(devices)*deviceWords)
 	for _, device := range devices {
-		reads = append(reads, c.Get().Key(b.keys.device(device)).Build())
+		key := spell.word(b.keys.appendDevice(spell.b, device))
+		words = append(words, key)
+		reads = append(reads, c.Get().Key(key).Build())
 	}
 	read := b.ask.DoMulti(ctx, reads...)
 	ahead, err := clockAhead(read[0])
@@ -243,20 +250,21 @@ func (d *Devices) writeBatch(ctx context.Context, devices []realtime.Device, eve
 		return written, err
 	}
 	calls := make([]rueidis.LuaExec, len(devices))
-	for i, device := range devices {
-		record, stored, _, err := readDevice(read[i+1])
+	var record realtime.DeviceRecord
+	for i := range devices {
+		stored, _, err := readDevice(read[i+1], &record)
 		if err != nil {
 			return written, err
 		}
 		for _, e := range events[i] {
 			record.Apply(e.DeviceEvent, e.at.Add(ahead))
 		}
-		calls[i] = rueidis.LuaExec{
-			Keys: []string{b.keys.device(device), b.keys.devices(device.Tenant)},
-			Args: []string{
-				stored, string(record.Append(nil)), deviceMemory, deviceName(device), deviceLimit, b.keys.devices(device.Tenant) + ":",
-			},
-		}
+		key := words[i]
+		prefix, name := key[:len(key)-deviceNameBytes], key[len(key)-deviceNameBytes:]
+		at := len(words)
+		words = append(words, key, prefix[:len(prefix)-1],
+			stored, spell.word(record.Append(spell.b)), deviceMemory, name, deviceLimit, prefix)
+		calls[i] = rueidis.LuaExec{Keys: words[at : at+2 : at+2], Args: words[at+2:]}
 	}
 	for i, r := range deviceScript.ExecMulti(ctx, b.ask, calls...) {
 		n, failed := r.AsInt64()
@@ -269,9 +277,13 @@ func (d *Devices) writeBatch(ctx context.Context, devices []realtime.Device, eve
 	return written, err
 }
 
+// What one device takes: a key and a record, and words that name it once for reading, and in the call of the script.
+const (
+	deviceBytes = 256
+	deviceWords = 1 + 8
+)
+
 var (
 	deviceMemory = strconv.FormatInt(realtime.DeviceMemory.Milliseconds(), 10)
 	deviceLimit  = strconv.Itoa(realtime.MaxDevices)
 )
-
-func deviceName(d realtime.Device) string { return hex.EncodeToString(d.ID[:]) }

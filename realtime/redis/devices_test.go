@@ -70,7 +70,7 @@ func TestDevicesInAnotherFormat(t *testing.T) {
 	b.Devices().Note(device, realtime.DeviceEvent{Kind: realtime.DeviceArrived, Connection: 1, Position: "a"})
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		text, err := do(t, c, "GET", key).ToString()
-		if _, bad := realtime.ParseDeviceRecord([]byte(text)); err == nil && bad == nil {
+		if bad := new(realtime.DeviceRecord).Parse(text); err == nil && bad == nil {
 			return
 		}
 		if time.Now().After(end) {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 
@@ -39,11 +40,13 @@ func (k keys) open() string { return strings.TrimPrefix(string(k), clusterTag) }
 // globalTag stands for tenant.Global; an id cannot spell it.
 const globalTag = "*"
 
-func tag(t tenant.ID) string {
+func tag(t tenant.ID) string { return string(appendTag(nil, t)) }
+
+func appendTag(b []byte, t tenant.ID) []byte {
 	if t == tenant.Global {
-		return "{" + globalTag + "}"
+		t = globalTag
 	}
-	return "{" + string(t) + "}"
+	return append(append(append(b, '{'), t...), '}')
 }
 
 func (k keys) head(t tenant.ID) string { return string(k) + tag(t) + ":head" }
@@ -61,10 +64,10 @@ func (k keys) record(ch realtime.Channel, key string) string {
 	return string(k) + tag(ch.Tenant) + ":k:" + strconv.Itoa(len(ch.Name)) + ":" + ch.Name + ":" + key
 }
 
-func (k keys) nodes(t tenant.ID) string             { return string(k) + tag(t) + ":present" }
-func (k keys) present(t tenant.ID, n string) string { return string(k) + tag(t) + ":present:" + n }
+func (k keys) nodes(t tenant.ID) string             { return string(k.appendNodes(nil, t)) }
+func (k keys) present(t tenant.ID, n string) string { return string(k.appendPresent(nil, t, n)) }
 func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) + ":dev" }
-func (k keys) device(d realtime.Device) string      { return k.devices(d.Tenant) + ":" + deviceName(d) }
+func (k keys) device(d realtime.Device) string      { return string(k.appendDevice(nil, d)) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) schema() string                       { return string(k) + "schema" }
 func (k keys) revoke() string                       { return k.open() + "revoke" }
@@ -75,6 +78,22 @@ func (k keys) revoked() string                      { return string(k) + "revoke
 func (k keys) intake() string     { return string(k) + "intake" }       // what nodes agree on about plain PUBLISH
 func (k keys) intakeAble() string { return string(k) + "intake:able" }  // nodes that could stamp next
 func (k keys) marks() string      { return string(k) + "intake:marks" } // Pub/Sub channel of marks and answers
+
+func (k keys) appendNodes(b []byte, t tenant.ID) []byte {
+	return append(appendTag(append(b, k...), t), ":present"...)
+}
+
+func (k keys) appendPresent(b []byte, t tenant.ID, node string) []byte {
+	return append(append(k.appendNodes(b, t), ':'), node...)
+}
+
+// appendDevice appends the key of devices, a colon, and the name of d in deviceNameBytes.
+func (k keys) appendDevice(b []byte, d realtime.Device) []byte {
+	b = append(appendTag(append(b, k...), d.Tenant), ":dev:"...)
+	return hex.AppendEncode(b, d.ID[:])
+}
+
+const deviceNameBytes = 2 * len(realtime.DeviceID{})
 
 // slot is a Pub/Sub channel on which nothing is published: who subscribes is told when the slot of the Cluster is at another node.
 func (k keys) slot() string { return string(k) + "slot" }

@@ -24,13 +24,16 @@ import (
 // Each script sees the whole ledger and the keys of several tenants. A Cluster allows that because all of them are in one slot.
 type Ledger struct {
 	broker *Broker
+	intake string                 // key of the hash
 	link   atomic.Pointer[string] // the last debt of a link that broke
 
 	// The fields below are of the call of Stamp that goes on; there is one at a time.
 	stamping   sync.Mutex
+	term       term
 	words      stampWords
 	called     []*channelWords // of the messages of a batch
 	keys, args []string        // of the script, for the next batch to use again
+	tokens     []token         // likewise
 }
 
 // Ledger returns the ledger of this Broker's Redis.
@@ -112,11 +115,10 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	if err := b.check(ctx, doing); err != nil {
 		return stamping.Receipt{}, err
 	}
-	ctx, cancel := b.within(ctx)
-	defer cancel()
 	l.stamping.Lock()
 	defer l.stamping.Unlock()
 	defer l.forgetArgs()
+	ctx = l.term.within(b, ctx)
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
@@ -192,12 +194,12 @@ func (l *Ledger) placed(lines string) (count int, err error) {
 // stampArgs returns the keys and arguments of the script, which are those of the next call too. The command has copies of the strings.
 func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
-	l.keys = append(l.keys[:0], b.keys.intake())
-	l.args = append(l.args[:0], batch.Token, batch.Numbering, strconv.FormatInt(batch.Prev, 10),
-		strconv.FormatInt(batch.Last, 10), strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), realtime.NewEpoch())
+	spell := newSpelling(len(batch.Messages)+1, wordBytes)
+	l.keys = append(l.keys[:0], l.intake)
+	l.args = append(l.args[:0], batch.Token, batch.Numbering, spell.number(batch.Prev), spell.number(batch.Last), leaseTime,
+		realtime.NewEpoch())
 	keys, args = l.keys, l.args
-	tokens := b.pub.tokens(batch.Messages)
-	spell := newSpelling(len(batch.Messages))
+	l.tokens = b.pub.tokens(l.tokens[:0], batch.Messages)
 	l.called = l.called[:0]
 	for i := range batch.Messages {
 		m := &batch.Messages[i]
@@ -206,7 +208,7 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 		w.tenant.weigh(b.scales, m.Channel.Tenant, len(m.Data))
 		keys = append(keys, w.tenant.head, w.stream)
 		args = append(args, spell.number(m.Number), m.Channel.Name, rueidis.BinaryString(m.Data), w.size, w.age, w.tenant.live,
-			spell.token(&tokens[i], m.Trace), w.known.Epoch, spell.offset(w.known.Offset))
+			spell.token(&l.tokens[i], m.Trace), w.known.Epoch, spell.offset(w.known.Offset))
 		if w.snapshotKey != nil {
 			keys = append(keys, w.newest)
 			args = append(args, spell.key(m.Data, w.snapshotKey))
@@ -217,6 +219,11 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	l.keys, l.args = keys, args
 	return keys, args
 }
+
+// wordBytes is about what the words of a message take, two numbers, a token and a key, and no less than the numbers of a batch.
+const wordBytes = 72
+
+var leaseTime = strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10)
 
 // forgetArgs lets go of what the last batch held.
 func (l *Ledger) forgetArgs() {
@@ -229,13 +236,12 @@ func (l *Ledger) Turn(ctx context.Context, owed string) error {
 	return l.broker.turnAll(ctx, realtime.GapIntake, owed)
 }
 
-// tokens returns a token for each message.
-func (p *publisher) tokens(messages []stamping.Numbered) []token {
+// tokens appends a token for each message.
+func (p *publisher) tokens(tokens []token, messages []stamping.Numbered) []token {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	tokens := make([]token, len(messages))
 	for i := range messages {
-		tokens[i] = p.token(messages[i].Arrived)
+		tokens = append(tokens, p.token(messages[i].Arrived))
 	}
 	return tokens
 }

@@ -151,7 +151,14 @@ func addMember(found map[string]realtime.Member, ch realtime.Channel, s seat, m 
 
 // A field of presence is "LEN:CHANNEL:USER" and its value "SESSIONS:SINCE", the time in ms. The length keeps apart what
 // may hold any byte.
-func (s seat) field() string { return strconv.Itoa(len(s.channel)) + ":" + s.channel + ":" + s.user }
+func (s seat) append(b []byte) []byte {
+	b = append(strconv.AppendInt(b, int64(len(s.channel)), 10), ':')
+	return append(append(append(b, s.channel...), ':'), s.user...)
+}
+
+func (p present) append(b []byte) []byte {
+	return strconv.AppendInt(append(strconv.AppendInt(b, int64(p.sessions), 10), ':'), p.since, 10)
+}
 
 var errSeat = errors.New("presence in another format")
 
@@ -233,13 +240,14 @@ func (p *Presence) write(ctx context.Context) {
 func (p *Presence) changes() (tenants []tenant.ID, commands []rueidis.Completed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	spell := &spelling{}
 	for t := range p.dirty {
 		if len(tenants) == presenceBatch {
 			break
 		}
 		delete(p.dirty, t)
 		tenants = append(tenants, t)
-		commands = append(commands, p.commands(t, p.tenants[t])...)
+		commands = p.commands(commands, spell, t)
 		if p.tenants[t].seats.Len() == 0 {
 			delete(p.tenants, t)
 		}
@@ -247,35 +255,46 @@ func (p *Presence) changes() (tenants []tenant.ID, commands []rueidis.Completed)
 	return tenants, commands
 }
 
-func (p *Presence) commands(t tenant.ID, a *attendance) (commands []rueidis.Completed) {
-	c, key, nodes := p.broker.ask.B(), p.broker.keys.present(t, p.node), p.broker.keys.nodes(t)
+// commands appends what writes the changes of t.
+func (p *Presence) commands(commands []rueidis.Completed, spell *spelling, t tenant.ID) []rueidis.Completed {
+	a, c, k := p.tenants[t], p.broker.ask.B(), p.broker.keys
+	key, nodes := spell.word(k.appendPresent(spell.b, t, p.node)), spell.word(k.appendNodes(spell.b, t))
 	if a.seats.Len() == 0 {
-		return []rueidis.Completed{c.Del().Key(key).Build(), c.Srem().Key(nodes).Member(p.node).Build()}
+		return append(commands, c.Del().Key(key).Build(), c.Srem().Key(nodes).Member(p.node).Build())
 	}
 	if a.whole {
-		commands = append(commands, c.Del().Key(key).Build())
-		for s := range a.seats.All() {
-			a.changed.Put(s, struct{}{})
+		put := c.Hset().Key(key).FieldValue()
+		for s, here := range a.seats.All() {
+			put = put.FieldValue(spell.word(s.append(spell.b)), spell.word(here.append(spell.b)))
 		}
-	}
-	put, gone := c.Hset().Key(key).FieldValue(), []string{}
-	some := false
-	for s := range a.changed.All() {
-		if here := a.seats.At(s); here != nil {
-			put, some = put.FieldValue(s.field(), strconv.Itoa(here.sessions)+":"+strconv.FormatInt(here.since, 10)), true
-		} else {
-			gone = append(gone, s.field())
-		}
-	}
-	if some {
-		commands = append(commands, put.Build())
-	}
-	if len(gone) > 0 && !a.whole {
-		commands = append(commands, c.Hdel().Key(key).Field(gone...).Build())
+		commands = append(commands, c.Del().Key(key).Build(), put.Build())
+	} else {
+		commands = p.changed(commands, spell, key, a)
 	}
 	seconds := int64(realtime.PresenceExpiry / time.Second)
 	commands = append(commands, c.Expire().Key(key).Seconds(seconds).Build(),
 		c.Sadd().Key(nodes).Member(p.node).Build(), c.Expire().Key(nodes).Seconds(2*seconds).Build())
 	a.changed, a.whole = few.Map[seat, struct{}]{}, false
+	return commands
+}
+
+// changed appends what writes the seats that have changed.
+func (p *Presence) changed(commands []rueidis.Completed, spell *spelling, key string, a *attendance) []rueidis.Completed {
+	put, gone := p.broker.ask.B().Hset().Key(key).FieldValue(), p.broker.ask.B().Hdel().Key(key).Field()
+	somePut, someGone := false, false
+	for s := range a.changed.All() {
+		field := spell.word(s.append(spell.b))
+		if here := a.seats.At(s); here != nil {
+			put, somePut = put.FieldValue(field, spell.word(here.append(spell.b))), true
+		} else {
+			gone, someGone = gone.Field(field), true
+		}
+	}
+	if somePut {
+		commands = append(commands, put.Build())
+	}
+	if someGone {
+		commands = append(commands, gone.Build())
+	}
 	return commands
 }
