@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kentongan/internal/giveway"
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
 	"kentongan/realtime/protocol"
@@ -230,11 +231,11 @@ func (s *session) leftByPage(code protocol.Code) {
 	}
 }
 
-// questions are the sessions that are to be asked soon. One list a second and one entry a session replace a timer each.
+// questions are the sessions that are to be asked soon. One list a tick and one entry a session replace a timer each.
 type questions struct {
 	mu    sync.Mutex
-	slots [32][]*session // by second; more than proofPause
-	now   int            // the slot that fires next
+	slots [256][]*session // by tick; more than proofPause
+	now   int             // the slot that fires next
 }
 
 // book has s asked after proofDelay, and not before proofPause has passed since it was asked last. Who is booked stays as it is.
@@ -263,6 +264,8 @@ func (q *questions) put(s *session, pause time.Duration) {
 func (q *questions) run(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	var way giveway.Way
+	defer way.Close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -274,7 +277,9 @@ func (q *questions) run(ctx context.Context) {
 		q.slots[q.now] = nil
 		q.now = (q.now + 1) % len(q.slots)
 		q.mu.Unlock()
+		way.Begin()
 		for _, s := range due {
+			way.Sometimes()
 			s.proof.marks.And(^uint32(booked))
 			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
 				q.book(s) // it was asked in a hurry meanwhile

@@ -5,14 +5,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kentongan/internal/giveway"
 )
 
 // wheelSlots times tick is how far ahead a session can be booked; a later time takes more than one turn. A power of two, and
 // more than the 25 s of the usual ping interval.
-const wheelSlots = 64
+const wheelSlots = 512
 
-// tick is how exact pings, expiries and time-outs are. A session must end within a second of its expiry.
-const tick = time.Second
+// tick is how exact pings, expiries and time-outs are. A session must end within a second of its expiry. Thousands that have come back in
+// the same second after a restart are due in the same second ever after: what is done for them at once has to be a small part of it.
+const tick = time.Second / 8
 
 // wheel calls each session when its time has come. One goroutine and one list entry a session replace the three timers that each
 // would need otherwise (ping, time-out, expiry), of which nearly all are moved before they fire. All its times are those of
@@ -25,6 +28,8 @@ type wheel struct {
 	slots [wheelSlots][]*session
 	now   int           // the slot that fires next
 	fired time.Duration // when the slot before it was due
+
+	way giveway.Way // of advance
 }
 
 // book has s called at due, rounded up to the next tick; whoever is due in more than a turn is called early, and books again. A
@@ -45,11 +50,13 @@ func (w *wheel) run(ctx context.Context, clock func() time.Duration) {
 	w.mu.Unlock()
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	defer w.way.Close()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			w.way.Begin()
 			w.advance(clock()) // the time in the channel is old if this process stood still
 		}
 	}
@@ -75,6 +82,7 @@ func (w *wheel) advance(now time.Duration) {
 			if next := s.onTick(at); next > 0 {
 				w.book(s, next)
 			}
+			w.way.Sometimes()
 		}
 	}
 }
