@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -232,11 +233,29 @@ func (s *session) leftByPage(code protocol.Code) {
 }
 
 // questions are the sessions that are to be asked soon. One list a tick and one entry a session replace a timer each.
+//
+// A message to everybody, or a server that starts, books thousands for the same tick; with their answers, and the positions that become
+// known, that is a tenth of a second in which nothing else is done. So of those that are due a few are asked at a time. That keeps them
+// apart from then on, for who is asked later is asked again later too.
 type questions struct {
+	entries atomic.Int64 // in slots and late
+
 	mu    sync.Mutex
 	slots [256][]*session // by tick; more than proofPause
 	now   int             // the slot that fires next
+
+	// The fields below are of the goroutine of run.
+
+	late []*session // are due, the first for the longest
+	most int64      // entries that there were since late was empty
 }
+
+const (
+	// askAtOnce are asked in a tick however few there are, and all of them in askWithin ticks: half of the time between two questions, so
+	// that what is due never becomes more than what is asked.
+	askAtOnce = 64
+	askWithin = int(proofPause / 2 / tick)
+)
 
 // book has s asked after proofDelay, and not before proofPause has passed since it was asked last. Who is booked stays as it is.
 func (q *questions) book(s *session) {
@@ -258,9 +277,34 @@ func (q *questions) put(s *session, pause time.Duration) {
 	slots := min(int(delay/tick), len(q.slots)-1)
 	at := (q.now + slots) % len(q.slots)
 	q.slots[at] = append(q.slots[at], s)
+	q.entries.Add(1)
 }
 
-// run asks every tick until ctx ends.
+// next moves on to the next tick, and returns who is to be asked in this one: all that owe much, and some of the others.
+func (q *questions) next() (due []*session) {
+	q.mu.Lock()
+	slot := q.slots[q.now]
+	q.slots[q.now] = nil
+	q.now = (q.now + 1) % len(q.slots)
+	q.mu.Unlock()
+	for _, s := range slot {
+		if s.unproven.Load() >= proofEvery {
+			due = append(due, s)
+		} else {
+			q.late = append(q.late, s)
+		}
+	}
+	q.most = max(q.most, q.entries.Load())
+	some := min(len(q.late), max(askAtOnce, 1+int(q.most)/askWithin))
+	due = append(due, q.late[:some]...)
+	if q.late = slices.Delete(q.late, 0, some); len(q.late) == 0 {
+		q.late, q.most = nil, 0
+	}
+	q.entries.Add(-int64(len(due)))
+	return due
+}
+
+// run asks in every tick until ctx ends.
 func (q *questions) run(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -272,13 +316,8 @@ func (q *questions) run(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		q.mu.Lock()
-		due := q.slots[q.now]
-		q.slots[q.now] = nil
-		q.now = (q.now + 1) % len(q.slots)
-		q.mu.Unlock()
 		way.Begin()
-		for _, s := range due {
+		for _, s := range q.next() {
 			way.Sometimes()
 			s.proof.marks.And(^uint32(booked))
 			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
