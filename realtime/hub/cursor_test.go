@@ -45,12 +45,12 @@ func TestCursorIsSharedUntilAHeadMoves(t *testing.T) {
 	h.Deliver(publication(global, "e", 1))
 	h.Deliver(publication(updates, "e", 2))
 	for len(r.offsets(global)) == 0 || len(r.offsets(updates)) < 3 {
-		h.Followers(global) // the global one went through the queue
+		h.Stats() // the global one went through the queue
 	}
 	check("a global publication")
 	h.Gap(realtime.Gap{Channel: updates, Cause: realtime.GapIntake, Position: realtime.Position{Epoch: "f"}})
 	for kept, _ := look(); kept == last; kept, _ = look() {
-		h.Followers(global)
+		h.Stats()
 	}
 	check("a gap")
 }

@@ -23,6 +23,8 @@ type shard struct {
 
 	holds atomic.Bool // something is held
 
+	tally tally // of who is live
+
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int

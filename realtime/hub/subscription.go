@@ -31,8 +31,12 @@ func (sub *Subscription) members() *members {
 
 // goLive has publications offered, unless it has ended. The lock is held.
 func (sub *Subscription) goLive() {
-	if !sub.ended {
-		(*sub.members())[sub.place].live = true
+	if sub.ended {
+		return
+	}
+	if m := &(*sub.members())[sub.place]; !m.live {
+		m.live = true
+		sub.room.shard.tally.note(sub, 1)
 	}
 }
 
@@ -130,6 +134,9 @@ func (h *Hub) Unsubscribe(sub *Subscription) {
 		return
 	}
 	sub.ended = true
+	if (*sub.members())[sub.place].live {
+		s.tally.note(sub, -1)
+	}
 	sub.members().remove(sub)
 	if c := sub.circle; c != nil && len(c.members) == 0 {
 		delete(r.named, c.name)
