@@ -133,7 +133,7 @@ func (s *session) askFor(cursor string) bool {
 	var question [4]byte
 	binary.BigEndian.PutUint32(question[:], p.number)
 	p.mu.Unlock()
-	frame := questionFrames.Get().(*questionFrame) //nolint:forcetypeassert // nothing else is put there
+	frame, _ := questionFrames.Get().(*questionFrame) // nothing else is put there
 	if kept := s.send(protocol.AppendFrame(frame[:0], protocol.OpPing, question[:])); !kept {
 		questionFrames.Put(frame)
 	}

@@ -35,21 +35,20 @@ func (t *tally) note(sub *Subscription, n int) {
 	defer t.mu.Unlock()
 	if sub.circle == nil {
 		t.whole += n
-		addTo(&t.all, sub.room.tenant, n)
+		addTo(t.all, sub.room.tenant, n)
 	} else {
-		addTo(&t.named, sub.Channel(), n)
+		addTo(t.named, sub.Channel(), n)
 	}
 }
 
-// addTo adds n to the count of key in m, which is made when it is needed, and has no counts that are 0.
-func addTo[K comparable](m *map[K]int, key K, n int) {
-	if *m == nil {
-		*m = map[K]int{}
-	}
-	if (*m)[key] += n; (*m)[key] == 0 {
-		delete(*m, key)
+// addTo adds n to the count of key in m, which has no counts that are 0.
+func addTo[K comparable](m map[K]int, key K, n int) {
+	if m[key] += n; m[key] == 0 {
+		delete(m, key)
 	}
 }
+
+func newTally() tally { return tally{all: map[tenant.ID]int{}, named: map[realtime.Channel]int{}} }
 
 func (t *tally) followers(ch realtime.Channel) int {
 	t.mu.Lock()

@@ -56,7 +56,7 @@ type heldOne struct {
 
 func newShard(h *Hub) *shard {
 	return &shard{
-		hub: h, queue: make(chan job, h.opts.QueueLength), waits: newLanes(h.opts.Weight), rooms: map[tenant.ID]*room{},
+		hub: h, queue: make(chan job, h.opts.QueueLength), waits: newLanes(h.opts.Weight), rooms: map[tenant.ID]*room{}, tally: newTally(),
 	}
 }
 

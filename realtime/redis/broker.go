@@ -161,7 +161,7 @@ type term struct {
 }
 
 // within is Broker.within, but a call may take up to a quarter longer. The call before has to have ended.
-func (t *term) within(b *Broker, ctx context.Context) context.Context {
+func (t *term) within(ctx context.Context, b *Broker) context.Context {
 	if now := time.Now(); t.of != ctx || now.After(t.fresh) {
 		t.end()
 		limit := b.opts.CommandTimeout

@@ -66,7 +66,6 @@ func (k keys) record(ch realtime.Channel, key string) string {
 
 func (k keys) nodes(t tenant.ID) string             { return string(k.appendNodes(nil, t)) }
 func (k keys) present(t tenant.ID, n string) string { return string(k.appendPresent(nil, t, n)) }
-func (k keys) devices(t tenant.ID) string           { return string(k) + tag(t) + ":dev" }
 func (k keys) device(d realtime.Device) string      { return string(k.appendDevice(nil, d)) }
 func (k keys) ticket(id string) string              { return string(k) + "ticket:" + id }
 func (k keys) schema() string                       { return string(k) + "schema" }

@@ -118,7 +118,7 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	l.stamping.Lock()
 	defer l.stamping.Unlock()
 	defer l.forgetArgs()
-	ctx = l.term.within(b, ctx)
+	ctx = l.term.within(ctx, b)
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
