@@ -81,11 +81,15 @@ func (k *kitchenServer) keepsEntries(t *testing.T, chromium context.Context) {
 	s.waitText("ikan kuah kuning")
 	s.wait(`navigator.serviceWorker.controller !== null`)
 	s.wait(`JSON.parse(localStorage.getItem('kentongan.kitchen') ?? '{}').productions?.some((p) => p.id === ` + quoted(id) + ` && p.status === 'COOKING')`)
+	place, err := time.LoadLocation(k.zone)
+	if err != nil {
+		t.Fatal(err)
+	}
 	network.Cut()
 	cut := time.Now()
 	var known []string // when the newest was known, in the kitchen's minutes
 	for at := cut.Add(-2 * time.Minute); !at.After(cut.Add(time.Minute)); at = at.Add(time.Minute) {
-		known = append(known, at.In(time.FixedZone("WIB", 7*3600)).Format(`15\.04`))
+		known = append(known, at.In(place).Format(`15\.04`))
 	}
 	unsent := func(n int) {
 		t.Helper()

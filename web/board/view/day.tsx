@@ -25,7 +25,8 @@ interface Loaded {
 export function Day(): JSX.Element {
   const { board, state, now, words, format, say } = useScene();
   const today = format.day(now);
-  const [day, setDay] = useState(today);
+  const [picked, setPicked] = useState<string>(); // undefined: today, also when it becomes another, or the kitchen's zone is told
+  const day = picked ?? today;
   const [loaded, setLoaded] = useState<Loaded>();
   const exports = may(state.session?.role, "export");
   useEffect(() => {
@@ -56,7 +57,7 @@ export function Day(): JSX.Element {
     <main id="main" class={`day ${state.fresh.old ? "old" : ""}`} tabIndex={-1}>
       <div class="day-head">
         <h2>{say("log")}</h2>
-        <DayPicker day={day} today={today} onPick={setDay} />
+        <DayPicker day={day} today={today} onPick={(d) => setPicked(d === today ? undefined : d)} />
         {exports && (
           <>
             <a class="action primary" href={board.path(`/api/daylog?date=${day}&format=html`)} target="_blank" rel="noopener"><Icon name="paper" />{say("print")}</a>
