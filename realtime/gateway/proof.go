@@ -40,8 +40,8 @@ const (
 )
 
 const (
-	// proofDelay is how long messages wait at least for more before their arrival is asked for (see questions), and proofPause how long the next
-	// question waits, unless proofEvery messages were sent since the last one. What comes twice after a lost line is what was
+	// proofDelay is how long messages wait at least for more before their arrival is asked for (see questions), and proofPause how long the
+	// next question waits, unless proofEvery messages were sent since the last one. What comes twice after a lost line is what was
 	// sent since the last answer: it must stay far below what a channel's history holds (500 by default), and a question
 	// with its answer costs as much as two deliveries. proofPause is a second less than the usual ping interval: who gets messages is
 	// asked instead of being pinged, and that is all the traffic there is.
