@@ -181,8 +181,12 @@ type doorSession struct {
 // Offer implements hub.Subscriber.
 func (s doorSession) Offer(m *hub.Message) { s.hear(m.Wire(), m.Publication) }
 
-// Flush implements hub.Subscriber: nothing is held.
-func (doorSession) Flush() {}
+// OfferBatch implements hub.Subscriber.
+func (s doorSession) OfferBatch(b *hub.Batch) {
+	for _, m := range b.Messages {
+		s.Offer(m)
+	}
+}
 
 // Near implements hub.Subscriber.
 func (doorSession) Near() uint64 { return 0 }

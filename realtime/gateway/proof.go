@@ -53,16 +53,17 @@ const (
 	proofSaveEvery = 10 * time.Second
 )
 
-// owe notes that something was sent whose arrival is not proven. It is called for each message, with locks held.
-func (s *session) owe() {
+// owe notes that n messages were sent whose arrival is not proven. It is called for all that is sent, with locks held.
+func (s *session) owe(n int) {
 	if s.proof == nil {
 		return
 	}
-	switch s.unproven.Add(1) {
-	case 1:
-		s.gw.questions.book(s)
-	case proofEvery:
+	now := s.unproven.Add(int32(n)) //nolint:gosec // what the hub offers at once
+	switch before := now - int32(n); { //nolint:gosec // as above
+	case before < proofEvery && now >= proofEvery:
 		s.gw.questions.hurry(s)
+	case before == 0:
+		s.gw.questions.book(s)
 	}
 }
 
@@ -90,9 +91,17 @@ func (s *session) ask() bool {
 	if p == nil || p.behind.Load() > 0 || s.unproven.Load() == 0 || p.waits() {
 		return false
 	}
-	s.unproven.Store(0) // before the look: what is sent from now on is asked for next time
+	var more []*hub.Subscription
+	s.mu.Lock()
+	if len(s.subs) > 1 { // the cursor tells of all of them
+		more = slices.Clone(s.subs)
+	}
+	s.mu.Unlock()
 	var cursor string
-	s.gw.hub.View(p.sub, func(h hub.Heads) { cursor = h.Cursor() })
+	s.gw.hub.View(p.sub, func(h hub.Heads) {
+		s.unproven.Store(0) // what is sent from now on is asked for next time
+		cursor = h.Cursor()
+	}, more...)
 	return s.askFor(cursor)
 }
 

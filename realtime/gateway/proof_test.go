@@ -19,14 +19,14 @@ func TestQuestionsKeepUp(t *testing.T) {
 		return slots
 	}
 	for range proofEvery - 1 {
-		s.owe()
+		s.owe(1)
 	}
 	last := int(proofPause/tick) - 1
 	if got := booked(); len(got) != 1 || got[0] < last {
 		t.Fatalf("after %d messages it is booked for the slots %v, want one from %d on", proofEvery-1, got, last)
 	}
 	for range 3 {
-		s.owe()
+		s.owe(1)
 	}
 	if got := booked(); len(got) != 2 || got[0] > int(proofDelay/tick) {
 		t.Fatalf("after more than %d messages it is booked for the slots %v, want one at %v as well", proofEvery, got, proofDelay)
@@ -43,12 +43,12 @@ func TestQuestionsToAFew(t *testing.T) {
 		for i := range all {
 			all[i] = &session{gw: g, proof: &proof{}}
 			all[i].proof.at.Store(int64(-proofPause))
-			all[i].owe()
+			all[i].owe(1)
 		}
 		busy := &session{gw: g, proof: &proof{}}
 		busy.proof.at.Store(int64(-proofPause))
 		busy.unproven.Store(proofEvery - 1)
-		busy.owe()
+		busy.owe(1)
 		for range int(proofDelay / tick) {
 			if early := q.next(); len(early) > 0 {
 				t.Fatalf("%d: %d are asked before the delay is over", crowd, len(early))

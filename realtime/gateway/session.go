@@ -107,26 +107,45 @@ func (s *session) Offer(offered *hub.Message) {
 		m = m.Plain()
 	}
 	var frame []byte
-	switch s.dialect {
-	case protocol.V1:
-		frame = m.V1(s.deflate)
-	case protocol.SSE:
+	if s.own() != nil {
 		defer s.inOrder()()
-		if cursor := s.mark(m.Publication.Channel, m.Publication.Position); cursor != "" {
-			frame = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))
-		} else {
-			frame = m.SSE()
-		}
-	default:
-		frame = m.Bare(s.deflate)
+		frame = s.appendOwn(nil, m)
+	} else {
+		frame = m.Frame(s.dialect, s.deflate)
 	}
 	s.gw.stats.messagesOut[s.dialect].Add(1)
-	if m.More {
-		s.sent(frame, s.conn.Hold(frame))
-	} else if !s.send(frame) {
+	if !s.send(frame) {
 		offered.Done()
 	}
-	s.owe()
+	s.owe(1)
+}
+
+// OfferBatch implements hub.Subscriber.
+func (s *session) OfferBatch(b *hub.Batch) {
+	plain := b.MayHide() && !s.who.Load().MaySeeMoney()
+	var frames []byte
+	if s.own() != nil {
+		defer s.inOrder()()
+		for _, m := range b.Messages {
+			if plain {
+				m = m.Plain()
+			}
+			frames = s.appendOwn(frames, m)
+		}
+	} else {
+		frames = b.Frames(s.dialect, s.deflate, plain)
+	}
+	s.gw.stats.messagesOut[s.dialect].Add(uint64(len(b.Messages)))
+	if !s.send(frames) {
+		b.Done()
+	}
+	s.owe(len(b.Messages))
+}
+
+// appendOwn appends the event of m for a stream with ids of its own. It is called within inOrder.
+func (s *session) appendOwn(dst []byte, m *hub.Message) []byte {
+	cursor := s.mark(m.Publication.Channel, m.Publication.Position)
+	return append(dst, protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))...)
 }
 
 // Near implements hub.Subscriber.
@@ -137,7 +156,7 @@ func (s *session) OfferGap(wire string, g realtime.Gap) {
 	s.gw.stats.gaps.Add(1)
 	defer s.inOrder()()
 	s.push(protocol.Gap{Channel: wire, Cause: g.Cause, Position: g.Position, Cursor: s.mark(g.Channel, g.Position)})
-	s.owe()
+	s.owe(1)
 }
 
 // pushable is one thing that is sent beside publications.
@@ -172,9 +191,6 @@ func (s *session) send(frame []byte) (kept bool) {
 	s.sent(frame, queued)
 	return queued > 0
 }
-
-// Flush implements hub.Subscriber.
-func (s *session) Flush() { s.conn.Flush() }
 
 // sent counts a frame, and looks at how much is queued behind it.
 func (s *session) sent(frame []byte, queued int) {

@@ -29,7 +29,7 @@ func (w *watched) Offer(m *hub.Message) {
 	defer w.mu.Unlock()
 	*w.list = append(*w.list, fmt.Sprintf("%s %s/%d", w.name, m.Publication.Channel.Name, m.Publication.Position.Offset))
 }
-func (*watched) Flush()                          {}
+func (w *watched) OfferBatch(b *hub.Batch)       { each(b, w.Offer) }
 func (*watched) Near() uint64                    { return 0 }
 func (w *watched) OfferGap(string, realtime.Gap) { *w.list = append(*w.list, w.name+" gap") }
 

@@ -3,7 +3,6 @@ package hub
 import (
 	"time"
 
-	"kentongan/realtime"
 	"kentongan/realtime/protocol"
 )
 
@@ -13,12 +12,6 @@ type FanOut struct {
 	Dialects []string  // it was encoded for
 	First    time.Time // when the first session was about to be written to; zero: none was
 	Last     time.Time // when the last one had been: the kernel has it, or the session's queue
-}
-
-// fanned is a publication that is traced, and was written for all but the last step.
-type fanned struct {
-	publication *realtime.Publication
-	fan         *FanOut
 }
 
 // encoded notes that a session is about to get m in a dialect for which it was just encoded.
@@ -32,24 +25,10 @@ func (m *Message) encoded(d protocol.Dialect) {
 	m.fan.Dialects = append(m.fan.Dialects, d.String())
 }
 
-// finish tells of a publication that was offered to all. With more, it is written when the group is flushed. The lock is held.
-func (s *shard) finish(p *realtime.Publication, fan *FanOut, more bool) {
-	s.fanned = append(s.fanned, fanned{p, fan})
-	if !more {
-		s.tellFanned()
+// fannedOut tells of m, if it is traced, when it was written to all. The lock is held.
+func (s *shard) fannedOut(m *Message, sessions int) {
+	if m.fan != nil {
+		m.fan.Sessions, m.fan.Last = sessions, time.Now()
+		s.hub.opts.FannedOut(m.Publication, m.fan)
 	}
-}
-
-// tellFanned tells of what is written now. The lock is held.
-func (s *shard) tellFanned() {
-	if len(s.fanned) == 0 {
-		return
-	}
-	now := time.Now()
-	for _, f := range s.fanned {
-		f.fan.Last = now
-		s.hub.opts.FannedOut(f.publication, f.fan)
-	}
-	clear(s.fanned)
-	s.fanned = s.fanned[:0]
 }

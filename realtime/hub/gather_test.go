@@ -32,8 +32,8 @@ func (d *diary) write(line string) {
 func (d *diary) Offer(m *hub.Message) {
 	d.write(entry(m.Publication.Channel, "publication", m.Publication.Position))
 }
-func (*diary) Flush()       {}
-func (*diary) Near() uint64 { return 0 }
+func (d *diary) OfferBatch(b *hub.Batch) { each(b, d.Offer) }
+func (*diary) Near() uint64              { return 0 }
 
 func (d *diary) OfferGap(_ string, g realtime.Gap) {
 	d.write(entry(g.Channel, "gap", g.Position))

@@ -32,8 +32,8 @@ type Subscriber interface {
 	// Offer hands on a publication of a live subscription. m and what it returns are shared and read-only.
 	Offer(m *Message)
 
-	// Flush follows when one or more messages were offered with More set: those that were held may be written now.
-	Flush()
+	// OfferBatch is Offer for several publications of live subscriptions at once.
+	OfferBatch(b *Batch)
 
 	// Near reads what Offer reads first and never changes, and returns anything that is made of it. It is called for several
 	// subscribers before each of them is offered something, so that their memory is waited for once, and not one after the other.

@@ -38,7 +38,14 @@ func (r *reader) Offer(m *hub.Message) {
 	r.seen = append(r.seen, *m.Publication)
 }
 
-func (*reader) Flush() {}
+func (r *reader) OfferBatch(b *hub.Batch) { each(b, r.Offer) }
+
+// each offers what is in b one after the other.
+func each(b *hub.Batch, offer func(m *hub.Message)) {
+	for _, m := range b.Messages {
+		offer(m)
+	}
+}
 
 func (*reader) Near() uint64 { return 0 }
 
@@ -460,7 +467,8 @@ func mustNames(t *testing.T, p ...realtime.Pattern) *realtime.Names {
 type slowReader struct{}
 
 func (slowReader) Offer(*hub.Message) { time.Sleep(200 * time.Microsecond) }
-func (slowReader) Flush()             {}
+
+func (r slowReader) OfferBatch(b *hub.Batch) { each(b, r.Offer) }
 
 func (slowReader) Near() uint64 { return 0 }
 

@@ -102,19 +102,21 @@ func (q *lanes) take() *lane {
 	return l
 }
 
-// others reports whether somebody else waits than who was taken.
-func (q *lanes) others() bool { return len(q.order) > 0 }
+// alone reports whether nobody else waits than who was taken.
+func (q *lanes) alone() bool { return len(q.order) == 0 }
 
-// done ends the turn of l: its first n jobs are done, by so many deliveries.
-func (q *lanes) done(l *lane, n, deliveries int) {
-	q.drop(l, n)
-	l.taken = false
+// charge counts deliveries that l has had.
+func (q *lanes) charge(l *lane, deliveries int) {
 	share := 1
 	if q.weight != nil {
 		share = q.weight(l.tenant)
 	}
-	// What nobody follows takes its time as well.
-	l.at += float64(max(deliveries, n)) / float64(share)
+	l.at += float64(deliveries) / float64(share)
+}
+
+// done ends the turn of l.
+func (q *lanes) done(l *lane) {
+	l.taken = false
 	if len(l.jobs) > 0 {
 		q.push(l)
 	}

@@ -78,13 +78,16 @@ func TestLanesKeepTheOrder(t *testing.T) {
 						return n
 					})
 				}
-				q.done(l, n, rapid.IntRange(0, 3000).Draw(t, "deliveries"))
+				q.drop(l, n)
+				q.charge(l, rapid.IntRange(0, 3000).Draw(t, "deliveries"))
+				q.done(l)
 			},
 		})
 		for q.count > 0 {
 			l := q.take()
 			took(l, 1)
-			q.done(l, 1, 1)
+			q.drop(l, 1)
+			q.done(l)
 		}
 		if fmt.Sprint(put) != fmt.Sprint(got) {
 			t.Fatalf("put in %v, came out %v", put, got)
@@ -123,7 +126,9 @@ func TestGlobalKeepsItsPlace(t *testing.T) {
 					t.Fatalf("the global %d comes out as number %d", at, out)
 				}
 			}
-			q.done(l, n, rapid.IntRange(0, 2000).Draw(t, "deliveries"))
+			q.drop(l, n)
+			q.charge(l, rapid.IntRange(0, 2000).Draw(t, "deliveries"))
+			q.done(l)
 		}
 	})
 }
@@ -145,7 +150,9 @@ func TestLanesAreFair(t *testing.T) {
 		for range 300 {
 			l := q.take()
 			q.add(numbered(l.tenant, 1))
-			q.done(l, 1, kitchens[l.tenant].room)
+			q.drop(l, 1)
+			q.charge(l, max(kitchens[l.tenant].room, 1)) // as the shard does
+			q.done(l)
 			kitchens[l.tenant].had += max(kitchens[l.tenant].room, 1)
 			for a, one := range kitchens {
 				for b, other := range kitchens {
@@ -170,7 +177,9 @@ func TestLanesForgetWhoHasGone(t *testing.T) {
 			if l.tenant == "always" {
 				q.add(numbered("always", 1))
 			}
-			q.done(l, 1, 5)
+			q.drop(l, 1)
+			q.charge(l, 5)
+			q.done(l)
 		}
 	}
 	if len(q.of) > 3*maxSpare || len(q.spare) > maxSpare {

@@ -10,14 +10,19 @@ import (
 // stay valid and unchanged for ever, unless all who were offered it have called Done. The Message itself is the next one after Offer.
 type Message struct {
 	Publication *realtime.Publication
-	More        bool // another one follows at once, and Flush behind the last: what is offered need not be written before that
 
-	shard *shard
-	room  *room    // whose cursor an event has, right after this publication
-	money money    // whether the publication may have hidden fields
-	plain *Message // what those get who may not see them; m itself if there are none
-	done  int      // who have called Done
-	fan   *FanOut  // how it goes; nil: it is not traced
+	shard  *shard
+	room   *room    // whose cursor an event has, right after this publication
+	cursor string   // that one; empty: the room's heads are still where they are right after it
+	money  money    // whether the publication may have hidden fields
+	plain  *Message // what those get who may not see them; m itself if there are none
+	done   int      // who have called Done
+	fan    *FanOut  // how it goes; nil: it is not traced
+
+	// In a tour.
+	circuits int // in which it is
+	offered  int // to how many sessions
+	alone    int // and to how many of them not in a batch
 
 	wire               string
 	bare, bareDeflated []byte
@@ -29,9 +34,27 @@ type Message struct {
 // each frame at once: the next message has their memory then.
 func (m *Message) Done() { m.done++ }
 
-// reuse takes back the frames of m, if nobody keeps them. The shard's lock is held.
+// newMessage returns one that is in a tour. The shard's lock is held.
+func (s *shard) newMessage(r *room, p *realtime.Publication) *Message {
+	m := new(Message)
+	if last := len(s.idle) - 1; last >= 0 {
+		m, s.idle[last], s.idle = s.idle[last], nil, s.idle[:last]
+	}
+	m.begin(s, r, p)
+	return m
+}
+
+// begin makes m the message of p, which r has just advanced to.
+func (m *Message) begin(s *shard, r *room, p *realtime.Publication) {
+	*m = Message{Publication: p, shard: s, room: r}
+	if p.Trace != nil && s.hub.opts.FannedOut != nil {
+		m.fan = &FanOut{}
+	}
+}
+
+// reuse takes back the frames of m, if nobody of those it was offered to by itself keeps them. The shard's lock is held.
 func (m *Message) reuse(offered int) {
-	if m.done != offered || offered == 0 {
+	if m.done != offered {
 		return
 	}
 	m.shard.take(m)
@@ -105,7 +128,7 @@ func (m *Message) Plain() *Message {
 	if data := m.shard.hub.opts.Hidden.Without(m.Publication.Data); len(data) != len(m.Publication.Data) {
 		p := *m.Publication
 		p.Data = data
-		m.plain = &Message{Publication: &p, More: m.More, shard: m.shard, room: m.room, wire: m.wire, fan: m.fan}
+		m.plain = &Message{Publication: &p, shard: m.shard, room: m.room, cursor: m.cursor, wire: m.wire, fan: m.fan}
 	}
 	return m.plain
 }
@@ -116,6 +139,18 @@ func (m *Message) in(r *room) {
 	if m.plain != nil {
 		m.plain.sse, m.plain.room = nil, r
 	}
+}
+
+// Frame returns what is sent in a dialect, deflated where that is possible.
+func (m *Message) Frame(d protocol.Dialect, deflate bool) []byte {
+	switch d {
+	case protocol.V1:
+		return m.V1(deflate)
+	case protocol.SSE:
+		return m.SSE()
+	case protocol.Bare:
+	}
+	return m.Bare(deflate)
 }
 
 // Bare returns the WebSocket frame of the bare dialect.
@@ -151,7 +186,11 @@ func (m *Message) V1(deflate bool) []byte {
 // SSE returns the event, framed as a chunk, with the cursor over all channels of the tenant as its id.
 func (m *Message) SSE() []byte {
 	if m.sse == nil {
-		m.sse = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), m.shard.cursor(m.room), m.Publication))
+		cursor := m.cursor
+		if cursor == "" {
+			cursor = m.shard.cursor(m.room)
+		}
+		m.sse = protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))
 		m.encoded(protocol.SSE)
 	}
 	return m.sse

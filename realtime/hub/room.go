@@ -71,7 +71,8 @@ func (r *room) move(name string, to realtime.Position) {
 	if r.heads == nil {
 		r.heads = map[string]*realtime.Position{}
 	}
-	r.heads[name] = &to
+	first := to // to itself would be on the heap in each call
+	r.heads[name] = &first
 }
 
 // isOpen reports whether r can be entered without waiting.
@@ -94,32 +95,36 @@ const (
 	hole               // something between the head and it is missing
 )
 
-// advance moves the head to p, if p is news. A new epoch is always told by a gap first, so what comes with another one
-// is a remnant of an earlier following.
-func (r *room) advance(p *realtime.Publication) place {
-	name := p.Channel.Name
-	if f := r.following; f != nil {
-		f.early[name] = early{position: p.Position, turned: f.early[name].turned}
-		return stale // nobody is live yet
-	}
-	head, last := r.heads[name], r.fresh.Offset
-	at := &r.fresh
-	if head != nil {
-		at, last = head, head.Offset
-	}
-	if p.Position.Epoch != at.Epoch || p.Position.Offset <= last {
+// stands says where p stands. A new epoch is always told by a gap first, so what comes with another one is a remnant of an earlier
+// following. Before Follow has returned nobody is live, and all is stale.
+func (r *room) stands(p *realtime.Publication) place {
+	if r.following != nil {
 		return stale
 	}
-	r.moves++
-	if head != nil {
-		*head = p.Position
-	} else {
-		r.move(name, p.Position)
+	at := &r.fresh
+	if head := r.heads[p.Channel.Name]; head != nil {
+		at = head
 	}
-	if p.Position.Offset != last+1 {
+	switch {
+	case p.Position.Epoch != at.Epoch || p.Position.Offset <= at.Offset:
+		return stale
+	case p.Position.Offset != at.Offset+1:
 		return hole
 	}
 	return next
+}
+
+// advance moves the head to p, if p is news, and returns where it stood.
+func (r *room) advance(p *realtime.Publication) place {
+	if f := r.following; f != nil {
+		f.early[p.Channel.Name] = early{position: p.Position, turned: f.early[p.Channel.Name].turned}
+	}
+	where := r.stands(p)
+	if where != stale {
+		r.moves++
+		r.move(p.Channel.Name, p.Position)
+	}
+	return where
 }
 
 // turn moves the head to where a gap says that the channel goes on.
@@ -155,7 +160,8 @@ type members []member
 type member struct {
 	session Subscriber
 	sub     *Subscription
-	live    bool // it stands at the head: publications are offered as they come
+	live    bool   // it stands at the head: publications are offered as they come
+	had     uint32 // the number of the last that it was offered in a tour; of nothing without one
 }
 
 func (m *members) add(to Subscriber, s *Subscription) {
@@ -197,12 +203,12 @@ func (m *members) near() (seen uint64) {
 	return seen
 }
 
-func (m *members) flush() {
+// live returns how many are.
+func (m *members) live() (n int) {
 	for i := range *m {
-		if to := &(*m)[i]; to.live {
-			to.session.Flush()
-		}
+		n += bit((*m)[i].live)
 	}
+	return n
 }
 
 func (m *members) offerGap(wire string, g realtime.Gap) {

@@ -28,13 +28,14 @@ type shard struct {
 	mu            sync.Mutex          // guards everything below, and live and place of each Subscription here
 	rooms         map[tenant.ID]*room // with tenant.Global, whose channels concern the sessions of every shard
 	subscriptions int
-	fanned        []fanned      // traced, and not known to be written
 	held          []heldOne     // gathered for Flush; what comes to be done before that does these first
 	spares        [][]byte      // frames that nobody keeps; see Message.Done
 	near          uint64        // of nothing; see Subscriber.Near
 	message       Message       // that is being offered
-	delivering    bool          // its goroutine is, and takes turns with small rooms
-	aside         Message       // that is offered to a small room while message is to a large one
+	tour          tour          // through the room whose turn it is
+	idle          []*Message    // that were in a tour
+	delivering    bool          // its goroutine is offering something global, and takes turns with small rooms
+	aside         Message       // that is offered to a small room while message is
 	turn          time.Time     // when the current turn of the caller's time began
 	spent         time.Duration // of it, delivering on the caller's goroutine
 	cursors       protocol.CursorEncoder
@@ -95,7 +96,7 @@ func (s *shard) serveHere(p *realtime.Publication) (done bool, offered int) {
 		return false, 0
 	}
 	began := time.Now()
-	offered = s.serve(r, p, false)
+	offered = s.serve(&s.message, r, p)
 	s.spent += time.Since(began)
 	return true, offered
 }
@@ -161,7 +162,7 @@ func (s *shard) release() {
 		}
 	}
 	for _, h := range s.held {
-		s.tellDelivered(h.publication, s.serve(h.room, h.publication, false))
+		s.tellDelivered(h.publication, s.serve(&s.message, h.room, h.publication))
 	}
 	clear(s.held)
 	s.held = s.held[:0]
@@ -181,7 +182,7 @@ func (s *shard) run(ctx context.Context) {
 		s.way.Begin()
 		for s.waits.count > 0 && ctx.Err() == nil {
 			s.gather()
-			s.work()
+			s.work(ctx)
 		}
 	}
 }
@@ -198,27 +199,39 @@ func (s *shard) gather() {
 	}
 }
 
-// What waits for the same room is written together: a room that cannot keep up with one write for each message may with one for
-// several. Nothing is waited for. While others wait, a group ends where a turn does: a thousand deliveries take two milliseconds or so, and
-// a message to more screens than that is a turn by itself.
-const (
-	maxGroup   = 64
-	groupBytes = 64 << 10 // far below the bound of a session's queue, in which a group is held for a moment
-	groupTurn  = 1024     // deliveries
-)
-
 // work does what comes next of the kitchen whose turn it is.
-func (s *shard) work() {
+func (s *shard) work(ctx context.Context) {
 	l := s.waits.take()
-	n, offered := 1, 0
-	if gap := l.jobs[0].gap; gap != nil {
-		s.tellGap(*gap)
-	} else {
-		n, offered = s.deliver(l)
+	switch first := l.jobs[0]; {
+	case first.gap != nil:
+		s.tellGap(*first.gap)
+		s.finish(l)
+	case first.global():
+		s.deliverGlobal(first.publication)
+		s.finish(l)
+	default:
+		s.deliver(ctx, l)
 	}
-	s.waits.done(l, n, offered)
-	s.pending.Add(-int64(n))
+	s.waits.done(l)
 	s.way.Sometimes()
+}
+
+// finish is done with the first job of l, which counts as one delivery.
+func (s *shard) finish(l *lane) {
+	s.waits.drop(l, 1)
+	s.waits.charge(l, 1)
+	s.pending.Add(-1)
+}
+
+// deliverGlobal offers p to the sessions of all rooms, none of which has a tour now.
+func (s *shard) deliverGlobal(p *realtime.Publication) {
+	s.mu.Lock()
+	s.release()
+	s.delivering = true
+	offered := s.serve(&s.message, s.rooms[tenant.Global], p)
+	s.delivering = false
+	s.mu.Unlock()
+	s.tellDelivered(p, offered)
 }
 
 // stretch is how many sessions of a large room are offered something, or written to, before those of small rooms have their turn: a
@@ -228,9 +241,12 @@ const (
 	stretchBytes = 64 << 10 // the kernel copies some GB a second, and cuts it into segments
 )
 
-// stretches calls do with one part after the other of those who are in a large room, and are given so many bytes each.
+// stretchOf is how many they are if each is given so many bytes.
+func stretchOf(bytes int) int { return max(1, min(stretch, stretchBytes/max(bytes, 1))) }
+
+// stretches calls do with one part after the other of m, who are given so many bytes each.
 func (s *shard) stretches(m *members, bytes int, do func(part members)) {
-	step := max(1, min(stretch, stretchBytes/max(bytes, 1)))
+	step := stretchOf(bytes)
 	for from := 0; from < len(*m); from += step {
 		if from > 0 {
 			s.between()
@@ -262,7 +278,7 @@ func (s *shard) quickly(l *lane) (n int) {
 		if j.publication == nil {
 			break
 		}
-		s.tellDelivered(j.publication, s.serveBy(&s.aside, r, j.publication, false))
+		s.tellDelivered(j.publication, s.serve(&s.aside, r, j.publication))
 		n++
 	}
 	s.pending.Add(-int64(n))
@@ -277,107 +293,45 @@ func (j job) tenant() tenant.ID {
 	return j.publication.Channel.Tenant
 }
 
-// group returns how many of the first jobs of a lane are publications that are delivered together, to so many sessions, and their bytes.
-func (s *shard) group(jobs []job, sessions int) (n, bytes int) {
-	most := maxGroup
-	switch {
-	case jobs[0].publication.Channel.Tenant == tenant.Global:
-		most = 1
-	case s.waits.others():
-		most = max(1, min(maxGroup, groupTurn/max(sessions, 1)))
-	}
-	for n < min(most, len(jobs)) && jobs[n].publication != nil {
-		more := len(jobs[n].publication.Data)
-		if n > 0 && bytes+more > groupBytes {
-			break
-		}
-		bytes += more
-		n++
-	}
-	return n, bytes
-}
-
-// deliver offers what comes first in a lane, together what may be, and returns how many publications that were and how many deliveries.
-func (s *shard) deliver(l *lane) (n, deliveries int) {
-	var offered [maxGroup]int
-	s.mu.Lock()
-	s.release()
-	r := s.rooms[l.tenant]
-	sessions := 0
-	if r != nil {
-		sessions = r.size
-	}
-	n, bytes := s.group(l.jobs, sessions)
-	var group [maxGroup]job // what comes meanwhile may move those of the lane
-	copy(group[:n], l.jobs)
-	s.delivering = true
-	for i, j := range group[:n] {
-		offered[i] = s.serve(r, j.publication, n > 1)
-	}
-	if r != nil && n > 1 {
-		flush := func(part members) { part.flush() }
-		s.stretches(&r.all, bytes, flush)
-		for _, j := range group[:n] {
-			if named := r.named[j.publication.Channel.Name]; named != nil {
-				s.stretches(&named.members, bytes, flush)
-			}
-		}
-		s.tellFanned()
-	}
-	s.delivering = false
-	s.mu.Unlock()
-	for i, j := range group[:n] {
-		s.tellDelivered(j.publication, offered[i])
-		deliveries += offered[i]
-	}
-	return n, deliveries
-}
-
 func (s *shard) tellDelivered(p *realtime.Publication, offered int) {
 	if s.hub.opts.Delivered != nil && offered > 0 {
 		s.hub.opts.Delivered(p, offered)
 	}
 }
 
-// serve offers p to everybody who follows its channel and is at the head, and returns how many those are. r is its room; nil: nobody is
-// here. With more, the caller flushes it. The lock is held.
-func (s *shard) serve(r *room, p *realtime.Publication, more bool) (offered int) {
-	return s.serveBy(&s.message, r, p, more)
-}
-
-// serveBy is serve with a Message that is not in use.
-func (s *shard) serveBy(m *Message, r *room, p *realtime.Publication, more bool) (offered int) {
-	if r == nil {
-		return 0
-	}
+// advance moves the head of r to p, and reports whether p is news: something to be offered.
+func (s *shard) advance(r *room, p *realtime.Publication) bool {
 	switch r.advance(p) {
 	case stale:
-		return 0
+		return false
 	case hole:
 		s.offerGap(r, realtime.Gap{Channel: p.Channel, Cause: realtime.GapOverloaded, Position: p.Position})
 		s.hub.opts.Log.Error("publication follows a hole that the engine did not declare",
 			"tenant", p.Channel.Tenant, "channel", p.Channel.Name, "epoch", p.Position.Epoch, "offset", p.Position.Offset)
 	case next:
 	}
-	*m = Message{Publication: p, More: more, shard: s, room: r}
-	if p.Trace != nil && s.hub.opts.FannedOut != nil {
-		m.fan = &FanOut{}
+	return true
+}
+
+// serve offers p, as m, which is not in use, to everybody who follows its channel and is at the head, and returns how many those are. r is
+// its room, which has no tour; nil: nobody is here. The lock is held.
+func (s *shard) serve(m *Message, r *room, p *realtime.Publication) (offered int) {
+	if r == nil || !s.advance(r, p) {
+		return 0
 	}
+	m.begin(s, r, p)
 	if p.Channel.Tenant == tenant.Global {
 		for _, other := range s.rooms {
 			m.in(other)
 			offered += other.all.offer(m)
 		}
 	} else {
-		s.stretches(&r.all, len(p.Data), func(part members) { offered += s.offer(part, m) })
+		offered += r.all.offer(m)
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
 		s.stretches(&named.members, len(p.Data), func(part members) { offered += s.offer(part, m) })
 	}
-	if m.fan != nil {
-		m.fan.Sessions = offered
-		s.finish(p, m.fan, more)
-	}
+	s.fannedOut(m, offered)
 	m.reuse(offered)
 	return offered
 }

@@ -9,6 +9,7 @@ import (
 
 	"kentongan/realtime"
 	"kentongan/realtime/hub"
+	"kentongan/realtime/protocol"
 )
 
 // keeper keeps a frame now and then, as a session does whose peer does not read, and else says that it has none.
@@ -36,15 +37,33 @@ func (k *keeper) use(offered, m *hub.Message) {
 	if k.v1 {
 		frame = m.V1(k.deflates)
 	}
-	want := fmt.Appendf(nil, `"n":%d,`, m.Publication.Position.Offset)
-	if !k.deflates && !bytes.Contains(frame, want) {
-		panic(fmt.Sprintf("%q is not in the frame %q", want, frame))
+	k.see(frame, offered.Done, m)
+}
+
+func (k *keeper) OfferBatch(b *hub.Batch) {
+	d := protocol.Bare
+	if k.v1 {
+		d = protocol.V1
+	}
+	k.see(b.Frames(d, k.deflates, k.chance.IntN(5) == 0), b.Done, b.Messages...)
+}
+
+// see keeps what is made of messages, or calls done.
+func (k *keeper) see(frames []byte, done func(), messages ...*hub.Message) {
+	rest := frames
+	for _, m := range messages {
+		want := fmt.Appendf(nil, `"n":%d,`, m.Publication.Position.Offset)
+		at := bytes.Index(rest, want)
+		if !k.deflates && at < 0 {
+			panic(fmt.Sprintf("%q is not in %q", want, rest))
+		}
+		rest = rest[max(at, 0):]
 	}
 	if k.chance.IntN(k.odds) > 0 {
-		offered.Done()
+		done()
 		return
 	}
-	k.frames, k.were = append(k.frames, frame), append(k.were, bytes.Clone(frame))
+	k.frames, k.were = append(k.frames, frames), append(k.were, bytes.Clone(frames))
 }
 
 // TestKeptFramesStay has sessions of both dialects keep frames or not, of messages with something to hide and without, large and small, to
@@ -70,7 +89,7 @@ func keepFrames(t *testing.T, seed uint64) (kept int) {
 		hub.Options{Names: names(t), Shards: 1, Hidden: hidden})
 	defer stop()
 	ch := realtime.Channel{Tenant: "k", Name: "updates"}
-	keepers := make([]*keeper, 1+chance.IntN(6)+40*chance.IntN(2))
+	keepers := make([]*keeper, 1+chance.IntN(6)+90*chance.IntN(2))
 	for i := range keepers {
 		k := &keeper{
 			chance: rand.New(rand.NewPCG(seed, uint64(i))), odds: 2 + chance.IntN(400),

@@ -34,8 +34,10 @@ func (sub *Subscription) goLive() {
 	if sub.ended {
 		return
 	}
-	if m := &(*sub.members())[sub.place]; !m.live {
+	on := sub.members()
+	if m := &(*on)[sub.place]; !m.live {
 		m.live = true
+		sub.room.shard.tour.enter(on, m)
 		sub.room.shard.tally.note(sub, 1)
 	}
 }
@@ -134,10 +136,12 @@ func (h *Hub) Unsubscribe(sub *Subscription) {
 		return
 	}
 	sub.ended = true
-	if (*sub.members())[sub.place].live {
+	on := sub.members()
+	if m := &(*on)[sub.place]; m.live {
 		s.tally.note(sub, -1)
+		s.tour.leave(on, m)
 	}
-	sub.members().remove(sub)
+	on.remove(sub)
 	if c := sub.circle; c != nil && len(c.members) == 0 {
 		delete(r.named, c.name)
 	}
@@ -194,10 +198,15 @@ func (h *Hub) GoLive(sub *Subscription, caughtUp func(Heads) bool, more ...*Subs
 	return true
 }
 
-// View calls look with the heads, under the shard's lock, and changes nothing.
-func (h *Hub) View(sub *Subscription, look func(Heads)) {
+// View calls look with the heads, under the shard's lock. If sub is live, its session has been offered everything up to them, and nothing
+// after; so it has for more of its subscriptions, which must have been made with the same home.
+func (h *Hub) View(sub *Subscription, look func(Heads), more ...*Subscription) {
 	s := sub.room.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp(sub)
+	for _, m := range more {
+		s.catchUp(m)
+	}
 	look(Heads{sub})
 }

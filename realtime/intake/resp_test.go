@@ -37,7 +37,11 @@ type hubListening struct {
 type hearer func(string, *realtime.Publication)
 
 func (h hearer) Offer(m *hub.Message) { h(m.Wire(), m.Publication) }
-func (hearer) Flush()                 {}
+func (h hearer) OfferBatch(b *hub.Batch) {
+	for _, m := range b.Messages {
+		h.Offer(m)
+	}
+}
 
 func (hearer) Near() uint64 { return 0 }
 
