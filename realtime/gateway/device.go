@@ -80,7 +80,7 @@ func (s *session) recognise(ctx context.Context, r *http.Request, req *request) 
 	} else {
 		_, _ = rand.Read(id[:]) // never fails
 	}
-	p := &proof{device: id, sub: sub}
+	p := &proof{device: id, sub: sub, whole: sub.Wire() == ""}
 	p.at.Store(int64(-proofPause)) // never
 	g.hub.View(sub, func(h hub.Heads) {
 		if len(positions) > 0 {

@@ -25,6 +25,7 @@ type proof struct {
 	marks  atomic.Uint32 // booked and left
 	number uint32        // of the last question; mu guards it
 	news   bool          // proven is newer than what was noted; mu guards it
+	whole  bool          // sub is the only one: it follows all channels of the kitchen
 	at     atomic.Int64  // when the last question was asked, as gateway.clock
 
 	mu     sync.Mutex    // guards everything below, and number and news; held alone
@@ -35,8 +36,9 @@ type proof struct {
 
 // What is marked in a proof.
 const (
-	booked = 1 << iota // it is among the gateway's questions
-	left               // the page closed the connection
+	booked  = 1 << iota // it is among the gateway's questions
+	hurried             // once more, because it owes much
+	left                // the page closed the connection
 )
 
 const (
@@ -58,13 +60,39 @@ func (s *session) owe(n int) {
 	if s.proof == nil {
 		return
 	}
-	now := s.unproven.Add(int32(n)) //nolint:gosec // what the hub offers at once
-	switch before := now - int32(n); { //nolint:gosec // as above
-	case before < proofEvery && now >= proofEvery:
+	owed := int(s.unproven.Add(int32(n))) //nolint:gosec // what the hub offers at once
+	switch {
+	case owed >= proofEvery && owed-n < proofEvery:
 		s.gw.questions.hurry(s)
-	case before == 0:
+	case owed == n:
 		s.gw.questions.book(s)
 	}
+}
+
+// owesMuch reports whether a question is due now that n more messages are offered, which is to go along with them: it costs some bytes
+// then, and else as much as a delivery. For those who get much all begins together, so the pauses of some are a little longer: soon they
+// are not asked at the same time any more, and do not answer at the same time.
+func (s *session) owesMuch(n int) bool {
+	p := s.proof
+	if p == nil || int(s.unproven.Load())+n < proofEvery || !p.whole || p.behind.Load() > 0 {
+		return false
+	}
+	return s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay+proofDelay/4*time.Duration(s.id%32)/32 //nolint:gosec // below 32
+}
+
+// askAlong sends frames, and a ping whose answer proves that they and all before them have arrived. It is called with the shard's lock held,
+// and reports whether it has.
+func (s *session) askAlong(offered offering, frames []byte) bool {
+	question, asks := s.question(offered.Cursor())
+	if !asks {
+		return false
+	}
+	piece := append(newPiece(len(frames)), frames...)
+	if piece = protocol.AppendFrame(piece, protocol.OpPing, question[:]); !s.send(piece) {
+		givePiece(piece)
+	}
+	offered.Done()
+	return true
 }
 
 // caughtUp notes that a replay has reached the head, after a gap or without one. It is called with the shard's lock held.
@@ -97,19 +125,22 @@ func (s *session) ask() bool {
 		more = slices.Clone(s.subs)
 	}
 	s.mu.Unlock()
-	var cursor string
-	s.gw.hub.View(p.sub, func(h hub.Heads) {
-		s.unproven.Store(0) // what is sent from now on is asked for next time
-		cursor = h.Cursor()
-	}, more...)
-	return s.askFor(cursor)
+	var question [4]byte
+	asks := false
+	s.gw.hub.View(p.sub, func(h hub.Heads) { question, asks = s.question(h.Cursor()) }, more...)
+	if asks {
+		s.ping(question)
+	}
+	return asks
 }
 
 // askOnTheWay asks in the midst of a long replay, so that a client whose line breaks again and again gets through it.
 // cursor returns how far it was sent.
 func (s *session) askOnTheWay(cursor func() string) {
 	if p := s.proof; p != nil && s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay && !p.waits() {
-		s.askFor(cursor())
+		if question, asks := s.question(cursor()); asks {
+			s.ping(question)
+		}
 	}
 }
 
@@ -128,25 +159,32 @@ func (p *proof) waits() bool {
 	return p.asked != ""
 }
 
-// askFor sends a ping whose answer proves everything up to cursor.
-func (s *session) askFor(cursor string) bool {
+// question returns what a ping has to carry whose answer proves everything up to cursor; false: there is nothing to prove, or the answer to
+// the last one is still to come. Once s is live, it is called with the shard's lock held: what is offered from now on is asked for next time.
+func (s *session) question(cursor string) (question [4]byte, asks bool) {
 	p := s.proof
 	p.mu.Lock()
-	if p.asked != "" || p.proven == cursor {
-		p.mu.Unlock()
-		return false
+	defer p.mu.Unlock()
+	if p.asked != "" {
+		return question, false
+	}
+	s.unproven.Store(0)
+	if p.proven == cursor {
+		return question, false
 	}
 	p.number++
 	p.asked = cursor
 	p.at.Store(int64(s.gw.clock()))
-	var question [4]byte
 	binary.BigEndian.PutUint32(question[:], p.number)
-	p.mu.Unlock()
+	return question, true
+}
+
+// ping sends a question by itself.
+func (s *session) ping(question [4]byte) {
 	frame, _ := questionFrames.Get().(*questionFrame) // nothing else is put there
 	if kept := s.send(protocol.AppendFrame(frame[:0], protocol.OpPing, question[:])); !kept {
 		questionFrames.Put(frame)
 	}
-	return true
 }
 
 // questionFrame has room for a question on the wire: its number, and what AppendFrame wants for a head.
@@ -250,13 +288,19 @@ type questions struct {
 	entries atomic.Int64 // in slots and late
 
 	mu    sync.Mutex
-	slots [256][]*session // by tick; more than proofPause
-	now   int             // the slot that fires next
+	slots [256][]booking // by tick; more than proofPause
+	now   int            // the slot that fires next
 
 	// The fields below are of the goroutine of run.
 
-	late []*session // are due, the first for the longest
-	most int64      // entries that there were since late was empty
+	late []booking // are due, the first for the longest
+	most int64     // entries that there were since late was empty
+}
+
+// booking is one session that is to be asked.
+type booking struct {
+	session *session
+	mark    uint32 // booked or hurried
 }
 
 const (
@@ -269,38 +313,49 @@ const (
 // book has s asked after proofDelay, and not before proofPause has passed since it was asked last. Who is booked stays as it is.
 func (q *questions) book(s *session) {
 	if s.proof.marks.Or(booked)&booked == 0 {
-		q.put(s, proofPause)
+		q.put(booking{s, booked}, proofPause)
 	}
 }
 
-// hurry has s asked as soon as may be, even if it is booked for later.
+// hurry has s asked as soon as may be, even if it is booked for later. Who is asked along with what is delivered, if more is, comes later:
+// then he is asked here only if nothing more is.
 func (q *questions) hurry(s *session) {
-	s.proof.marks.Or(booked)
-	q.put(s, proofDelay)
+	if s.proof.marks.Or(hurried)&hurried != 0 {
+		return
+	}
+	pause := proofDelay
+	if s.proof.whole {
+		pause += proofDelay / 2
+	}
+	q.put(booking{s, hurried}, pause)
 }
 
-func (q *questions) put(s *session, pause time.Duration) {
-	delay := max(proofDelay, time.Duration(s.proof.at.Load())+pause-s.gw.clock())
+func (q *questions) put(b booking, pause time.Duration) {
+	delay := max(proofDelay, time.Duration(b.session.proof.at.Load())+pause-b.session.gw.clock())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	slots := min(int(delay/tick), len(q.slots)-1)
 	at := (q.now + slots) % len(q.slots)
-	q.slots[at] = append(q.slots[at], s)
+	q.slots[at] = append(q.slots[at], b)
 	q.entries.Add(1)
 }
 
 // next moves on to the next tick, and returns who is to be asked in this one: all that owe much, and some of the others.
-func (q *questions) next() (due []*session) {
+func (q *questions) next() (due []booking) {
 	q.mu.Lock()
 	slot := q.slots[q.now]
 	q.slots[q.now] = nil
 	q.now = (q.now + 1) % len(q.slots)
 	q.mu.Unlock()
-	for _, s := range slot {
-		if s.unproven.Load() >= proofEvery {
-			due = append(due, s)
-		} else {
-			q.late = append(q.late, s)
+	for _, b := range slot {
+		switch {
+		case b.session.unproven.Load() >= proofEvery:
+			due = append(due, b)
+		case b.mark == hurried: // it was asked meanwhile
+			b.session.proof.marks.And(^b.mark)
+			q.entries.Add(-1)
+		default:
+			q.late = append(q.late, b)
 		}
 	}
 	q.most = max(q.most, q.entries.Load())
@@ -326,14 +381,19 @@ func (q *questions) run(ctx context.Context) {
 		case <-t.C:
 		}
 		way.Begin()
-		for _, s := range q.next() {
+		for _, b := range q.next() {
 			way.Sometimes()
-			s.proof.marks.And(^uint32(booked))
-			if early := s.gw.clock()-time.Duration(s.proof.at.Load()) < proofPause-tick; early && s.unproven.Load() < proofEvery {
-				q.book(s) // it was asked in a hurry meanwhile
-				continue
+			s := b.session
+			s.proof.marks.And(^b.mark)
+			since, owesMuch := s.gw.clock()-time.Duration(s.proof.at.Load()), s.unproven.Load() >= proofEvery
+			switch {
+			case owesMuch && since < proofDelay: // it was asked along with something that was delivered
+				q.hurry(s)
+			case !owesMuch && since < proofPause-tick:
+				q.book(s)
+			default:
+				s.ask()
 			}
-			s.ask()
 		}
 	}
 }

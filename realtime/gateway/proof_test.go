@@ -39,11 +39,12 @@ func TestQuestionsToAFew(t *testing.T) {
 	for _, crowd := range []int{1, askAtOnce, askAtOnce + 1, 10_000, 100_000} {
 		g := New(Options{})
 		q := &g.questions
-		all := make([]*session, crowd)
+		all := make([]booking, crowd)
 		for i := range all {
-			all[i] = &session{gw: g, proof: &proof{}}
-			all[i].proof.at.Store(int64(-proofPause))
-			all[i].owe(1)
+			s := &session{gw: g, proof: &proof{}}
+			s.proof.at.Store(int64(-proofPause))
+			s.owe(1)
+			all[i] = booking{s, booked}
 		}
 		busy := &session{gw: g, proof: &proof{}}
 		busy.proof.at.Store(int64(-proofPause))
@@ -54,12 +55,12 @@ func TestQuestionsToAFew(t *testing.T) {
 				t.Fatalf("%d: %d are asked before the delay is over", crowd, len(early))
 			}
 		}
-		var asked []*session
+		var asked []booking
 		ticks := 0
 		for ; len(asked) < crowd; ticks++ {
 			due := q.next()
 			if len(asked) == 0 {
-				if len(due) == 0 || due[0] != busy {
+				if len(due) == 0 || due[0] != (booking{busy, hurried}) {
 					t.Fatalf("%d: who owes much waits with the others", crowd)
 				}
 				due = due[1:]

@@ -348,10 +348,15 @@ func newPiece(data int) []byte {
 
 // putBack gives up the piece. Nothing in it is for whoever has it next, who may be of another kitchen, however it came to be left there.
 func (r *replay) putBack() {
-	if piece := r.piece[:0]; cap(piece) >= replayPiece+replaySlack && cap(piece) < 2*replayPiece {
+	givePiece(r.piece)
+	r.piece = nil
+}
+
+// givePiece gives up a piece that no socket keeps.
+func givePiece(piece []byte) {
+	if piece = piece[:0]; cap(piece) >= replayPiece+replaySlack && cap(piece) < 2*replayPiece {
 		pieces.Put(&piece)
 	}
-	r.piece = nil
 }
 
 // next is where to go on when b cannot be continued: at the head, or at the oldest of the other tabs' positions that may be

@@ -442,16 +442,42 @@ func TestProofPings(t *testing.T) {
 			p := n.open("")
 			time.Sleep(time.Minute)
 			at := n.at()
-			for range 50 {
+			for range 49 {
 				n.publish("a", "production:updates", `1`)
 			}
 			time.Sleep(time.Minute)
 			asked := p.proofs()
 			if len(asked) != 1 {
-				t.Fatalf("asked %d times for 50 messages in one moment, want once", len(asked))
+				t.Fatalf("asked %d times for 49 messages in one moment, want once", len(asked))
 			}
 			between(t, "the question", asked[0].at-at, time.Second, 2*time.Second)
 			p.close(1001)
+		})
+	})
+	t.Run("AlongWithTheFiftiethMessage", func(t *testing.T) {
+		resuming(t, func(t *testing.T, n *clocked) {
+			p := n.open("")
+			time.Sleep(time.Minute)
+			at := n.at()
+			for range 50 {
+				n.publish("a", "production:updates", `1`)
+			}
+			synctest.Wait()
+			asked := p.proofs()
+			if len(asked) != 1 || asked[0].at != at {
+				t.Fatalf("asked %v for 50 messages in one moment, want once and at once", asked)
+			}
+			p.cut()
+			again := n.open(p.cookie)
+			again.want(t) // all was proven
+			for range 60 {
+				n.publish("a", "production:updates", `2`)
+			}
+			time.Sleep(time.Minute) // nothing more comes that it could go along with
+			if got := len(again.proofs()); got != 2 {
+				t.Errorf("asked %d times for 60 messages in one moment, want for 50 at once and for 10 later", got)
+			}
+			again.close(1001)
 		})
 	})
 	t.Run("AlsoAfterAGroup", func(t *testing.T) {
@@ -554,7 +580,7 @@ func TestLostHistoryIsToldAtOnce(t *testing.T) {
 // TestResumeOfManyPagesHasNoHole loses the lines of many pages at random moments while much is published.
 func TestResumeOfManyPagesHasNoHole(t *testing.T) {
 	resuming(t, func(t *testing.T, n *clocked) {
-		const pages, rounds, total = 20, 5, 1000
+		const pages, rounds, total = 70, 5, 1000 // a room of two stretches
 		var all sync.WaitGroup
 		for i := range pages {
 			all.Go(func() {

@@ -113,11 +113,7 @@ func (s *session) Offer(offered *hub.Message) {
 	} else {
 		frame = m.Frame(s.dialect, s.deflate)
 	}
-	s.gw.stats.messagesOut[s.dialect].Add(1)
-	if !s.send(frame) {
-		offered.Done()
-	}
-	s.owe(1)
+	s.deliver(offered, frame, 1)
 }
 
 // OfferBatch implements hub.Subscriber.
@@ -135,11 +131,28 @@ func (s *session) OfferBatch(b *hub.Batch) {
 	} else {
 		frames = b.Frames(s.dialect, s.deflate, plain)
 	}
-	s.gw.stats.messagesOut[s.dialect].Add(uint64(len(b.Messages)))
-	if !s.send(frames) {
-		b.Done()
+	s.deliver(b, frames, len(b.Messages))
+}
+
+// offering is what the hub offers: one message, or several.
+type offering interface {
+	// Cursor returns the positions of all channels right behind it.
+	Cursor() string
+
+	// Done says that its frames are not kept.
+	Done()
+}
+
+// deliver sends the frames of n messages, and with them the question that is due.
+func (s *session) deliver(offered offering, frames []byte, n int) {
+	s.gw.stats.messagesOut[s.dialect].Add(uint64(n)) //nolint:gosec // some
+	if s.owesMuch(n) && s.askAlong(offered, frames) {
+		return
 	}
-	s.owe(len(b.Messages))
+	if !s.send(frames) {
+		offered.Done()
+	}
+	s.owe(n)
 }
 
 // appendOwn appends the event of m for a stream with ids of its own. It is called within inOrder.

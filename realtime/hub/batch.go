@@ -37,6 +37,9 @@ func (b *Batch) begin(missing []passenger) {
 	b.offered, b.done = 0, 0
 }
 
+// Cursor returns the positions of all channels of who is being offered b, as one word: the last message is the newest that it has of them.
+func (b *Batch) Cursor() string { return b.Messages[0].Cursor() }
+
 // MayHide reports whether any of the publications may have hidden fields.
 func (b *Batch) MayHide() bool {
 	for _, m := range b.Messages {

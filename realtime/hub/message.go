@@ -141,6 +141,9 @@ func (m *Message) in(r *room) {
 	}
 }
 
+// Cursor returns the positions of all channels of who is being offered m, as one word: m is the newest that it has of them.
+func (m *Message) Cursor() string { return m.shard.cursor(m.room) }
+
 // Frame returns what is sent in a dialect, deflated where that is possible.
 func (m *Message) Frame(d protocol.Dialect, deflate bool) []byte {
 	switch d {

@@ -44,7 +44,6 @@ const (
 	finishing                   // what comes is thrown away; it ends when the queue is written
 	halfway                     // after the queue, the peer is told that nothing comes, and may still send
 	reset                       // something queued will not be sent: the peer gets a reset instead of what still waits in the kernel
-	held                        // the queue is there because its sender wanted it, not because the kernel took no more
 	ending                      // of epoll: shut was called, the loop is to end it
 	crowded                     // of epoll: the kernel did not take all once
 	watched                     // of epoll: the loop is told of it
@@ -57,9 +56,8 @@ type driver interface {
 	// write writes as much as the kernel takes now.
 	write(c *Conn, p []byte) (int, error)
 
-	// await sees to it that the queue is written once the kernel takes more, and flush writes what it takes now before that.
+	// await sees to it that the queue is written once the kernel takes more.
 	await(c *Conn)
-	flush(c *Conn)
 
 	// resume makes reading go on.
 	resume(c *Conn)
@@ -80,8 +78,8 @@ type backlog struct {
 	started bool // the peer has got a part of frames[0], or must get it: see SendFirst
 }
 
-// backlogs are those that have been written, for the next queue of any connection: in a large room one begins and ends for each session and
-// group of messages. What was dropped is not among them, for a writer may still look at it.
+// backlogs are those that have been written, for the next queue of any connection: with TLS one begins and ends for nearly each message.
+// What was dropped is not among them, for a writer may still look at it.
 var backlogs = sync.Pool{New: func() any { return new(backlog) }}
 
 // maxSpareFrames bounds what a backlog keeps for the next one: more is one who did not read for a while, and rare.
@@ -114,48 +112,10 @@ func (c *Conn) SendFirst(p []byte) {
 // for once, and not one after the other.
 func (c *Conn) Near() uint64 { return uint64(c.gen) }
 
-// Hold is Send for a sender that has more to send at once: what it gives is written together, by the next Send or Flush, which must
-// follow.
-func (c *Conn) Hold(p []byte) (queued int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state&(sealed|over) != 0 {
-		return 0
-	}
-	if c.backlog == nil {
-		c.queue()
-		c.state |= held
-	}
-	c.backlog.add(p)
-	return c.backlog.bytes
-}
-
-// Flush writes what was held.
-func (c *Conn) Flush() {
-	c.mu.Lock()
-	if !c.is(held) {
-		c.mu.Unlock()
-		return
-	}
-	before := c.backlog.bytes
-	c.release()
-	c.settle(before, false)
-}
-
-// release writes what is held. The lock is held, too.
-func (c *Conn) release() {
-	c.state &^= held
-	c.driver.flush(c)
-}
-
 // put is Send for those who hold the lock of a Conn that may be written to.
 func (c *Conn) put(p []byte) int {
 	if c.backlog != nil {
 		c.backlog.add(p)
-		if c.is(held) {
-			c.release()
-			return c.left()
-		}
 		return c.backlog.bytes
 	}
 	n, err := c.driver.write(c, p)
@@ -193,12 +153,6 @@ func (c *Conn) left() int {
 	return 0
 }
 
-// forget drops the queue, also what is held: the Flush that follows finds nothing. The lock is held.
-func (c *Conn) forget() {
-	c.backlog = nil
-	c.state &^= held
-}
-
 func (b *backlog) add(p []byte) {
 	grows := len(b.frames) == cap(b.frames)
 	b.frames = append(b.frames, p)
@@ -219,7 +173,7 @@ func (c *Conn) fail() {
 	c.state |= sealed
 	if c.backlog != nil {
 		c.state |= reset
-		c.forget()
+		c.backlog = nil
 	}
 	c.driver.shut(c)
 }
@@ -247,9 +201,6 @@ func (c *Conn) Seal(last []byte, drop bool) {
 	}
 	if len(last) > 0 {
 		c.put(last)
-	} else if c.is(held) {
-		c.release()
-		c.left()
 	}
 	c.state |= sealed
 }
@@ -281,9 +232,6 @@ func (c *Conn) Finish(half bool, limit time.Duration) {
 		c.state |= halfway
 	}
 	c.abortAfter(limit)
-	if c.is(held) {
-		c.release()
-	}
 	if c.left() == 0 {
 		c.finished()
 	}
@@ -367,9 +315,8 @@ func (c *Conn) Detach() (net.Conn, error) {
 	return conn, err
 }
 
-// settle ends a round of flushing, and gives the lock back: when the queue was at before bytes, is there room now? waited says that the
-// kernel had taken no more before.
-func (c *Conn) settle(before int, waited bool) {
+// settle ends a round of flushing, and gives the lock back: when the queue was at before bytes, is there room now?
+func (c *Conn) settle(before int) {
 	queue := c.backlog != nil
 	left := c.left()
 	if queue && left == 0 && c.is(finishing) {
@@ -380,7 +327,7 @@ func (c *Conn) settle(before int, waited bool) {
 	if h == nil {
 		return // fresh has not returned yet
 	}
-	if left <= LowWater && before > LowWater || left == 0 && waited {
+	if left <= LowWater && before > LowWater || left == 0 {
 		h.OnRoom()
 	}
 }
@@ -413,7 +360,7 @@ func (c *Conn) end() (h Handler, unsent, first bool) {
 	}
 	unsent = c.is(reset)
 	c.state |= sealed | over
-	c.forget()
+	c.backlog = nil
 	if c.timer != nil {
 		c.timer.Stop()
 	}

@@ -120,7 +120,7 @@ func (l *loop) onRoom(c *Conn) {
 	}
 	before := c.backlog.bytes
 	l.flush(c)
-	c.settle(before, true)
+	c.settle(before)
 }
 
 // flush writes what is queued, as far as the kernel takes it.

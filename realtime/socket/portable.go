@@ -162,8 +162,6 @@ func (s *stream) write(_ *Conn, p []byte) (int, error) {
 
 func (s *stream) await(c *Conn) { s.engine.conns.Go(func() { s.writeQueue(c) }) }
 
-func (s *stream) flush(c *Conn) { s.await(c) }
-
 // writeQueue is the only place where the portable engine waits for a peer.
 func (s *stream) writeQueue(c *Conn) {
 	for {
@@ -187,7 +185,7 @@ func (s *stream) writeQueue(c *Conn) {
 			c.fail()
 		}
 		done := c.backlog == nil || b.bytes == 0
-		c.settle(before, true)
+		c.settle(before)
 		if done {
 			return
 		}

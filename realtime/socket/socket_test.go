@@ -245,58 +245,6 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// TestHold gives several frames that may wait for each other: they are written by Flush, or by what is sent behind them.
-func TestHold(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server) {
-		client, c := s.connect()
-		for i, last := range []func(){
-			c.conn.Flush,
-			func() { c.conn.Send([]byte("sent")) },
-			func() { c.conn.Hold([]byte("held")); c.conn.Flush(); c.conn.Flush() },
-		} {
-			var want string
-			for n := range 200 { // more than fit into one call
-				frame := fmt.Sprintf("%d.%d ", i, n)
-				want += frame
-				if queued := c.conn.Hold([]byte(frame)); queued != len(want) {
-					t.Fatalf("%d bytes are held, want %d", queued, len(want))
-				}
-			}
-			last()
-			want += []string{"", "sent", "held"}[i]
-			got := make([]byte, len(want))
-			if _, err := io.ReadFull(client, got); err != nil || string(got) != want {
-				t.Fatalf("got %q, %v, want %q", got, err, want)
-			}
-			for c.conn.Queued() > 0 { // on the portable engine another goroutine writes
-				receive(t, c.room, "room")
-			}
-		}
-		c.conn.Hold([]byte("at "))
-		c.conn.Hold([]byte("the "))
-		c.conn.Seal([]byte("end"), false)
-		c.conn.Finish(false, patience)
-		if got, err := io.ReadAll(client); err != nil || string(got) != "at the end" {
-			t.Fatalf("got %q, %v", got, err)
-		}
-	})
-}
-
-// TestHoldUntilTheEnd ends a connection between Hold and Flush.
-func TestHoldUntilTheEnd(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server) {
-		client, c := s.connect()
-		c.conn.Hold([]byte("too late"))
-		_ = client.Close()
-		receive(t, c.end, "the end")
-		c.conn.Flush()
-		if queued := c.conn.Hold([]byte("later still")); queued != 0 {
-			t.Errorf("after the end %d bytes are held", queued)
-		}
-		c.conn.Flush()
-	})
-}
-
 // TestManySenders checks that frames of concurrent senders are not mixed, and keep the order of each.
 func TestManySenders(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
