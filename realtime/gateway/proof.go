@@ -28,7 +28,7 @@ type proof struct {
 	whole  bool          // sub is the only one: it follows all channels of the kitchen
 	at     atomic.Int64  // when the last question was asked, as gateway.clock
 
-	mu     sync.Mutex    // guards everything below, and number and news; held alone
+	mu     sync.Mutex    // guards everything below, and number and news; taken after a shard's
 	proven string        // cursor
 	asked  string        // what the answer to the last question proves; "": it was answered
 	saved  time.Duration // when proven was noted last, as gateway.clock
@@ -77,11 +77,11 @@ func (s *session) owesMuch(n int) bool {
 	if p == nil || int(s.unproven.Load())+n < proofEvery || !p.whole || p.behind.Load() > 0 {
 		return false
 	}
-	return s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay+proofDelay/4*time.Duration(s.id%32)/32 //nolint:gosec // below 32
+	return s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay+proofDelay/4*time.Duration(s.id%32)/32
 }
 
-// askAlong sends frames, and a ping whose answer proves that they and all before them have arrived. It is called with the shard's lock held,
-// and reports whether it has.
+// askAlong sends frames, and a ping whose answer proves that they and all before them have arrived. It is called with the shard's lock
+// held, and reports whether it has.
 func (s *session) askAlong(offered offering, frames []byte) bool {
 	question, asks := s.question(offered.Cursor())
 	if !asks {
@@ -159,8 +159,9 @@ func (p *proof) waits() bool {
 	return p.asked != ""
 }
 
-// question returns what a ping has to carry whose answer proves everything up to cursor; false: there is nothing to prove, or the answer to
-// the last one is still to come. Once s is live, it is called with the shard's lock held: what is offered from now on is asked for next time.
+// question returns what a ping has to carry whose answer proves everything up to cursor; false: there is nothing to prove, or the answer
+// to the last one is still to come. Once s is live, it is called with the shard's lock held: what is offered from now on is asked for next
+// time.
 func (s *session) question(cursor string) (question [4]byte, asks bool) {
 	p := s.proof
 	p.mu.Lock()

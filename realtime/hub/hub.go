@@ -4,8 +4,9 @@
 // Tenants are spread over a few shards, each with a lock, a bounded queue and a goroutine. What is quickly done is done at
 // once by who brings it, the rest by the shard's goroutine, and never two things of one shard at the same time or out of
 // turn: so each session sees the publications of a channel in their order, and a burst in one kitchen delays only its shard. There
-// kitchens take turns, by what was delivered for each and by their weights, and small rooms go first. A publication is encoded once for
-// each dialect, however many screens follow it.
+// kitchens take turns, by what was delivered for each and by their weights, and small rooms go first. The sessions of a large room are
+// visited round and round, and given at once what came since the last visit. A publication is encoded once for each dialect, however many
+// screens follow it.
 //
 // A session that wants what it missed does not stop the others and needs no queue for what comes meanwhile: its
 // subscription is not live yet, and it reads history, page after page, until it stands at the head; then [Hub.GoLive]

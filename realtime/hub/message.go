@@ -133,6 +133,14 @@ func (m *Message) Plain() *Message {
 	return m.plain
 }
 
+// keepCursor says what the cursor right behind m is, for when the heads have moved on.
+func (m *Message) keepCursor(cursor string) {
+	m.cursor = cursor
+	if m.plain != nil {
+		m.plain.cursor = cursor
+	}
+}
+
 // in makes m a message for readers in r: an event tells of all channels of a tenant.
 func (m *Message) in(r *room) {
 	m.sse, m.room = nil, r

@@ -38,10 +38,16 @@ func (*grouped) Near() uint64 { return 0 }
 
 func (g *grouped) OfferGap(string, realtime.Gap) { g.steps = append(g.steps, "gap") }
 
-// together runs a hub with one shard.
+// together runs a hub with one shard, in which "n" is hidden from some.
 func together(t *testing.T, do func(h *hub.Hub, follow func(s hub.Subscriber, ch realtime.Channel))) {
+	t.Helper()
+	hidden, err := realtime.NewHiddenFields([]string{"n"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		h, stop := run(&fakeBroker{heads: realtime.Heads{Fresh: realtime.Position{Epoch: "e"}}}, hub.Options{Names: names(t), Shards: 1})
+		h, stop := run(&fakeBroker{heads: realtime.Heads{Fresh: realtime.Position{Epoch: "e"}}},
+			hub.Options{Names: names(t), Shards: 1, Hidden: hidden})
 		defer stop()
 		do(h, func(s hub.Subscriber, ch realtime.Channel) { h.GoLive(subscribe(t, h, s, ch), always) })
 	})
@@ -124,21 +130,26 @@ func TestGetsOnOnTheWay(t *testing.T) {
 	})
 }
 
-// streamed reads the ids of the events that it is offered.
+// streamed reads the ids of the events that it is offered. Who may see all is asked for a bare frame of who may not, as well.
 type streamed struct {
 	grouped
 
 	events strings.Builder
+	plain  bool // it may not see all
 }
 
 func (s *streamed) Offer(m *hub.Message) {
-	s.events.Write(m.Frame(protocol.SSE, false))
+	m.Plain().Frame(protocol.Bare, false)
 	s.grouped.Offer(m)
+	if s.plain {
+		m = m.Plain()
+	}
+	s.events.Write(m.Frame(protocol.SSE, false))
 }
 
 func (s *streamed) OfferBatch(b *hub.Batch) {
-	s.events.Write(b.Frames(protocol.SSE, false, false))
 	s.grouped.OfferBatch(b)
+	s.events.Write(b.Frames(protocol.SSE, false, s.plain))
 }
 
 // cursors returns what the ids say, in their order.
@@ -161,12 +172,13 @@ func (s *streamed) cursors(t *testing.T) (cursors []protocol.Cursor) {
 func TestIdsOfABatch(t *testing.T) {
 	together(t, func(h *hub.Hub, follow func(hub.Subscriber, realtime.Channel)) {
 		gate := make(chan struct{})
-		first, last := &streamed{grouped: grouped{gate: gate}}, &streamed{}
+		first, last, plain := &streamed{grouped: grouped{gate: gate}}, &streamed{}, &streamed{plain: true}
 		follow(first, realtime.Channel{Tenant: "a"})
 		for range 200 {
 			follow(&grouped{}, realtime.Channel{Tenant: "a"})
 		}
 		follow(last, realtime.Channel{Tenant: "a"})
+		follow(plain, realtime.Channel{Tenant: "a"})
 		h.Deliver(publication(updatesOfA, "e", 1))
 		synctest.Wait() // it waits at the gate
 		h.Deliver(publication(updatesOfA, "e", 2))
@@ -175,7 +187,7 @@ func TestIdsOfABatch(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		want := [][2]uint64{{1, 0}, {2, 0}, {2, 1}, {3, 1}}
-		for who, s := range map[string]*streamed{"first": first, "last": last} {
+		for who, s := range map[string]*streamed{"first": first, "last": last, "last who may not see all": plain} {
 			cursors := s.cursors(t)
 			if len(cursors) != len(want) {
 				t.Fatalf("the %s has %d events, want %d", who, len(cursors), len(want))

@@ -7,10 +7,10 @@ import (
 	"kentongan/realtime"
 )
 
-// tour is how publications go through a room. Its sessions are visited one after the other, round and round, and each is given at once all
-// that it has not had. A publication that comes meanwhile gets on where the tour is, and is through when that has come round to there. So it
-// takes one round, where waiting for the end of the round that is under way would make it up to two; and who is visited when several have
-// come is written to once for all of them. Nothing is waited for.
+// tour is how publications go through a room. Its sessions are visited one after the other, round and round, and each is given at once
+// all that it has not had. A publication that comes meanwhile gets on where the tour is, and is through when that has come round to there.
+// So it takes one round, where waiting for the end of the round that is under way would make it up to two; and who is visited when several
+// have come is written to once for all of them. Nothing is waited for.
 //
 // The shard's lock is given back between stretches: sessions come and go meanwhile. The room's heads are ahead of those who are still to be
 // visited, so whoever looks at them for a session has it visited first; see catchUp.
@@ -81,14 +81,14 @@ func (s *shard) deliver(ctx context.Context, l *lane) {
 	t.end()
 }
 
-// pause lets others go first in the midst of a tour.
+// pause lets others go first in the midst of a tour: what waits for small rooms, and then whoever waits for the lock.
 func (s *shard) pause() {
-	s.mu.Unlock()
 	s.way.Sometimes()
 	s.gather()
-	s.mu.Lock()
-	s.release()
 	s.waits.between(s.quickly)
+	s.mu.Unlock()
+	s.mu.Lock() // one who has waited for a millisecond has it first
+	s.release()
 }
 
 // getOn takes as many as may be of the publications that are the first of l along.
@@ -130,8 +130,8 @@ func (s *shard) board(p *realtime.Publication) {
 		s.arrived(p, 0)
 		return
 	}
-	if t.newest != nil && t.newest.cursor == "" && len(r.all) > 0 {
-		t.newest.cursor = s.cursor(r) // the heads are where they are right behind it for the last time
+	if t.newest != nil && len(r.all) > 0 {
+		t.newest.keepCursor(s.cursor(r)) // the heads are where they are right behind it for the last time
 	}
 	if !s.advance(r, p) {
 		s.arrived(p, 0)
@@ -167,7 +167,8 @@ func (s *shard) travel() {
 	n := 0
 	for n < len(c.aboard) && c.aboard[n].left == 0 {
 		m := c.aboard[n].message
-		if m.circuits--; m.circuits == 0 {
+		m.circuits--
+		if m.circuits == 0 {
 			s.through(m)
 		}
 		n++
