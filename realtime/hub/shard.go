@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -234,10 +233,11 @@ func (s *shard) deliverGlobal(p *realtime.Publication) {
 	s.tellDelivered(p, offered)
 }
 
-// stretch is how many sessions of a large room are offered something, or written to, before those of small rooms have their turn: a
-// tenth of a millisecond to one, where all of a room with thousands take tens. What is large is looked at more often.
+// stretch is how many sessions of a large room are offered something before others have their turn: a tenth of a millisecond to one, where
+// all of a room with thousands take tens. It is also for how many memory is waited for at once: what the kernel touches for the writes to
+// more would push it out of the cache again. What is large is looked at more often.
 const (
-	stretch      = 64
+	stretch      = 16
 	stretchBytes = 64 << 10 // the kernel copies some GB a second, and cuts it into segments
 )
 
@@ -329,28 +329,15 @@ func (s *shard) serve(m *Message, r *room, p *realtime.Publication) (offered int
 		offered += r.all.offer(m)
 	}
 	if named := r.named[p.Channel.Name]; named != nil {
-		s.stretches(&named.members, len(p.Data), func(part members) { offered += s.offer(part, m) })
+		s.stretches(&named.members, len(p.Data), func(part members) {
+			s.near += part.near()
+			offered += part.offer(m)
+		})
 	}
 	s.fannedOut(m, offered)
 	m.reuse(offered)
 	return offered
 }
-
-// offer offers m to a part of a room. The memory of those in a large one is asked for in groups; for small rooms release has done that.
-func (s *shard) offer(part members, m *Message) (offered int) {
-	if len(part) <= smallRoom {
-		return part.offer(m)
-	}
-	for group := range slices.Chunk(part, nearGroup) {
-		s.near += group.near()
-		offered += group.offer(m)
-	}
-	return offered
-}
-
-// nearGroup is for how many sessions of a large room memory is waited for at once: what the kernel touches for their writes must not
-// push it out of the cache again.
-const nearGroup = 16
 
 func (s *shard) tellGap(g realtime.Gap) {
 	s.mu.Lock()

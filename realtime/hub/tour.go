@@ -158,11 +158,10 @@ func (s *shard) travel() {
 	if len(c.aboard) == 0 {
 		return
 	}
-	for group := range slices.Chunk(c.stretch(stretchOf(t.bytes)), nearGroup) {
-		s.near += group.near()
-		for i := range group {
-			s.visit(c, &group[i])
-		}
+	part := c.stretch(stretchOf(t.bytes))
+	s.near += part.near()
+	for i := range part {
+		s.visit(c, &part[i])
 	}
 	n := 0
 	for n < len(c.aboard) && c.aboard[n].left == 0 {
