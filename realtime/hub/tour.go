@@ -16,7 +16,7 @@ import (
 // visited, so whoever looks at them for a session has it visited first; see catchUp.
 type tour struct {
 	room     *room      // whose it is; nil: nobody is there
-	circuits []*circuit // one for each set of members that something was for
+	circuits []*circuit // one for each set of members that something is for
 	turn     int        // whose stretch is next
 	aboard   int        // publications that are not through
 	bytes    int        // of them
@@ -150,14 +150,12 @@ func (s *shard) board(p *realtime.Publication) {
 	}
 }
 
-// travel serves one stretch.
+// travel serves one stretch of the next circuit.
 func (s *shard) travel() {
 	t := &s.tour
-	c := t.circuits[t.turn%len(t.circuits)]
 	t.turn++
-	if len(c.aboard) == 0 {
-		return
-	}
+	which := t.turn % len(t.circuits)
+	c := t.circuits[which]
 	part := c.stretch(stretchOf(t.bytes))
 	s.near += part.near()
 	for i := range part {
@@ -172,7 +170,9 @@ func (s *shard) travel() {
 		}
 		n++
 	}
-	c.aboard = slices.Delete(c.aboard, 0, n)
+	if c.aboard = slices.Delete(c.aboard, 0, n); len(c.aboard) == 0 {
+		t.close(which)
+	}
 }
 
 // visit gives m what it has not had, if it is live.
@@ -233,14 +233,20 @@ func (s *shard) arrived(p *realtime.Publication, offered int) {
 
 // end ends a tour that nothing is aboard of.
 func (t *tour) end() {
-	for _, c := range t.circuits {
-		c.batch.begin(nil)
-		if len(t.spare) < maxSpareCircuits {
-			t.spare = append(t.spare, c)
-		}
+	for len(t.circuits) > 0 {
+		t.close(len(t.circuits) - 1)
 	}
-	clear(t.circuits)
-	*t = tour{circuits: t.circuits[:0], spare: t.spare}
+	*t = tour{circuits: t.circuits, spare: t.spare}
+}
+
+// close ends a circuit that nothing is in: a tour may last for as long as somebody publishes, and go through very many channels.
+func (t *tour) close(which int) {
+	c := t.circuits[which]
+	c.batch.begin(nil)
+	if len(t.spare) < maxSpareCircuits {
+		t.spare = append(t.spare, c)
+	}
+	t.circuits = slices.Delete(t.circuits, which, which+1)
 }
 
 // of returns the circuit through m; nil: nothing was for them.
