@@ -22,7 +22,7 @@ type proof struct {
 	sub    *hub.Subscription // in whose room the positions are looked up
 
 	behind atomic.Int32  // subscriptions that are not live yet
-	marks  atomic.Uint32 // booked and left
+	marks  atomic.Uint32 // booked, hurried and left
 	number uint32        // of the last question; mu guards it
 	news   bool          // proven is newer than what was noted; mu guards it
 	whole  bool          // sub is the only one: it follows all channels of the kitchen

@@ -158,7 +158,7 @@ func (s *session) deliver(offered offering, frames []byte, n int) {
 // appendOwn appends the event of m for a stream with ids of its own. It is called within inOrder.
 func (s *session) appendOwn(dst []byte, m *hub.Message) []byte {
 	cursor := s.mark(m.Publication.Channel, m.Publication.Position)
-	return append(dst, protocol.AppendChunk(nil, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))...)
+	return protocol.AppendChunk(dst, protocol.AppendSSE(nil, m.Wire(), cursor, m.Publication))
 }
 
 // Near implements hub.Subscriber.

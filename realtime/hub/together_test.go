@@ -100,17 +100,25 @@ func TestTogether(t *testing.T) {
 	})
 }
 
+// largeRoom has two hundred sessions follow kitchen a behind first, and last behind them.
+func largeRoom(follow func(hub.Subscriber, realtime.Channel), first hub.Subscriber, last ...hub.Subscriber) {
+	kitchen := realtime.Channel{Tenant: "a"}
+	follow(first, kitchen)
+	for range 200 {
+		follow(&grouped{}, kitchen)
+	}
+	for _, s := range last {
+		follow(s, kitchen)
+	}
+}
+
 // TestGetsOnOnTheWay has more come while a large room is being served: who is still to be visited gets all at once, and the others get
 // later what came later. The publication behind a hole waits for the end of the round, for a gap is told first.
 func TestGetsOnOnTheWay(t *testing.T) {
 	together(t, func(h *hub.Hub, follow func(hub.Subscriber, realtime.Channel)) {
 		gate := make(chan struct{})
 		first, last := &grouped{gate: gate}, &grouped{}
-		follow(first, realtime.Channel{Tenant: "a"})
-		for range 200 {
-			follow(&grouped{}, realtime.Channel{Tenant: "a"})
-		}
-		follow(last, realtime.Channel{Tenant: "a"})
+		largeRoom(follow, first, last)
 		h.Deliver(publication(updatesOfA, "e", 1))
 		synctest.Wait() // it waits at the gate
 		h.Deliver(publication(updatesOfA, "e", 2))
@@ -173,12 +181,7 @@ func TestIdsOfABatch(t *testing.T) {
 	together(t, func(h *hub.Hub, follow func(hub.Subscriber, realtime.Channel)) {
 		gate := make(chan struct{})
 		first, last, plain := &streamed{grouped: grouped{gate: gate}}, &streamed{}, &streamed{plain: true}
-		follow(first, realtime.Channel{Tenant: "a"})
-		for range 200 {
-			follow(&grouped{}, realtime.Channel{Tenant: "a"})
-		}
-		follow(last, realtime.Channel{Tenant: "a"})
-		follow(plain, realtime.Channel{Tenant: "a"})
+		largeRoom(follow, first, last, plain)
 		h.Deliver(publication(updatesOfA, "e", 1))
 		synctest.Wait() // it waits at the gate
 		h.Deliver(publication(updatesOfA, "e", 2))
