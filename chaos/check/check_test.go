@@ -334,6 +334,54 @@ func TestStampedTwice(t *testing.T) {
 	}
 }
 
+// TestFirstCopyInAGap: a publisher repeats a list of which it has heard nothing. The first time, the second of the list was stored just
+// before an epoch ended, and nobody saw it but as a gap; the third one was seen in the next epoch. Then the history was lost, and all
+// three come again.
+func TestFirstCopyInAGap(t *testing.T) {
+	lost := world()
+	lost.Excuses = []check.Excuse{{0, 100 * sec}}
+	in := func(epoch string, seq, offset uint64, at time.Duration) check.Event { return inEpoch(later(got(seq), at), epoch, offset) }
+	end := func(epoch string, offset uint64, at time.Duration) check.Event {
+		return gap(at, check.Position{Epoch: epoch, Offset: offset}, "epoch")
+	}
+	first, third := in("a", 1, 1, sec), in("b", 3, 1, 5*sec)
+	again := []check.Event{in("c", 1, 1, 7*sec), in("c", 2, 2, 7*sec), in("c", 3, 3, 7*sec)}
+	all := append([]check.Event{first, end("b", 0, 4*sec), third, end("c", 0, 6*sec)}, again...)
+	for _, test := range []struct {
+		name     string
+		attempts int
+		events   []check.Event
+		want     counts
+	}{
+		{"ComesAgain", 2, all, counts{}},
+		{"LiesInTheSecondGapToo", 2, []check.Event{first, end("b", 0, 4*sec), third, end("c", 2, 6*sec), again[2]}, counts{}},
+		{"WithoutTheFirstGap", 2, append([]check.Event{first, in("a", 3, 2, 5*sec), end("c", 0, 6*sec)}, again...), counts{check.Order: 2}},
+		{"WithoutTheSecondGap", 2, []check.Event{first, end("b", 0, 4*sec), third, in("b", 2, 2, 6*sec)}, counts{check.Order: 2}},
+		{"MissingWithoutTheFirstGap", 2, []check.Event{first, in("a", 3, 2, 5*sec), end("c", 2, 6*sec), again[2]}, counts{check.Lost: 2}},
+		{"NotRepeated", 1, []check.Event{first, end("b", 0, 4*sec), third, end("c", 1, 6*sec), again[1]}, counts{check.Order: 2, check.Twice: 2}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := sent(3)
+			for i := range p.Publications {
+				p.Publications[i].Attempts, p.Publications[i].At = test.attempts, check.Position{Epoch: "c", Offset: uint64(i + 1)}
+			}
+			want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{v1(test.events...), bare(test.events...)}), test.want)
+		})
+	}
+
+	// Somebody else has seen the first copy. So it is known what the gap means, and what not.
+	p := sent(3)
+	for i := range p.Publications {
+		p.Publications[i].Attempts, p.Publications[i].At = 2, check.Position{Epoch: "c", Offset: uint64(i + 1)}
+	}
+	rest := append([]check.Event{in("b", 3, 2, 5*sec), end("c", 0, 6*sec)}, again...)
+	inA := v1(append([]check.Event{first, in("a", 2, 2, 2*sec), end("b", 1, 4*sec)}, rest...)...)
+	inB := v1(append([]check.Event{first, end("b", 0, 4*sec), in("b", 2, 1, 4*sec)}, rest...)...)
+	want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{inA, v1(append([]check.Event{first, end("b", 1, 4*sec)}, rest...)...)}), counts{})
+	want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{inB, v1(append([]check.Event{first, end("b", 0, 4*sec)}, rest...)...)}),
+		counts{check.Order: 1, check.Undeclared: 1})
+}
+
 // TestBareKnowsNoPositions: what its publisher repeated after the history was lost has another position than when it came.
 func TestBareKnowsNoPositions(t *testing.T) {
 	p, q := sent(1), sent(1)

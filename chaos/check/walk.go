@@ -210,7 +210,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 		switch {
 		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
-		case r.ledger.renewed[e.Publisher][n] && slices.ContainsFunc(w.gaps, func(m mark) bool { return m.at >= pub.Begin }):
+		case r.ledger.renewed[e.Publisher][n] != nil && slices.ContainsFunc(w.gaps, func(m mark) bool { return m.at >= pub.Begin }):
 			r.verdict.Stats.Renewed++
 		default:
 			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
@@ -223,7 +223,11 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 	if r.sub.Dialect == Bare {
 		highest = t.session
 	}
-	if n < highest && r.pubs[e.Publisher].Ordered && pub.Outcome != Unknown {
+	switch {
+	case n >= highest, !r.pubs[e.Publisher].Ordered, pub.Outcome == Unknown:
+	case pub.Attempts > 1 && t.declared.has(n) && t.gap != nil: // one gap took the first copy, another one came before what was repeated
+		r.verdict.Stats.Renewed++
+	default:
 		r.verdict.find(Order, "%s gets %s %d after %d at %v", r.sub.Name, name, n, highest, e.At)
 	}
 	if n > t.last {
@@ -251,14 +255,23 @@ func (r *reader) covers(w *walk, m *mark, publisher int32, n uint32) bool {
 	if r.pubs[publisher].Publications[n-1].Begin > m.at {
 		return false
 	}
-	p := r.ledger.at[publisher][n-1]
+	p, more := r.ledger.at[publisher][n-1], r.ledger.renewed[publisher][n]
+	if m.reaches(r.ledger, w.channel, p) || slices.ContainsFunc(more, func(p Position) bool { return m.reaches(r.ledger, w.channel, p) }) {
+		return true
+	}
+	// What was repeated may have been stored by an earlier attempt, in an epoch that this gap ended before anybody saw it there.
+	return more == nil && p.Epoch != m.to.Epoch && r.pubs[publisher].Publications[n-1].Attempts > 1
+}
+
+// reaches reports whether a gap can mean a position.
+func (m *mark) reaches(l *ledger, channel int, p Position) bool {
 	switch {
 	case p == (Position{}) || m.to == (Position{}):
 		return true
 	case p.Epoch == m.to.Epoch:
 		return p.Offset <= m.to.Offset
 	}
-	return r.ledger.older(w.channel, p.Epoch, m.to.Epoch) // also what nobody has seen anything of
+	return l.older(channel, p.Epoch, m.to.Epoch) // also what nobody has seen anything of
 }
 
 // move moves the subscriber's position and finds jumps.
