@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -340,9 +341,15 @@ func TestStampedTwice(t *testing.T) {
 func TestFirstCopyInAGap(t *testing.T) {
 	lost := world()
 	lost.Excuses = []check.Excuse{{0, 100 * sec}}
-	in := func(epoch string, seq, offset uint64, at time.Duration) check.Event { return inEpoch(later(got(seq), at), epoch, offset) }
+	in := func(epoch string, seq, offset uint64, at time.Duration) check.Event {
+		return inEpoch(later(got(seq), at), epoch, offset)
+	}
 	end := func(epoch string, offset uint64, at time.Duration) check.Event {
-		return gap(at, check.Position{Epoch: epoch, Offset: offset}, "epoch")
+		cause := "epoch"
+		if epoch == "b" {
+			cause = "intake" // the history is kept, and what is in it is not stored again
+		}
+		return gap(at, check.Position{Epoch: epoch, Offset: offset}, cause)
 	}
 	first, third := in("a", 1, 1, sec), in("b", 3, 1, 5*sec)
 	again := []check.Event{in("c", 1, 1, 7*sec), in("c", 2, 2, 7*sec), in("c", 3, 3, 7*sec)}
@@ -355,6 +362,10 @@ func TestFirstCopyInAGap(t *testing.T) {
 	}{
 		{"ComesAgain", 2, all, counts{}},
 		{"LiesInTheSecondGapToo", 2, []check.Event{first, end("b", 0, 4*sec), third, end("c", 2, 6*sec), again[2]}, counts{}},
+		{"ComesAgainBehindTheThird", 2, []check.Event{first, end("b", 0, 4*sec), third, end("c", 0, 6*sec), in("c", 3, 1, 7*sec),
+			in("c", 1, 2, 7*sec), in("c", 2, 3, 7*sec)}, counts{}},
+		{"LostWithTheFirstGap", 2, []check.Event{first, end("c", 0, 6*sec), in("c", 3, 1, 7*sec), in("c", 1, 2, 7*sec), in("c", 2, 3, 7*sec)},
+			counts{}},
 		{"WithoutTheFirstGap", 2, append([]check.Event{first, in("a", 3, 2, 5*sec), end("c", 0, 6*sec)}, again...), counts{check.Order: 2}},
 		{"WithoutTheSecondGap", 2, []check.Event{first, end("b", 0, 4*sec), third, in("b", 2, 2, 6*sec)}, counts{check.Order: 2}},
 		{"MissingWithoutTheFirstGap", 2, []check.Event{first, in("a", 3, 2, 5*sec), end("c", 2, 6*sec), again[2]}, counts{check.Lost: 2}},
@@ -364,6 +375,11 @@ func TestFirstCopyInAGap(t *testing.T) {
 			p := sent(3)
 			for i := range p.Publications {
 				p.Publications[i].Attempts, p.Publications[i].At = test.attempts, check.Position{Epoch: "c", Offset: uint64(i + 1)}
+			}
+			if slices.Contains(test.events, in("c", 3, 1, 7*sec)) {
+				for i, offset := range []uint64{2, 3, 1} {
+					p.Publications[i].At.Offset = offset
+				}
 			}
 			want(t, check.Judge(lost, []check.Publisher{p}, []check.Subscriber{v1(test.events...), bare(test.events...)}), test.want)
 		})

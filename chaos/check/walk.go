@@ -33,6 +33,7 @@ type walk struct {
 type mark struct {
 	at       time.Duration
 	from, to Position // zero: unknown
+	epoch    bool     // the history ended, and may be lost
 }
 
 // track is what a subscriber has of one publisher.
@@ -144,7 +145,7 @@ func (r *reader) gap(e *Event) {
 		r.verdict.find(Needless, "%s at %v: gap %q of %s from %v to %v", r.sub.Name, e.At, e.Cause, r.world.Channels[w.channel].Name,
 			w.at, e.Position)
 	}
-	w.tell(mark{at: e.At, from: w.at, to: e.Position})
+	w.tell(mark{at: e.At, from: w.at, to: e.Position, epoch: e.Cause == "epoch"})
 	w.at, w.told = e.Position, true
 	if r.sub.Dialect != Bare {
 		w.sound = e.At
@@ -210,7 +211,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 		switch {
 		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
-		case r.ledger.renewed[e.Publisher][n] != nil && slices.ContainsFunc(w.gaps, func(m mark) bool { return m.at >= pub.Begin }):
+		case r.ledger.renewed[e.Publisher][n] != nil && len(w.toldSince(pub.Begin)) > 0:
 			r.verdict.Stats.Renewed++
 		default:
 			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
@@ -225,7 +226,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 	}
 	switch {
 	case n >= highest, !r.pubs[e.Publisher].Ordered, pub.Outcome == Unknown:
-	case pub.Attempts > 1 && t.declared.has(n) && t.gap != nil: // one gap took the first copy, another one came before what was repeated
+	case pub.Attempts > 1 && t.declared.has(n) && w.mayBeRenewed(pub):
 		r.verdict.Stats.Renewed++
 	default:
 		r.verdict.find(Order, "%s gets %s %d after %d at %v", r.sub.Name, name, n, highest, e.At)
@@ -260,7 +261,7 @@ func (r *reader) covers(w *walk, m *mark, publisher int32, n uint32) bool {
 		return true
 	}
 	// What was repeated may have been stored by an earlier attempt, in an epoch that this gap ended before anybody saw it there.
-	return more == nil && p.Epoch != m.to.Epoch && r.pubs[publisher].Publications[n-1].Attempts > 1
+	return more == nil && r.pubs[publisher].Publications[n-1].Attempts > 1
 }
 
 // reaches reports whether a gap can mean a position.
@@ -333,6 +334,22 @@ func (r *reader) finish() {
 			r.verdict.find(Stuck, "%s stands at %v of %s, whose end is %v", r.sub.Name, w.at, r.world.Channels[ch].Name, head)
 		}
 	}
+}
+
+// toldSince returns the gaps that were told from a time on.
+func (w *walk) toldSince(at time.Duration) []mark {
+	first := len(w.gaps)
+	for first > 0 && w.gaps[first-1].at >= at {
+		first--
+	}
+	return w.gaps[first:]
+}
+
+// mayBeRenewed reports whether the first copy of what its publisher repeated may have been lost with the history, after a gap had taken it
+// away from this subscriber, or by the same one. Then it comes again, and behind later ones that an earlier attempt still brought.
+func (w *walk) mayBeRenewed(pub *Publication) bool {
+	gaps := w.toldSince(pub.Begin)
+	return len(gaps) > 1 || len(gaps) == 1 && gaps[0].epoch
 }
 
 // onItsWay is how long before the end of a right a publication may be acknowledged and need not have arrived when the connection is
