@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"kentongan/chaos/check"
 	"kentongan/chaos/client"
 	"kentongan/chaos/stand"
 )
@@ -181,8 +182,14 @@ func cutSubscribers(ctx context.Context, s *stage, r *rand.Rand) error {
 func killRedis(ctx context.Context, s *stage, _ *rand.Rand) error {
 	return s.restartRedis(ctx, func() error { return nil })
 }
+
 func emptyRedis(ctx context.Context, s *stage, _ *rand.Rand) error {
-	return s.restartRedis(ctx, s.redis[0].Empty)
+	begun := s.clock()
+	err := s.restartRedis(ctx, s.redis[0].Empty)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.world.Losses = append(s.world.Losses, check.Excuse{From: begun, Until: s.clock()})
+	return err
 }
 
 func (s *stage) restartRedis(ctx context.Context, meanwhile func() error) error {

@@ -37,6 +37,7 @@ func (s *stage) record() record {
 	r.World = *s.world
 	r.World.Faults = int(s.injected.Load())
 	r.World.Excuses = append([]check.Excuse(nil), s.world.Excuses...)
+	r.World.Losses = append([]check.Excuse(nil), s.world.Losses...)
 	return r
 }
 

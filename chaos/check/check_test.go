@@ -310,7 +310,7 @@ func TestGivenOutAgain(t *testing.T) {
 // TestStampedTwice: one publication has one position, unless the history was lost and its publisher repeated it.
 func TestStampedTwice(t *testing.T) {
 	lost := world()
-	lost.Excuses = []check.Excuse{{0, 100 * sec}}
+	lost.Excuses, lost.Losses = []check.Excuse{{0, 100 * sec}}, []check.Excuse{{20 * sec, 21 * sec}}
 	again := func(epoch string, n uint64, t time.Duration) check.Event { return inEpoch(later(got(1), t), epoch, n) }
 	b := check.Position{Epoch: "b", Offset: 0}
 	for _, test := range []struct {
@@ -326,6 +326,10 @@ func TestStampedTwice(t *testing.T) {
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{}},
 		{"NotRepeatedByItsPublisher", func(p *check.Publication) { p.At = check.Position{Epoch: "b", Offset: 1} },
 			v1(got(1), gap(2*sec, b, "epoch"), again("b", 1, 2*sec)), counts{check.Twice: 2}},
+		{"OnItsWayWhenTheHistoryWasLost", func(p *check.Publication) { p.At, p.End = check.Position{Epoch: "b", Offset: 1}, 22*sec },
+			v1(got(1), gap(22*sec, b, "epoch"), again("b", 1, 22*sec)), counts{}},
+		{"OnItsWayAndWithoutAGap", func(p *check.Publication) { p.At, p.End = check.Position{Epoch: "b", Offset: 1}, 22*sec },
+			v1(got(1), again("b", 1, 22*sec)), counts{check.Twice: 1, check.Undeclared: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := sent(1)

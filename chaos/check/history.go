@@ -7,6 +7,7 @@ type World struct {
 	Channels  []Channel // their index is the number that histories use
 	Retention int       // publications that each channel keeps: a gap "expired" within them is needless
 	Excuses   []Excuse  // when other gaps are to be expected
+	Losses    []Excuse  // when a history was lost with all that is in it
 	Faults    int       // that were injected: a run without any proves nothing
 	Rules     Rules
 }

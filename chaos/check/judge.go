@@ -129,6 +129,16 @@ func (w *World) excused(since, at time.Duration) bool {
 	return slices.ContainsFunc(w.Excuses, func(x Excuse) bool { return x.From <= at && x.Until >= since })
 }
 
+// onTheWay is how long after a door has acknowledged a publication the server may still be about to stamp it: it reads the durable stream,
+// and gives an answer of Redis that long.
+const onTheWay = 5 * time.Second
+
+// repeated reports whether a publication may have been stamped by one attempt and, after the history had been lost, by another one: of its
+// publisher, or of the server, which had no answer to the first.
+func (w *World) repeated(p *Publication) bool {
+	return p.Attempts > 1 || slices.ContainsFunc(w.Losses, func(x Excuse) bool { return x.From <= p.End+onTheWay && x.Until >= p.Begin })
+}
+
 func (w *World) staleAfter() time.Duration {
 	if w.Rules.StaleAfter > 0 {
 		return w.Rules.StaleAfter

@@ -8,6 +8,7 @@ import (
 
 // ledger is what all histories together say about positions.
 type ledger struct {
+	world   *World
 	at      [][]Position            // of each publisher's publications; zero: nobody knows
 	renewed []map[uint32][]Position // further ones, in other epochs, of those that were repeated after the history was lost
 	holds   []map[string][]identity // of each channel and epoch, by offset
@@ -32,7 +33,7 @@ type epoch struct {
 
 func newLedger(w *World, pubs []Publisher) *ledger {
 	l := &ledger{
-		at: make([][]Position, len(pubs)), renewed: make([]map[uint32][]Position, len(pubs)),
+		world: w, at: make([][]Position, len(pubs)), renewed: make([]map[uint32][]Position, len(pubs)),
 		holds: make([]map[string][]identity, len(w.Channels)), epochs: make([]map[string]*epoch, len(w.Channels)),
 		heads: make([]Position, len(w.Channels)),
 	}
@@ -97,7 +98,7 @@ func (l *ledger) place(v *Verdict, pubs []Publisher, channel int, id identity, p
 	}
 	pub := &pubs[id.publisher].Publications[id.seq-1]
 	switch {
-	case pub.Attempts > 1 && known.Epoch != p.Epoch:
+	case l.world.repeated(pub) && known.Epoch != p.Epoch:
 		l.renewed[id.publisher][id.seq] = append(l.renewed[id.publisher][id.seq], p)
 	case pub.Outcome == Unknown:
 		v.find(Indeterminate, "%s: %s %d, whose outcome is unknown, is at %v and at %v", who, pubs[id.publisher].Name, id.seq, *known, p)

@@ -226,7 +226,7 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 	}
 	switch {
 	case n >= highest, !r.pubs[e.Publisher].Ordered, pub.Outcome == Unknown:
-	case pub.Attempts > 1 && t.declared.has(n) && w.mayBeRenewed(pub):
+	case r.world.repeated(pub) && t.declared.has(n) && w.mayBeRenewed(pub):
 		r.verdict.Stats.Renewed++
 	default:
 		r.verdict.find(Order, "%s gets %s %d after %d at %v", r.sub.Name, name, n, highest, e.At)
@@ -261,7 +261,7 @@ func (r *reader) covers(w *walk, m *mark, publisher int32, n uint32) bool {
 		return true
 	}
 	// What was repeated may have been stored by an earlier attempt, in an epoch that this gap ended before anybody saw it there.
-	return more == nil && r.pubs[publisher].Publications[n-1].Attempts > 1
+	return more == nil && r.world.repeated(&r.pubs[publisher].Publications[n-1])
 }
 
 // reaches reports whether a gap can mean a position.
