@@ -339,6 +339,23 @@ func TestStampedTwice(t *testing.T) {
 	}
 }
 
+// TestFirstCopyAtBareAlone: only a client that knows no positions had it before the history was lost.
+func TestFirstCopyAtBareAlone(t *testing.T) {
+	w := world()
+	w.Excuses, w.Losses = []check.Excuse{{0, 100 * sec}}, []check.Excuse{{2 * sec, 3 * sec}}
+	p := sent(1)
+	p.Publications[0].At = check.Position{Epoch: "b", Offset: 1}
+	judge := func(middle ...check.Event) check.Verdict {
+		events := append(append([]check.Event{got(1)}, middle...), later(got(1), 5*sec))
+		return check.Judge(w, []check.Publisher{p}, []check.Subscriber{bare(events...)})
+	}
+	want(t, judge(gap(4*sec, check.Position{Epoch: "b"}, "epoch")), counts{})
+	want(t, judge(), counts{check.Twice: 1})
+	want(t, judge(gap(4*sec, check.Position{Epoch: "b"}, "intake")), counts{check.Twice: 1})
+	w.Losses = nil
+	want(t, judge(gap(4*sec, check.Position{Epoch: "b"}, "epoch")), counts{check.Twice: 1})
+}
+
 // TestFirstCopyInAGap: a publisher repeats a list of which it has heard nothing. The first time, the second of the list was stored just
 // before an epoch ended, and nobody saw it but as a gap; the third one was seen in the next epoch. Then the history was lost, and all
 // three come again.

@@ -211,7 +211,8 @@ func (r *reader) take(w *walk, e *Event, pub *Publication) (again bool) {
 		switch {
 		case r.sub.Dialect == Bare && ahead && !t.here.has(n) && !r.world.Rules.NoBareResume:
 			r.verdict.Stats.Resent++
-		case r.ledger.renewed[e.Publisher][n] != nil && len(w.toldSince(pub.Begin)) > 0:
+		case r.ledger.renewed[e.Publisher][n] != nil && len(w.toldSince(pub.Begin)) > 0,
+			r.sub.Dialect == Bare && r.world.repeated(pub) && w.mayBeRenewed(pub): // nobody else need have seen the first copy
 			r.verdict.Stats.Renewed++
 		default:
 			r.verdict.find(Twice, "%s gets %s %d again at %v, position %v", r.sub.Name, name, n, e.At, e.Position)
