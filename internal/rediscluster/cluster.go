@@ -100,17 +100,19 @@ func (all nodes) agree(ctx context.Context, primaries int) error {
 	return all.quiet(ctx)
 }
 
-// quiet waits until the links between the nodes stay what they are: some are made anew while nodes introduce themselves.
+// quiet waits until each node has a link to and from every other one, and they stay what they are: some are made anew while nodes introduce
+// themselves.
 func (all nodes) quiet(ctx context.Context) error {
 	last, same := "", 0
 	const times = 5 // of which each is longer than the tenth of a second in which nodes look after their links
 	for deadline := time.Now().Add(patience); same < times; {
-		now := ""
+		now, complete := "", true
 		for _, n := range all {
 			links, err := n.client.Do(ctx, n.client.B().ClusterLinks().Build()).ToArray()
 			if err != nil {
 				return fmt.Errorf("node %s, CLUSTER LINKS: %w", n.address, err)
 			}
+			complete = complete && len(links) == 2*(len(all)-1)
 			for i := range links {
 				made, err := links[i].AsMap()
 				if err != nil {
@@ -126,7 +128,7 @@ func (all nodes) quiet(ctx context.Context) error {
 			}
 		}
 		same++
-		if now != last {
+		if now != last || !complete {
 			last, same = now, 0
 		}
 		if time.Now().After(deadline) {

@@ -84,7 +84,7 @@ func TestPromotedStamps(t *testing.T) {
 	primary, replica := promoted(t, func(b *Broker) { publishOne(t, b, updates) })
 	lost := []realtime.Position{publishOne(t, primary, updates), publishOne(t, primary, menu)}
 
-	w := newTwins(t, Options{Address: replica.opts.Address}, 2)
+	w := newTwins(t, Options{Address: replica.opts.Address}, 2, 0)
 	feed := replica.keys.feed("f")
 	w.subscribe(feed)
 	state, err := replica.ledger.Report(t.Context(), stamping.Report{
