@@ -3,6 +3,7 @@ package realtime
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 )
 
 // Resume decides whether a reader at since can be brought to head without a hole, for a channel of which the
@@ -40,13 +41,17 @@ const epochBytes = 12
 const epochAlphabet = "abcdefghjkmnpqrstuvwxyz023456789"
 
 // NewEpoch returns a new random epoch of 12 letters and digits.
-func NewEpoch() string {
-	b := make([]byte, epochBytes)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
-	for i := range b {
+func NewEpoch() string { return string(AppendEpoch(nil)) }
+
+// AppendEpoch appends a new epoch to b.
+func AppendEpoch(b []byte) []byte {
+	start := len(b)
+	b = slices.Grow(b, epochBytes)[:start+epochBytes]
+	_, _ = rand.Read(b[start:]) // never fails: crypto/rand ends the process instead
+	for i := start; i < len(b); i++ {
 		b[i] = epochAlphabet[b[i]%32]
 	}
-	return string(b)
+	return b
 }
 
 // MaxKeyBytes is the longest idempotency key.

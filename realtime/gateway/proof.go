@@ -296,6 +296,7 @@ type questions struct {
 
 	late []booking // are due, the first for the longest
 	most int64     // entries that there were since late was empty
+	due  []booking // of the last tick, to use its memory again
 }
 
 // booking is one session that is to be asked.
@@ -341,13 +342,17 @@ func (q *questions) put(b booking, pause time.Duration) {
 	q.entries.Add(1)
 }
 
-// next moves on to the next tick, and returns who is to be asked in this one: all that owe much, and some of the others.
-func (q *questions) next() (due []booking) {
+// next moves on to the next tick, and returns who is to be asked in this one: all that owe much, and some of the others. The list is valid
+// until the next call.
+func (q *questions) next() []booking {
 	q.mu.Lock()
-	slot := q.slots[q.now]
-	q.slots[q.now] = nil
+	fires := q.now
+	slot := q.slots[fires]
+	q.slots[fires] = nil
 	q.now = (q.now + 1) % len(q.slots)
 	q.mu.Unlock()
+	clear(q.due)
+	due := q.due[:0]
 	for _, b := range slot {
 		switch {
 		case b.session.unproven.Load() >= proofEvery:
@@ -359,6 +364,13 @@ func (q *questions) next() (due []booking) {
 			q.late = append(q.late, b)
 		}
 	}
+	if clear(slot); cap(slot) <= keptSlot {
+		q.mu.Lock()
+		if q.slots[fires] == nil {
+			q.slots[fires] = slot[:0]
+		}
+		q.mu.Unlock()
+	}
 	q.most = max(q.most, q.entries.Load())
 	some := min(len(q.late), max(askAtOnce, 1+int(q.most)/askWithin))
 	due = append(due, q.late[:some]...)
@@ -366,6 +378,9 @@ func (q *questions) next() (due []booking) {
 		q.late, q.most = nil, 0
 	}
 	q.entries.Add(-int64(len(due)))
+	if q.due = due; cap(due) > keptSlot {
+		q.due = nil
+	}
 	return due
 }
 

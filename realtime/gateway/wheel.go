@@ -32,6 +32,9 @@ type wheel struct {
 	way giveway.Way // of advance
 }
 
+// keptSlot is up to how many entries a slot keeps its memory for the next turn: for a busy node, and not for what came of a storm.
+const keptSlot = 256
+
 // book has s called at due, rounded up to the next tick; whoever is due in more than a turn is called early, and books again. A
 // session is booked at most once at a time; who is called books again.
 func (w *wheel) book(s *session, due time.Duration) {
@@ -72,8 +75,9 @@ func (w *wheel) advance(now time.Duration) {
 	}
 	for range slots {
 		w.mu.Lock()
-		due := w.slots[w.now]
-		w.slots[w.now] = nil
+		fires := w.now
+		due := w.slots[fires]
+		w.slots[fires] = nil
 		w.now = (w.now + 1) % wheelSlots
 		w.fired += tick
 		at := w.fired
@@ -83,6 +87,13 @@ func (w *wheel) advance(now time.Duration) {
 				w.book(s, next)
 			}
 			w.way.Sometimes()
+		}
+		if clear(due); cap(due) <= keptSlot {
+			w.mu.Lock()
+			if w.slots[fires] == nil {
+				w.slots[fires] = due[:0]
+			}
+			w.mu.Unlock()
 		}
 	}
 }

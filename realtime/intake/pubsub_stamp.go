@@ -178,6 +178,8 @@ type stamper struct {
 	p     *PubSub
 	stuck int64 // number of the message that could not be stored the last time
 
+	messages []stamping.Numbered // of the last batch, for the next to use again
+
 	naps    nap.Often     // of gather
 	counted int           // messages that were stamped since then
 	since   time.Duration // as PubSub.due
@@ -240,7 +242,7 @@ const fewMessages = 8
 func (s *stamper) next(ctx context.Context) (did bool, err error) {
 	p := s.p
 	p.mu.Lock()
-	b, hole, more := p.node.Next(p.judge)
+	b, hole, more := p.node.Next(p.judge, s.messages)
 	unfit := p.unfit
 	p.unfit = nil
 	p.mu.Unlock()
@@ -257,6 +259,8 @@ func (s *stamper) next(ctx context.Context) (did bool, err error) {
 		p.mu.Unlock()
 		return true, nil
 	}
+	s.messages = b.Messages
+	defer clear(s.messages) // which would hold on to what clients sent
 	now := time.Since(p.began)
 	s.count(len(b.Messages), now)
 	p.due.Store(int64(now + p.gatherFor(len(b.Messages))))

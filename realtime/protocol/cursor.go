@@ -86,7 +86,8 @@ func NewCursorEncoder(t tenant.ID, c Cursor) *CursorEncoder {
 // Reset begins anew, for t and without a position.
 func (e *CursorEncoder) Reset(t tenant.ID) {
 	clear(e.entries)
-	e.tenant, e.sum, e.entries, e.mixed = t, tenantSum(t), e.entries[:0], false
+	e.binary = appendSummed(e.binary[:0], t)
+	e.tenant, e.sum, e.entries, e.mixed = t, crc32.Checksum(e.binary, castagnoli), e.entries[:0], false
 }
 
 // Add adds a channel that e does not have.
@@ -175,12 +176,12 @@ func appendText(b []byte, s string) []byte {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // cursorSum finds typing mistakes and the positions of another tenant. It is no signature: a cursor grants nothing.
-func cursorSum(t tenant.ID, b []byte) uint32 { return crc32.Update(tenantSum(t), castagnoli, b) }
-
-// tenantSum is what the sum of a cursor of t begins with.
-func tenantSum(t tenant.ID) uint32 {
-	return crc32.Update(0, castagnoli, append([]byte(t), 0)) // 0 stands in no tenant id
+func cursorSum(t tenant.ID, b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(appendSummed(nil, t), castagnoli), castagnoli, b)
 }
+
+// appendSummed appends what the sum of a cursor of t is of before the cursor itself.
+func appendSummed(b []byte, t tenant.ID) []byte { return append(append(b, t...), 0) } // which stands in no tenant id
 
 // DecodeCursor returns the positions in s, or ErrCursor if s is no cursor, longer than MaxCursorBytes, or was made for
 // another tenant. A cursor is not secret and not signed: who holds positions may still not read the channels.

@@ -160,11 +160,10 @@ type term struct {
 	fresh   time.Time // until then the next call gets ctx too
 }
 
-// within is Broker.within, but a call may take up to a quarter longer. The call before has to have ended.
-func (t *term) within(ctx context.Context, b *Broker) context.Context {
+// within is Broker.within with another limit, but a call may take up to a quarter longer. The call before has to have ended.
+func (t *term) within(ctx context.Context, b *Broker, limit time.Duration) context.Context {
 	if now := time.Now(); t.of != ctx || now.After(t.fresh) {
 		t.end()
-		limit := b.opts.CommandTimeout
 		timed, cancel := context.WithTimeout(ctx, limit+limit/4)
 		stop := context.AfterFunc(b.life, cancel)
 		t.of, t.ctx, t.fresh = ctx, timed, now.Add(limit/4)

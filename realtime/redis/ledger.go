@@ -27,13 +27,18 @@ type Ledger struct {
 	intake string                 // key of the hash
 	link   atomic.Pointer[string] // the last debt of a link that broke
 
-	// The fields below are of the call of Stamp that goes on; there is one at a time.
+	// The fields below are of the call of Report that goes on; there is one at a time.
+	reporting  sync.Mutex
+	reportTerm term
+
+	// Those below are of the call of Stamp that goes on; there is one at a time.
 	stamping   sync.Mutex
 	term       term
 	words      stampWords
 	called     []*channelWords // of the messages of a batch
 	keys, args []string        // of the script, for the next batch to use again
 	tokens     []token         // likewise
+	spell      spelling        // likewise, if the last batch was answered: else its words may still have to be sent
 }
 
 // Ledger returns the ledger of this Broker's Redis.
@@ -52,21 +57,21 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	if err := b.check(ctx, doing); err != nil {
 		return stamping.State{}, err
 	}
-	ctx, cancel := b.within(ctx)
-	defer cancel()
-	ctx, cancelReport := context.WithTimeout(ctx, reportTime)
-	defer cancelReport()
+	l.reporting.Lock()
+	defer l.reporting.Unlock()
+	ctx = l.reportTerm.within(ctx, b, min(reportTime*4/5, b.opts.CommandTimeout)) // which may last a quarter longer
 	args := append([]string{
 		r.Node, r.Token, r.Globs, r.Numbering, strconv.FormatInt(r.Low, 10), strconv.FormatInt(r.Passed, 10), r.Mark, flag(r.Ask),
 		formatAnswers(r.Answers), flag(r.Trusted), flag(r.Release), r.Turned, r.Doubt,
-		strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10), strconv.FormatInt(stamping.Patience.Milliseconds(), 10), b.keys.marks(),
+		leaseTime, patience, b.keys.marks(),
 	}, r.Feeds...)
-	answer, err := reportScript.Exec(ctx, b.pub.client, []string{b.keys.intake(), b.keys.intakeAble()}, args).AsStrSlice()
+	text, err := reportScript.Exec(ctx, b.pub.client, []string{b.keys.intake(), b.keys.intakeAble()}, args).ToString()
 	if err != nil {
 		b.pub.client.dialer.demoted(err)
 		return stamping.State{}, unavailable(doing, err)
 	}
 	const fixed = 10
+	answer := strings.Split(text, "\n")
 	if len(answer) != fixed+len(r.Feeds) {
 		return stamping.State{}, unavailable(doing, errLedger)
 	}
@@ -118,86 +123,81 @@ func (l *Ledger) Stamp(ctx context.Context, batch stamping.Batch) (stamping.Rece
 	l.stamping.Lock()
 	defer l.stamping.Unlock()
 	defer l.forgetArgs()
-	ctx = l.term.within(ctx, b)
+	ctx = l.term.within(ctx, b, b.opts.CommandTimeout)
 	keys, args := l.stampArgs(&batch)
 	called := b.pub.client.dialer.scripts()
 	call := b.pub.client.B().Evalsha().Sha1(called.stamp).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 	trace := func(i int) *tracing.Context { return batch.Messages[i].Trace }
 	span := beginStamp(b.opts.Traces, len(batch.Messages), trace) //nolint:contextcheck // what is traced says it by itself
-	answer, err := b.pub.client.Do(ctx, call).AsStrSlice()
+	answer, err := b.pub.client.Do(ctx, call).ToString()
 	span.End()
 	if said, ok := rueidis.IsRedisErr(err); ok && said.IsNoScript() {
 		b.pub.client.dialer.missing(called) // it is repeated
 	}
-	if err == nil && len(answer) < 2 {
-		err = errLedger
-	}
 	if err != nil {
+		l.spell = spelling{}
 		b.pub.client.dialer.demoted(err)
 		b.health.set(partPublish, err)
 		return stamping.Receipt{}, unavailable(doing, err)
 	}
 	b.health.set(partPublish, nil)
-	r := stamping.Receipt{}
-	if r.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
-		return stamping.Receipt{}, unavailable(doing, errLedger)
+	r, err := l.receipt(answer)
+	if err != nil {
+		return stamping.Receipt{}, unavailable(doing, err)
 	}
-	want := 3
-	switch answer[0] {
-	case "D":
-		r.Outcome = stamping.OutcomeDone
-	case "F":
-		r.Outcome, want = stamping.OutcomeFenced, 2
-	case "T":
-		r.Outcome, want = stamping.OutcomeTorn, 2
-	case "S":
-		r.Outcome, want = stamping.OutcomeStuck, 4
-	default:
-		want = 0
-	}
-	if len(answer) != want {
-		return stamping.Receipt{}, unavailable(doing, errLedger)
-	}
-	if r.Outcome == stamping.OutcomeStuck {
-		r.Err = fmt.Errorf("%s: %w", doing, errors.New(answer[3]))
-	}
-	if want > 2 {
-		if r.Count, err = l.placed(answer[2]); err != nil {
-			return stamping.Receipt{}, unavailable(doing, err)
-		}
+	if r.Err != nil {
+		r.Err = fmt.Errorf("%s: %w", doing, r.Err)
 	}
 	b.counts.published.Add(uint64(r.Count)) //nolint:gosec // a count
 	return r, nil
 }
 
-// placed notes the positions of the messages of a batch, a line for each in their order, and returns how many there are.
-func (l *Ledger) placed(lines string) (count int, err error) {
-	i := 0
-	for line := range strings.SplitSeq(lines, "\n") {
-		if line != "" && i < len(l.called) {
-			position, err := parsePosition(line)
-			if err != nil {
-				return 0, err
-			}
-			known := &l.called[i].known
-			if known.Epoch != position.Epoch {
-				known.Epoch = strings.Clone(position.Epoch) // the lines of the whole batch would stay with it
-			}
-			known.Offset = position.Offset
-			count++
-		}
-		i++
+// outcomes are those of the script, by their letters.
+var outcomes = map[string]stamping.Outcome{
+	"D": stamping.OutcomeDone, "F": stamping.OutcomeFenced, "T": stamping.OutcomeTorn, "S": stamping.OutcomeStuck,
+}
+
+// receipt reads what the script answers, and notes the positions of the messages.
+func (l *Ledger) receipt(answer string) (r stamping.Receipt, err error) {
+	first, rest, _ := strings.Cut(answer, "\n")
+	letter, first, _ := strings.Cut(first, " ")
+	highest, count, _ := strings.Cut(first, " ")
+	outcome, known := outcomes[letter]
+	lines, err1 := strconv.Atoi(count)
+	stamped, err2 := strconv.ParseInt(highest, 10, 64)
+	if !known || err1 != nil || err2 != nil || lines < 0 || lines > len(l.called) {
+		return stamping.Receipt{}, errLedger
 	}
-	return count, nil
+	r.Outcome, r.Stamped = outcome, stamped
+	for _, w := range l.called[:lines] {
+		var line string
+		if line, rest, _ = strings.Cut(rest, "\n"); line == "" {
+			continue // it was stamped before
+		}
+		position, err := parsePosition(line)
+		if err != nil {
+			return stamping.Receipt{}, err
+		}
+		if w.known.Epoch != position.Epoch {
+			w.known.Epoch = strings.Clone(position.Epoch) // the lines of the whole batch would stay with it
+		}
+		w.known.Offset = position.Offset
+		r.Count++
+	}
+	if outcome == stamping.OutcomeStuck {
+		r.Err = errors.New(rest)
+	}
+	return r, nil
 }
 
 // stampArgs returns the keys and arguments of the script, which are those of the next call too. The command has copies of the strings.
 func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
-	spell := newSpelling(len(batch.Messages)+1, wordBytes)
+	spell := &l.spell
+	spell.again(len(batch.Messages)+1, wordBytes)
 	l.keys = append(l.keys[:0], l.intake)
 	l.args = append(l.args[:0], batch.Token, batch.Numbering, spell.number(batch.Prev), spell.number(batch.Last), leaseTime,
-		realtime.NewEpoch())
+		spell.word(realtime.AppendEpoch(spell.b)))
 	keys, args = l.keys, l.args
 	l.tokens = b.pub.tokens(l.tokens[:0], batch.Messages)
 	l.called = l.called[:0]
@@ -223,7 +223,10 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 // wordBytes is about what the words of a message take, two numbers, a token and a key, and no less than the numbers of a batch.
 const wordBytes = 72
 
-var leaseTime = strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10)
+var (
+	leaseTime = strconv.FormatInt(stamping.LeaseTime.Milliseconds(), 10)
+	patience  = strconv.FormatInt(stamping.Patience.Milliseconds(), 10)
+)
 
 // forgetArgs lets go of what the last batch held.
 func (l *Ledger) forgetArgs() {

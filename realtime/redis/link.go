@@ -302,8 +302,8 @@ func (l *link) message(kind eventKind) (e event, err error) {
 
 // Small payloads have memory together: each by itself would cost as much as reading it does. Whoever keeps one of them keeps a chunk.
 const (
-	chunkBytes   = 8 << 10
-	smallPayload = chunkBytes / 8
+	chunkBytes   = 32 << 10 // the largest for which the runtime has a list of free ones
+	smallPayload = 1 << 10
 )
 
 // copyOf returns a copy of a payload.

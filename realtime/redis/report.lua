@@ -3,7 +3,7 @@
 -- ARGV: 1 node, 2 token, 3 globs, 4 numbering, 5 low, 6 passed, 7 mark, 8 "1" to publish it, 9 answers to publish, 10 "1" if a
 --       first numbering owes nothing, 11 "1" to give the lease up, 12 turned, 13 doubt, 14 lease in ms, 15 patience in ms,
 --       16 channel of marks, 17... channels of the node's feeds
--- Returns numbering, stamped, holder, mine, cause, began, first, apart, owed, ms since the holder before was heard of ("" if there
+-- Returns, a line each, numbering, stamped, holder, mine, cause, began, first, apart, owed, ms since the holder before was heard of ("" if there
 -- was none), and for each feed whether it is open
 local ledger, able = KEYS[1], KEYS[2]
 local node, token, globs, numbering, low = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -113,4 +113,4 @@ local function flag(b) return b and '1' or '0' end
 local answer = { known, string.format('%.0f', stamped), (vacant or holding == '') and '' or holder, flag(mine), cause, flag(began),
   flag(first), flag(theirs ~= '' and theirs ~= globs), owed, since }
 for _, f in ipairs(found) do answer[#answer + 1] = f end
-return answer
+return table.concat(answer, '\n')

@@ -4,13 +4,13 @@
 -- ARGV: 1 token, 2 numbering, 3 the number that must be stamped already, 4 the last number, 5 lease in ms, 6 epoch to take if a new one
 --       is needed; then of each message 1 number, 2 name, 3 data, 4 history size, 5 history age in ms, 6 live channel, 7 token and trace,
 --       8 and 9 the newest position that the node knows of, 10 "" or, of a channel that keeps the newest of each key, "k" and the key that this is the newest of
--- Returns a letter, the highest number that is stamped, and a line for each message: its position as "offset epoch", or nothing if it
--- was stamped before. Letters: D done, F another node is the holder, T less is stamped than the node believes, S stuck: the
--- message after the last one that has a line cannot be stored, and why is the last word. F and T have no lines
+-- Returns lines, in one text. The first is a letter, the highest number that is stamped, and how many lines follow, one for each message:
+-- its position as "offset epoch", or nothing if it was stamped before. Letters: D done, F another node is the holder, T less is
+-- stamped than the node believes, S stuck: the message after the last one that has a line cannot be stored, and why is the rest of the text
 local state = redis.call('HMGET', KEYS[1], 'token', 'numbering', 'stamped', 'owed', 'links')
 local stamped = tonumber(state[3] or '0')
-if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return { 'F', string.format('%.0f', stamped) } end
-if tonumber(ARGV[3]) > stamped then return { 'T', string.format('%.0f', stamped) } end
+if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] then return string.format('F %.0f 0', stamped) end
+if tonumber(ARGV[3]) > stamped then return string.format('T %.0f 0', stamped) end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local owed, fresh = state[4] or '', ARGV[6] .. reign
@@ -72,4 +72,6 @@ end
 if not stuck then stamped = math.max(stamped, tonumber(ARGV[4])) end
 local highest = string.format('%.0f', stamped)
 redis.call('HSET', KEYS[1], 'stamped', highest, 'until', string.format('%.0f', ms + tonumber(ARGV[5])))
-return { stuck and 'S' or 'D', highest, table.concat(lines, '\n'), stuck }
+table.insert(lines, 1, string.format('%s %s %d', stuck and 'S' or 'D', highest, #lines))
+lines[#lines + 1] = stuck
+return table.concat(lines, '\n')

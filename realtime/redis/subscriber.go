@@ -177,7 +177,7 @@ func (s *subscriber) message(e *event) {
 }
 
 // blanksAtOnce bounds what one publication that waits for a slow room keeps in memory with it.
-const blanksAtOnce = 16
+const blanksAtOnce = 64
 
 func (s *subscriber) byChannel(live []byte) *follower {
 	s.mu.RLock()

@@ -1,5 +1,7 @@
 package stamping
 
+import "slices"
+
 // Limits of a batch. Redis does nothing else while it stamps one: 128 messages take it about 4 ms.
 const (
 	MaxBatch      = 128
@@ -10,8 +12,9 @@ const (
 // Filled is called for it. more is false if there is nothing to do, or a batch is on its way; each batch has to be ended by Stamped or
 // Failed.
 //
-// judge is called once for each message, with the first batch that has it, and says whether it is fit to be stamped.
-func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) {
+// judge is called once for each message, with the first batch that has it, and says whether it is fit to be stamped. The messages of
+// the batch are put into the memory of into, if there is enough.
+func (n *Node) Next(judge func(*Message) bool, into []Numbered) (b Batch, hole *Hole, more bool) {
 	if !n.held || !n.aligned || n.flight || n.release || n.low() > n.stamped+1 {
 		return Batch{}, nil, false
 	}
@@ -23,7 +26,7 @@ func (n *Node) Next(judge func(*Message) bool) (b Batch, hole *Hole, more bool) 
 		return Batch{}, first, true
 	}
 	b = Batch{Token: n.token, Numbering: n.numbering, Prev: n.stamped, Last: n.line.next - 1 + n.shift, line: n.line.id}
-	b.Messages = make([]Numbered, 0, min(n.ring.len(), MaxBatch))
+	b.Messages = slices.Grow(into[:0], min(n.ring.len(), MaxBatch))
 	bytes := 0
 	for i := n.ring.first; i < len(n.ring.entries); i++ {
 		e := &n.ring.entries[i]

@@ -265,7 +265,7 @@ func (w *world) exchange(m *member, probe bool) {
 func (w *world) stamp(m *member) bool {
 	switch {
 	case m.batch == nil:
-		b, hole, more := m.Next(func(*stamping.Message) bool { return true })
+		b, hole, more := m.Next(func(*stamping.Message) bool { return true }, nil)
 		if hole != nil {
 			w.turnHole(hole)
 			m.Filled(hole)
