@@ -102,8 +102,8 @@ func (g *Gateway) connect(
 	if !g.mayAsk(w, client) {
 		return
 	}
-	if g.full() { // before a credential costs anything: those who are here need the processors
-		g.refuseSeat(w, fullNode)
+	if full := g.full(); full != "" { // before a credential costs anything: those who are here need the processors
+		g.refuseSeat(w, full)
 		return
 	}
 	who, ok := g.identify(w, r)

@@ -8,11 +8,22 @@ import (
 	"kentongan/realtime/protocol"
 )
 
-// full reports whether nobody is let in now, whoever it is.
-func (g *Gateway) full() bool {
+// full says why nobody is let in now, whoever it is; empty: somebody is.
+func (g *Gateway) full() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections
+	return g.fullNow()
+}
+
+// fullNow is full with the lock held.
+func (g *Gateway) fullNow() string {
+	switch {
+	case g.draining.Load():
+		return goesAway
+	case g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections:
+		return fullNode
+	}
+	return ""
 }
 
 // reserve makes room for s, unless the gateway is full or goes away, or the kitchen, the user or the address has all that it may have: then
@@ -20,8 +31,8 @@ func (g *Gateway) full() bool {
 func (g *Gateway) reserve(s *session) (full string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.draining.Load() || g.opts.MaxConnections > 0 && g.count >= g.opts.MaxConnections {
-		return fullNode
+	if full = g.fullNow(); full != "" {
+		return full
 	}
 	if full = g.seats.take(g.opts.Quotas, s.who.Load(), g.counted(s.client.addr())); full == "" {
 		g.count++

@@ -77,7 +77,7 @@ func (s *session) owesMuch(n int) bool {
 	if p == nil || int(s.unproven.Load())+n < proofEvery || !p.whole || p.behind.Load() > 0 {
 		return false
 	}
-	return s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay+proofDelay/4*time.Duration(s.id%32)/32
+	return s.gw.clock()-time.Duration(p.at.Load()) >= proofDelay+proofDelay/4*time.Duration(s.id%32)/32 && !p.waits()
 }
 
 // askAlong sends frames, and a ping whose answer proves that they and all before them have arrived. It is called with the shard's lock

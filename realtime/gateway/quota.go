@@ -36,6 +36,7 @@ const upgradeBurst = 10 * time.Second
 
 // The reasons for which a connection is refused that would be one too many, as in Stats.Denied.
 const (
+	goesAway    = "draining"
 	fullNode    = "full"
 	fullTenant  = "tenant-full"
 	fullUser    = "user-full"
@@ -47,7 +48,7 @@ const (
 
 // Reasons lists the words of Stats.Denied that are about limits and connections, so that their series can begin with 0.
 func Reasons() []string {
-	return []string{fullNode, fullTenant, fullUser, fullAddress, tooOften, badProxy, badTLS}
+	return []string{goesAway, fullNode, fullTenant, fullUser, fullAddress, tooOften, badProxy, badTLS}
 }
 
 // Person is one user of one kitchen.
@@ -226,6 +227,9 @@ func (g *Gateway) refuseSeat(w http.ResponseWriter, full string) {
 		most, whose = limits.PerUser, "user"
 	case fullAddress:
 		most, whose = limits.PerAddress, "address"
+	case goesAway:
+		answer.Later(w, http.StatusServiceUnavailable, string(protocol.ErrUnavailable), "this server is going away; try again", retryAfter)
+		return
 	default:
 		answer.Later(w, http.StatusServiceUnavailable, string(protocol.ErrFull), "this server takes no more connections now", retryAfter)
 		return

@@ -458,6 +458,9 @@ func TestDrainSpreadsTheEnds(t *testing.T) {
 		if got := n.request("/api/ws", handshake).status(http.StatusServiceUnavailable); got.Get("Retry-After") == "" {
 			t.Error("who comes during the drain is not told when to come back")
 		}
+		if denied := n.gateway.Stats().Denied; denied["draining"] != 1 || denied["full"] != 0 {
+			t.Errorf("refused: %v, want one for the drain", denied)
+		}
 		drain.Wait()
 		readers.Wait()
 		if !slices.IsSorted(told) || len(slices.Compact(slices.Clone(told))) != clients || told[clients-1] > int(over.Milliseconds()) {
