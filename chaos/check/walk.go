@@ -160,8 +160,22 @@ func (r *reader) needless(w *walk, e *Event) bool {
 	if e.Cause != "expired" {
 		return true
 	}
-	return r.sub.Dialect != Bare && w.at.Epoch == e.Position.Epoch && w.at.Epoch != "" &&
-		e.Position.Offset-min(w.at.Offset, e.Position.Offset) <= uint64(max(0, r.world.Retention))
+	return r.sub.Dialect != Bare && w.at.Epoch == e.Position.Epoch && w.at.Epoch != "" && r.reachedBack(w, e)
+}
+
+// reachedBack reports whether the history still had, when a gap was told, the first of what it covers. The history may have been ahead of
+// what the node had got, up to which it tells the gap.
+func (r *reader) reachedBack(w *walk, e *Event) bool {
+	pushes := w.at.Offset + 1 + uint64(max(0, r.world.Retention)) // the publication in whose place it had to go
+	if pushes <= e.Position.Offset {
+		return false
+	}
+	table := r.ledger.holds[w.channel][w.at.Epoch]
+	if pushes >= uint64(len(table)) || table[pushes] == (identity{}) {
+		return true
+	}
+	id := table[pushes]
+	return r.pubs[id.publisher].Publications[id.seq-1].Begin > e.At
 }
 
 // message judges one delivery.

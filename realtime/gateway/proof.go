@@ -364,7 +364,8 @@ func (q *questions) next() []booking {
 			q.late = append(q.late, b)
 		}
 	}
-	if clear(slot); cap(slot) <= keptSlot {
+	clear(slot)
+	if cap(slot) <= keptSlot {
 		q.mu.Lock()
 		if q.slots[fires] == nil {
 			q.slots[fires] = slot[:0]

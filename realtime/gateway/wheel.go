@@ -88,7 +88,8 @@ func (w *wheel) advance(now time.Duration) {
 			}
 			w.way.Sometimes()
 		}
-		if clear(due); cap(due) <= keptSlot {
+		clear(due)
+		if cap(due) <= keptSlot {
 			w.mu.Lock()
 			if w.slots[fires] == nil {
 				w.slots[fires] = due[:0]

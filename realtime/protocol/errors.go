@@ -66,8 +66,8 @@ var errorTable = []ErrorInfo{
 		"This API key, or this kitchen, publishes faster than it may: nothing was stored, and the message says after how many " +
 			"milliseconds to send it again. Or this address opens connections faster than it may."},
 	{ErrUnavailable, http.StatusServiceUnavailable, true,
-		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key. Or the server is going away, " +
-			"and takes no more connections."},
+		"The engine cannot be reached now. A publish may or may not have been stored: repeat it with its key. Or the server is " +
+			"going away, and takes no more connections."},
 	{ErrInternal, http.StatusInternalServerError, true, "A mistake of the server. It is in its log."},
 	{ErrFull, http.StatusServiceUnavailable, true, "The server holds as many connections as it may. Retry-After says when to come back."},
 	{ErrTooManyConnections, http.StatusTooManyRequests, true,

@@ -17,8 +17,8 @@ type spelling struct{ b []byte }
 // newSpelling returns one with room for so many words of so many bytes, about.
 func newSpelling(words, bytes int) *spelling { return &spelling{make([]byte, 0, words*bytes)} }
 
-// again begins anew in the memory of what was spelled before, if that has room for so many words of so many bytes, about. Nobody may need those
-// words any more.
+// again begins anew in the memory of what was spelled before, if that has room for so many words of so many bytes, about. Nobody may need
+// those words any more.
 func (s *spelling) again(words, bytes int) { s.b = slices.Grow(s.b[:0], words*bytes) }
 
 // word returns what b has more than the spelling had.
