@@ -76,7 +76,7 @@ func New(opts Options) (*Broker, error) {
 	b.scales = newScales(b)
 	b.sub = newSubscriber(b)
 	b.here = newPresence(b)
-	b.ledger = &Ledger{broker: b, intake: b.keys.intake()}
+	b.ledger = newLedger(b)
 	b.seen = newDevices(b)
 	b.health.set(partLink, errors.New("not connected yet"))
 	return b, nil

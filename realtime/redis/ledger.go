@@ -24,7 +24,8 @@ import (
 // Each script sees the whole ledger and the keys of several tenants. A Cluster allows that because all of them are in one slot.
 type Ledger struct {
 	broker *Broker
-	intake string                 // key of the hash
+	both   []string               // keys of its hash and of that of the able nodes
+	marks  string                 // channel of marks
 	link   atomic.Pointer[string] // the last debt of a link that broke
 
 	// The fields below are of the call of Report that goes on; there is one at a time.
@@ -39,6 +40,10 @@ type Ledger struct {
 	keys, args []string        // of the script, for the next batch to use again
 	tokens     []token         // likewise
 	spell      spelling        // likewise, if the last batch was answered: else its words may still have to be sent
+}
+
+func newLedger(b *Broker) *Ledger {
+	return &Ledger{broker: b, both: []string{b.keys.intake(), b.keys.intakeAble()}, marks: b.keys.marks()}
 }
 
 // Ledger returns the ledger of this Broker's Redis.
@@ -63,9 +68,9 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	args := append([]string{
 		r.Node, r.Token, r.Globs, r.Numbering, strconv.FormatInt(r.Low, 10), strconv.FormatInt(r.Passed, 10), r.Mark, flag(r.Ask),
 		formatAnswers(r.Answers), flag(r.Trusted), flag(r.Release), r.Turned, r.Doubt,
-		leaseTime, patience, b.keys.marks(),
+		leaseTime, patience, l.marks,
 	}, r.Feeds...)
-	text, err := reportScript.Exec(ctx, b.pub.client, []string{b.keys.intake(), b.keys.intakeAble()}, args).ToString()
+	text, err := reportScript.Exec(ctx, b.pub.client, l.both, args).ToString()
 	if err != nil {
 		b.pub.client.dialer.demoted(err)
 		return stamping.State{}, unavailable(doing, err)
@@ -82,10 +87,15 @@ func (l *Ledger) Report(ctx context.Context, r stamping.Report) (stamping.State,
 	if s.Stamped, err = strconv.ParseInt(answer[1], 10, 64); err != nil {
 		return stamping.State{}, unavailable(doing, errLedger)
 	}
-	if ms, err := strconv.ParseInt(answer[9], 10, 64); err == nil {
+	if since := answer[9]; since != "" {
+		ms, err := strconv.ParseInt(since, 10, 64)
+		if err != nil {
+			return stamping.State{}, unavailable(doing, errLedger)
+		}
 		s.Since = time.Now().Add(-time.Duration(ms) * time.Millisecond)
 	}
 	l.noteLink(s.Owed)
+	s.Open = make([]bool, 0, len(r.Feeds))
 	for _, open := range answer[fixed:] {
 		s.Open = append(s.Open, open == "1")
 	}
@@ -98,7 +108,8 @@ func (l *Ledger) noteLink(owed string) {
 	if before := l.link.Load(); !strings.HasSuffix(owed, "-link") || before != nil && *before == owed {
 		return
 	}
-	l.link.Store(&owed)
+	kept := owed // or each call would have one
+	l.link.Store(&kept)
 	// Everybody is told a gap, and then it goes on.
 	l.broker.opts.Log.Warn("a link between nodes of the Cluster broke, and PUBLISH may have been lost with it", "owed", owed)
 }
@@ -195,7 +206,7 @@ func (l *Ledger) stampArgs(batch *stamping.Batch) (keys, args []string) {
 	b := l.broker
 	spell := &l.spell
 	spell.again(len(batch.Messages)+1, wordBytes)
-	l.keys = append(l.keys[:0], l.intake)
+	l.keys = append(l.keys[:0], l.both[0])
 	l.args = append(l.args[:0], batch.Token, batch.Numbering, spell.number(batch.Prev), spell.number(batch.Last), leaseTime,
 		spell.word(realtime.AppendEpoch(spell.b)))
 	keys, args = l.keys, l.args

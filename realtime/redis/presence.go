@@ -36,6 +36,7 @@ type attendance struct {
 	seats   few.Map[seat, present]
 	changed few.Map[seat, struct{}] // since the last write
 	whole   bool                    // write all of it: Redis may have forgotten it
+	fresh   time.Time               // when it was refreshed
 }
 
 // present is what is known of a seat here: half of a realtime.Member, since there is one for each connection or so.
@@ -75,7 +76,7 @@ func (p *Presence) count(ch realtime.Channel, user string, n int) {
 		if n < 0 {
 			return
 		}
-		a = &attendance{}
+		a = &attendance{fresh: time.Now()}
 		p.tenants[ch.Tenant] = a
 	}
 	s := seat{ch.Name, user}
@@ -180,12 +181,8 @@ func parseSeat(field, value string) (seat, realtime.Member, error) {
 
 // run writes changes and keeps this node's keys alive until ctx ends; then it takes them away.
 func (p *Presence) run(ctx context.Context) {
-	refreshed := time.Now()
 	for nap.For(ctx, presenceWriteEvery) {
-		if time.Since(refreshed) >= presenceRefreshEvery {
-			refreshed = time.Now()
-			p.refresh()
-		}
+		p.refresh(time.Now())
 		p.write(ctx)
 	}
 	p.mu.Lock()
@@ -199,13 +196,23 @@ func (p *Presence) run(ctx context.Context) {
 	p.write(leaving)
 }
 
-// refresh has everything written anew. That keeps it alive, and puts back what Redis may have lost.
-func (p *Presence) refresh() {
+// refresh has what was not written whole for a while written anew. That keeps it alive, and puts back what Redis may have lost. It takes
+// some at a time: those of two thousand kitchens are ten thousand commands, and Redis does nothing else meanwhile. Who came together
+// after a restart is kept apart by that from then on.
+func (p *Presence) refresh(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	some := 1 + 2*len(p.tenants)/int(presenceRefreshEvery/presenceWriteEvery) // all of them in half of the time
 	for t, a := range p.tenants {
-		a.whole = true
+		if now.Sub(a.fresh) < presenceRefreshEvery {
+			continue
+		}
+		a.whole, a.fresh = true, now
 		p.dirty[t] = struct{}{}
+		some--
+		if some == 0 {
+			return
+		}
 	}
 }
 
