@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -32,7 +33,8 @@ type twins struct {
 	told   []string // by the one in memory
 	stored int      // by the one in memory
 	words  int
-	broke  bool // a link of the Cluster, of which the one in memory knows nothing
+	links  string // of the Cluster when it began
+	broke  bool   // one of them, of which the one in memory knows nothing
 }
 
 func newTwins(t *testing.T, opts Options, seed uint64, try int) *twins {
@@ -57,7 +59,42 @@ func newTwins(t *testing.T, opts Options, seed uint64, try int) *twins {
 		Tell:  func(realtime.Channel) {},
 	}
 	w.marks = w.subscribe(b.keys.marks())
+	w.links = w.linksNow()
 	return w
+}
+
+// linksNow says which links lead to the node that has everything, and since when; nothing without a Cluster.
+func (w *twins) linksNow() string {
+	w.t.Helper()
+	if !w.broker.keys.placed() {
+		return ""
+	}
+	links, err := w.broker.ask.Do(w.t.Context(), w.broker.ask.B().ClusterLinks().Build()).ToArray()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var words []string
+	for i := range links {
+		link, err := links[i].AsMap()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		node, direction, made := link["node"], link["direction"], link["create-time"]
+		name, err1 := node.ToString()
+		way, err2 := direction.ToString()
+		ms, err3 := made.AsInt64()
+		if err := errors.Join(err1, err2, err3); err != nil {
+			w.t.Fatal(err)
+		}
+		if way == "from" {
+			words = append(words, fmt.Sprint(name, " ", ms))
+		}
+	}
+	if len(words) == 0 {
+		w.t.Fatal("no node of the Cluster has a link to this one")
+	}
+	slices.Sort(words)
+	return strings.Join(words, ",")
 }
 
 func (w *twins) subscribe(channel string) *link {
@@ -248,13 +285,16 @@ func (w *twins) report(ctx context.Context, r stamping.Report) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if w.broke = strings.HasSuffix(got.Owed, "-link"); w.broke {
+		if now := w.linksNow(); now == w.links {
+			w.t.Fatalf("a broken link is owed for, %s, but they are what they were: %q", got.Owed, now)
+		}
+		return
+	}
 	if got.Since.IsZero() != want.Since.IsZero() {
 		w.t.Fatalf("since %v, want %v", got.Since, want.Since)
 	}
 	got.Since, want.Since = time.Time{}, time.Time{}
-	if w.broke = w.broker.keys.placed() && strings.HasSuffix(got.Owed, "-link"); w.broke {
-		return
-	}
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		w.t.Fatalf("report %+v: got\n%+v, want\n%+v", r, got, want)
 	}
