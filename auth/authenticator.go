@@ -206,7 +206,8 @@ func (a *Authenticator) authenticate(ctx context.Context, r *http.Request) (*Ide
 
 // Admit is Authenticate together with CheckOrigin: what every door that a browser can reach asks first.
 func (a *Authenticator) Admit(ctx context.Context, r *http.Request) (*Identity, error) {
-	if len(r.Header["Origin"]) > 0 {
+	named := len(r.Header["Origin"]) > 0
+	if named {
 		// A foreign page is turned away before its ticket is used up and before anything costs time.
 		if err := a.CheckOrigin(r, KindSession); err != nil {
 			return nil, err
@@ -216,8 +217,10 @@ func (a *Authenticator) Admit(ctx context.Context, r *http.Request) (*Identity, 
 	if err != nil {
 		return nil, err
 	}
-	if err := a.CheckOrigin(r, id.Kind); err != nil {
-		return nil, err
+	if !named { // then it depends on the credential
+		if err := a.CheckOrigin(r, id.Kind); err != nil {
+			return nil, err
+		}
 	}
 	return id, nil
 }

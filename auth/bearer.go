@@ -121,15 +121,15 @@ func (a *Authenticator) fromJWT(ctx context.Context, token string) (*Identity, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.tree.read(payload)
-	if err != nil {
+	c := new(claims)
+	if err := a.tree.read(payload, c); err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrBadCredential)
 	}
-	if a.issuer != "" && (c[slotIssuer].kind != '"' || c[slotIssuer].text != a.issuer) {
+	if a.issuer != "" && (c[slotIssuer].kind != '"' || string(c[slotIssuer].text) != a.issuer) {
 		return nil, fmt.Errorf("claim iss is not the configured issuer: %w", ErrBadCredential)
 	}
 	aud := c[slotAudience]
-	if named := aud.kind == '"' && aud.text == a.audience; a.audience != "" && !named && !slices.Contains(aud.list, a.audience) {
+	if named := aud.kind == '"' && string(aud.text) == a.audience; a.audience != "" && !named && !slices.Contains(aud.list, a.audience) {
 		return nil, fmt.Errorf("claim aud is not the configured audience: %w", ErrBadCredential)
 	}
 	return a.identify(KindBearer, c)

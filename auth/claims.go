@@ -101,7 +101,7 @@ func (t *claimTree) add(steps []string, s slot) {
 // claim is one claim as the token has it. Kind is that of JSON, 0 if the claim is missing or null.
 type claim struct {
 	kind jsontext.Kind
-	text string   // of strings and numbers
+	text []byte   // of strings and numbers; it may lie in the memory of the token
 	list []string // the strings of an array
 }
 
@@ -110,13 +110,13 @@ type claims [slots]claim
 
 var errClaims = errors.New("claims are no JSON object")
 
-// read walks over the claims. It refuses what is not one JSON object in UTF-8 without duplicate names, at any depth.
-func (t *claimTree) read(text []byte) (*claims, error) {
-	c := new(claims)
+// read walks over the claims and puts them into c, which is empty. It refuses what is not one JSON object in UTF-8 without duplicate names,
+// at any depth.
+func (t *claimTree) read(text []byte, c *claims) error {
 	if err := readObject(text, func(d *decoder) error { return t.walk(d, c) }); err != nil {
-		return nil, errClaims // the decoder's own text may quote the token
+		return errClaims // the decoder's own text may quote the token
 	}
-	return c, nil
+	return nil
 }
 
 // walk reads the object that comes next. It descends only along wanted paths, so hostile depth costs no stack.
@@ -153,24 +153,29 @@ func (t *claimTree) walk(d *decoder, c *claims) error {
 
 // child returns the node for a quoted name, or nil.
 func (t *claimTree) child(quoted []byte) *claimTree {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return t.next[string(quoted[1:len(quoted)-1])]
-	}
-	name, err := jsontext.AppendUnquote(nil, quoted)
+	name, err := unquoted(quoted)
 	if err != nil {
 		return nil
 	}
 	return t.next[string(name)]
 }
 
+// unquoted returns what a quoted text stands for; a part of it, if nothing is escaped.
+func unquoted(quoted []byte) ([]byte, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	return jsontext.AppendUnquote(nil, quoted) //nolint:wrapcheck // read drops it
+}
+
 func readClaim(d *decoder) (claim, error) {
 	switch kind := d.PeekKind(); kind {
 	case '"', '0':
-		t, err := d.ReadToken()
-		if err != nil {
-			return claim{}, err
+		value, err := d.readKept()
+		if err == nil && kind == '"' {
+			value, err = unquoted(value)
 		}
-		return claim{kind: kind, text: t.String()}, nil
+		return claim{kind: kind, text: value}, err
 	case '[':
 		c := claim{kind: kind}
 		if _, err := d.ReadToken(); err != nil {
@@ -205,16 +210,16 @@ func (c *claims) wanted(s slot) claim {
 }
 
 // id returns a claim that may be a string or a whole number, which some databases use for ids.
-func (c claim) id() (string, bool) {
+func (c claim) id() ([]byte, bool) {
 	switch c.kind {
 	case '"':
 		return c.text, true
 	case '0':
-		if _, err := strconv.ParseUint(c.text, 10, 64); err == nil {
+		if _, err := strconv.ParseUint(string(c.text), 10, 64); err == nil {
 			return c.text, true
 		}
 	}
-	return "", false
+	return nil, false
 }
 
 // when returns a time claim (seconds since 1970, fractions allowed). found is false if the token does not have it, and
@@ -224,7 +229,7 @@ func (c claim) when() (at time.Time, found bool, err error) {
 		return time.Time{}, false, nil
 	}
 	const year9999 = 253402300799
-	s, err := strconv.ParseFloat(c.text, 64)
+	s, err := strconv.ParseFloat(string(c.text), 64)
 	if c.kind != '0' || err != nil || !(s >= 0 && s <= year9999) {
 		return time.Time{}, true, errors.New("time claim is no number of seconds since 1970")
 	}

@@ -23,9 +23,16 @@ const (
 
 // sessionCookie is what a request brought under one cookie name.
 type sessionCookie struct {
-	whole  []string
+	same   [maxSameCookie]string
+	whole  int      // how many of same there are
 	chunks []string // by number; "" is missing
 }
+
+// maxSessionCookies is how many names there are at most: the usual ones, and the one that is configured.
+const maxSessionCookies = 5
+
+// sessionCookies are all of one request, in the order of their names.
+type sessionCookies [maxSessionCookies]sessionCookie
 
 // tokens returns the session tokens that the cookies of one name may stand for, the likeliest first: the chunks up to the
 // first that is shorter than the one before (all but the last chunk of a session have one length, so what follows is
@@ -33,7 +40,7 @@ type sessionCookie struct {
 // be the new one beside old chunks. Only the key decides which of them is true.
 func (c *sessionCookie) tokens() []string {
 	if len(c.chunks) == 0 || c.chunks[0] == "" {
-		return c.whole
+		return c.same[:c.whole]
 	}
 	run := c.chunks
 	for i, chunk := range run {
@@ -51,15 +58,14 @@ func (c *sessionCookie) tokens() []string {
 		tokens = append(tokens, strings.Join(run[:end], ""))
 	}
 	tokens = append(tokens, strings.Join(run, ""))
-	return append(tokens, c.whole...)
+	return append(tokens, c.same[:c.whole]...)
 }
 
-// collectCookies returns, in the order of names, what the Cookie headers hold under exactly each name or under the name, a
+// collect finds, in the order of names, what the Cookie headers hold under exactly each name or under the name, a
 // dot and a number. A neighbour such as "authjs.session-tokenx" is somebody else's.
 //
 // It does not use http.Request.Cookies, which allocates for each of the app's other cookies.
-func collectCookies(h http.Header, names []string) []sessionCookie {
-	var found []sessionCookie
+func (found *sessionCookies) collect(h http.Header, names []string) {
 	for _, line := range h["Cookie"] {
 		for line != "" {
 			var pair string
@@ -73,21 +79,18 @@ func collectCookies(h http.Header, names []string) []sessionCookie {
 				if !ok {
 					continue
 				}
-				if found == nil {
-					found = make([]sessionCookie, len(names))
-				}
 				found[i].add(rest, value)
 			}
 		}
 	}
-	return found
 }
 
 // add files value under the suffix that stood behind the name of the cookie: none, or a dot and a number.
 func (c *sessionCookie) add(suffix, value string) {
 	if suffix == "" {
-		if len(c.whole) < maxSameCookie {
-			c.whole = append(c.whole, value)
+		if c.whole < maxSameCookie {
+			c.same[c.whole] = value
+			c.whole++
 		}
 		return
 	}

@@ -76,7 +76,10 @@ func (x explainer) value(token string) CookieReport {
 // header tries the cookies of a request.
 func (x explainer) header(line string) CookieReport {
 	best := CookieReport{Secret: -1}
-	for i, cookie := range collectCookies(map[string][]string{"Cookie": {line}}, x.a.sessions.names) {
+	var cookies sessionCookies
+	cookies.collect(map[string][]string{"Cookie": {line}}, x.a.sessions.names)
+	for i := range cookies {
+		cookie := &cookies[i]
 		for _, token := range cookie.tokens() {
 			r := x.token(x.a.sessions.names[i], token)
 			if r.Problem == "" {
@@ -107,7 +110,8 @@ func (x explainer) stranger(line string) CookieReport {
 		}
 		base := strings.TrimSuffix(name, ".0")
 		names = append(names, printableName(name))
-		if sealed, err := parseSealed(value); err == nil && sealed.alg == "dir" || base != name && strings.HasPrefix(value, "eyJ") {
+		sealed, err := parseSealed(value, new(scratch))
+		if err == nil && sealed.alg == "dir" || base != name && strings.HasPrefix(value, "eyJ") {
 			r := x.bad(printableName(base), "it looks like a session, under a name that the server does not look for",
 				"set KENTONGAN_AUTH_COOKIE="+printableName(base))
 			if own := x.token(base, value); base == name && own.Secret >= 0 {
@@ -200,7 +204,7 @@ func (x explainer) shape(name, token string) (r CookieReport, known bool) {
 		x.read(&r, text)
 		return r, true
 	}
-	sealed, err := parseSealed(token)
+	sealed, err := parseSealed(token, new(scratch))
 	switch {
 	case err != nil && strings.Count(token, ".") == 0:
 		return x.bad(name, "it is no token but a short id: the app keeps its sessions in a database",
@@ -224,7 +228,7 @@ func (x explainer) open(name string, salts []string, secret, token string) (r Co
 		if err != nil {
 			return false
 		}
-		sealed, err := parseSealed(token)
+		sealed, err := parseSealed(token, new(scratch))
 		if err != nil {
 			return false
 		}
@@ -270,8 +274,8 @@ func (x explainer) open(name string, salts []string, secret, token string) (r Co
 // read looks at the claims as an Authenticator does.
 func (x explainer) read(r *CookieReport, text []byte) {
 	r.Claims = claimNames(text)
-	c, err := x.a.tree.read(text)
-	if err != nil {
+	c := new(claims)
+	if err := x.a.tree.read(text, c); err != nil {
 		r.Problem, r.Right = "its claims cannot be read: "+err.Error(), "sign in with the app itself"
 		return
 	}

@@ -21,12 +21,10 @@ func (a *Authenticator) identify(kind Kind, c *claims) (*Identity, error) {
 		return nil, err
 	}
 	if t := c.wanted(slotTenant); t.kind != 0 {
-		text, ok := t.id()
-		if !ok || !tenant.Valid(text) {
+		if _, ok := t.id(); !ok || !tenant.Valid(string(id.Tenant)) {
 			// Also for platform roles: an id that we cannot keep apart from others is not the same as none.
 			return nil, fmt.Errorf("tenant claim is no tenant id: %w", ErrNoTenant)
 		}
-		id.Tenant = tenant.ID(text)
 	}
 	if a.revocations.Revoked(id) {
 		return nil, ErrRevoked
@@ -34,21 +32,19 @@ func (a *Authenticator) identify(kind Kind, c *claims) (*Identity, error) {
 	if id.Tenant == tenant.Global && !id.Platform {
 		return nil, ErrNoTenant
 	}
-	id.pack()
 	return id, nil
 }
 
-// pack puts the two texts that are each person's own into one piece of memory, beside which nothing else of the token is kept.
-func (i *Identity) pack() {
-	n, both := len(i.Subject), i.Subject+string(i.Tenant)
-	i.Subject, i.Tenant = both[:n], tenant.ID(both[n:])
-}
-
-// person reads the claims that say who it is.
+// person reads the claims that say who it is, and where; the tenant is still to be checked. The two texts that are each person's own share
+// one piece of memory, beside which nothing of the token is kept.
 func (a *Authenticator) person(kind Kind, c *claims) (*Identity, error) {
 	id := &Identity{Kind: kind}
-	var ok bool
-	if id.Subject, ok = c.wanted(slotSubject).id(); !ok || !validSubject(id.Subject) {
+	subject, ok := c.wanted(slotSubject).id()
+	kitchen, _ := c.wanted(slotTenant).id()
+	var memory [2 * usualID]byte
+	both := string(append(append(memory[:0], subject...), kitchen...))
+	id.Subject, id.Tenant = both[:len(subject)], tenant.ID(both[len(subject):])
+	if !ok || !validSubject(id.Subject) {
 		return nil, fmt.Errorf("subject claim is missing or no id: %w", ErrBadCredential)
 	}
 	for _, f := range []struct {
@@ -59,10 +55,10 @@ func (a *Authenticator) person(kind Kind, c *claims) (*Identity, error) {
 		if v.kind != '"' {
 			continue // no role: the least rights
 		}
-		if len(v.text) > maxRoleBytes || !plain(v.text) {
+		if len(v.text) > maxRoleBytes || !plain(string(v.text)) {
 			return nil, fmt.Errorf("role or user type claim is no name: %w", ErrBadCredential)
 		}
-		*f.into = unique.Make(v.text).Value() // an app has a dozen of them
+		*f.into = unique.Make(string(v.text)).Value() // an app has a dozen of them
 	}
 	id.Platform = slices.Contains(a.platformRoles, id.Role)
 	return id, nil
@@ -95,6 +91,9 @@ func (i *Identity) setTimes(c *claims, now time.Time) error {
 	}
 	return nil
 }
+
+// usualID is the length of a usual id: a UUID in text, or less. Longer ones cost an allocation.
+const usualID = 36
 
 // validSubject reports whether s can be a user's id.
 func validSubject(s string) bool {

@@ -3,6 +3,7 @@ package auth
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -84,8 +85,8 @@ type sealed struct {
 }
 
 // parseSealed cuts a compact JWE with direct encryption (alg dir, so the second part is empty). The caller has bounded
-// the length of token.
-func parseSealed(token string) (sealed, error) {
+// the length of token. What it returns lies in the memory of into.
+func parseSealed(token string, into *scratch) (sealed, error) {
 	var s sealed
 	var parts [5]string
 	if !cut(token, parts[:]) || parts[1] != "" {
@@ -95,7 +96,8 @@ func parseSealed(token string) (sealed, error) {
 		return s, errors.New("header is too long")
 	}
 	// One piece of memory for everything: the token as sent, then each decoded part.
-	memory := append(make([]byte, 0, 2*len(token)), token...)
+	memory := append(slices.Grow(into.memory[:0], 2*len(token)), token...)
+	defer func() { into.memory = memory }()
 	s.aad = memory[:len(parts[0]):len(parts[0])]
 	decoded := [4][]byte{}
 	for i, from := 0, len(parts[0])+2; i < len(decoded); i++ {

@@ -95,12 +95,12 @@ func without(names []string, name string) []string {
 }
 
 // open returns the claims text that token carries if it was in the cookie names[i]. The header's enc decides how it is
-// opened; kid, if there is one, picks the key, else each secret is tried.
-func (s *sessions) open(i int, token string) ([]byte, error) {
+// opened; kid, if there is one, picks the key, else each secret is tried. The text lies in the memory of into.
+func (s *sessions) open(i int, token string, into *scratch) ([]byte, error) {
 	if len(token) > maxSessionBytes {
 		return nil, fmt.Errorf("token of %d bytes: %w", len(token), ErrBadCredential)
 	}
-	sealed, err := parseSealed(token)
+	sealed, err := parseSealed(token, into)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrBadCredential)
 	}
@@ -134,8 +134,10 @@ func (s *sessions) open(i int, token string) ([]byte, error) {
 // request has no session cookie.
 func (a *Authenticator) fromCookies(r *http.Request) (*Identity, error) {
 	best := ErrNoCredential
-	for i, cookie := range collectCookies(r.Header, a.sessions.names) {
-		for _, token := range cookie.tokens() {
+	var cookies sessionCookies
+	cookies.collect(r.Header, a.sessions.names)
+	for i := range cookies {
+		for _, token := range cookies[i].tokens() {
 			id, err := a.fromSession(i, token)
 			if err == nil {
 				return id, nil
@@ -153,17 +155,18 @@ func (a *Authenticator) fromCookies(r *http.Request) (*Identity, error) {
 func (a *Authenticator) fromSession(cookie int, token string) (*Identity, error) {
 	var text []byte
 	var err error
+	into := scratches.Get().(*scratch) //nolint:forcetypeassert,errcheck // New makes nothing else
+	defer into.release()
 	if len(token) <= maxBearerBytes && strings.Count(token, ".") == 2 && a.hmacKey != nil {
 		text, err = a.openHS256(token)
 	} else {
-		text, err = a.sessions.open(cookie, token)
+		text, err = a.sessions.open(cookie, token, into)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.tree.read(text)
-	if err != nil {
+	if err = a.tree.read(text, &into.claims); err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrBadCredential)
 	}
-	return a.identify(KindSession, c)
+	return a.identify(KindSession, &into.claims)
 }

@@ -197,7 +197,7 @@ func seal(t *testing.T, head, text string) string {
 		return token
 	}
 	// The tag covers the header, so it is made anew.
-	s, err := parseSealed(token)
+	s, err := parseSealed(token, new(scratch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func seal(t *testing.T, head, text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := k.macs.Get().(*cbcMAC)
+	m := k.tools.Get().(*cbcTools)
 	first := strict64.EncodeToString([]byte(head))
 	tag := strict64.EncodeToString(m.tag([]byte(first), s.iv, s.ciphertext))
 	return first + ".." + strict64.EncodeToString(s.iv) + "." + strict64.EncodeToString(s.ciphertext) + "." + tag
@@ -377,4 +377,27 @@ func sealGCM(t testing.TB, key []byte, header string, claims map[string]any) str
 	sealed := k.aead.Seal(nil, iv, text, []byte(head))
 	n := len(sealed) - gcmTagBytes
 	return head + ".." + strict64.EncodeToString(iv) + "." + strict64.EncodeToString(sealed[:n]) + "." + strict64.EncodeToString(sealed[n:])
+}
+
+// TestNothingOfTheTokenBefore: the memory of one token serves the next, and what stood in it does not.
+func TestNothingOfTheTokenBefore(t *testing.T) {
+	a := newAuth(t, Options{})
+	full := kepala()
+	full["userRole"] = RoleSuperadmin
+	cookie := func(claims map[string]any) *http.Request {
+		return get("/api/ws", "Cookie: "+SessionCookie+"="+mint(t, claims))
+	}
+	first, second := cookie(full), cookie(map[string]any{"sub": strings.Repeat("u", 80)})
+	for range 50 {
+		before, err := a.Authenticate(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Authenticate(t.Context(), second); !errors.Is(err, ErrNoTenant) {
+			t.Fatalf("%+v, %v; want ErrNoTenant", got, err)
+		}
+		if before.Subject != "usr_1" || before.Tenant != "sppg_7" || before.Role != RoleSuperadmin || before.UserType != "SPPG_ADMIN" {
+			t.Fatalf("it became %+v", before)
+		}
+	}
 }

@@ -71,13 +71,15 @@ func thumbprint(key []byte) string {
 // cbcKey is A256CBC-HS512 (RFC 7518 §5.2.5).
 type cbcKey struct {
 	block cipher.Block
-	macs  sync.Pool // of *cbcMAC; a keyed HMAC costs two hash blocks to make and none to reset
+	tools sync.Pool // of *cbcTools; a keyed HMAC costs two hash blocks to make and none to reset
 }
 
-type cbcMAC struct {
-	hash hash.Hash
-	sum  [sha512.Size]byte
-	bits [8]byte
+// cbcTools are what one token at a time is opened with.
+type cbcTools struct {
+	hash  hash.Hash
+	sum   [sha512.Size]byte
+	bits  [8]byte
+	chain cipher.BlockMode // nil: not made yet
 }
 
 func newCBCKey(key []byte) (*cbcKey, error) {
@@ -90,7 +92,7 @@ func newCBCKey(key []byte) (*cbcKey, error) {
 	}
 	macKey := append([]byte(nil), key[:32]...)
 	k := &cbcKey{block: block}
-	k.macs.New = func() any { return &cbcMAC{hash: hmac.New(sha512.New, macKey)} }
+	k.tools.New = func() any { return &cbcTools{hash: hmac.New(sha512.New, macKey)} }
 	return k, nil
 }
 
@@ -99,10 +101,12 @@ func (k *cbcKey) open(s *sealed) ([]byte, error) {
 	if len(s.iv) != cbcIVBytes || len(s.tag) != cbcTagBytes || n == 0 || n%aes.BlockSize != 0 {
 		return nil, errNotOurs
 	}
-	if !k.authentic(s.aad, s.iv, s.ciphertext, s.tag) {
+	t := k.tools.Get().(*cbcTools) //nolint:forcetypeassert,errcheck // New makes nothing else
+	defer k.tools.Put(t)
+	if subtle.ConstantTimeCompare(t.tag(s.aad, s.iv, s.ciphertext), s.tag) != 1 {
 		return nil, errNotOurs
 	}
-	cipher.NewCBCDecrypter(k.block, s.iv).CryptBlocks(s.ciphertext, s.ciphertext)
+	t.decrypt(k.block, s.iv, s.ciphertext)
 	// The tag was right, so the padding is what the app wrote; the check is no oracle for anybody else.
 	pad := int(s.ciphertext[n-1])
 	if pad == 0 || pad > aes.BlockSize {
@@ -116,25 +120,25 @@ func (k *cbcKey) open(s *sealed) ([]byte, error) {
 	return s.ciphertext[:n-pad], nil
 }
 
-// authentic compares the tag in constant time.
-func (k *cbcKey) authentic(aad, iv, ciphertext, tag []byte) bool {
-	m, ok := k.macs.Get().(*cbcMAC)
-	if !ok {
-		panic("auth: the pool of MACs holds something else")
-	}
-	defer k.macs.Put(m)
-	return subtle.ConstantTimeCompare(m.tag(aad, iv, ciphertext), tag) == 1
+// tag returns the tag; it is valid until t is used again.
+func (t *cbcTools) tag(aad, iv, ciphertext []byte) []byte {
+	binary.BigEndian.PutUint64(t.bits[:], uint64(len(aad))*8)
+	t.hash.Reset()
+	t.hash.Write(aad)
+	t.hash.Write(iv)
+	t.hash.Write(ciphertext)
+	t.hash.Write(t.bits[:])
+	return t.hash.Sum(t.sum[:0])[:cbcTagBytes]
 }
 
-// tag returns the tag; it is valid until m is used again.
-func (m *cbcMAC) tag(aad, iv, ciphertext []byte) []byte {
-	binary.BigEndian.PutUint64(m.bits[:], uint64(len(aad))*8)
-	m.hash.Reset()
-	m.hash.Write(aad)
-	m.hash.Write(iv)
-	m.hash.Write(ciphertext)
-	m.hash.Write(m.bits[:])
-	return m.hash.Sum(m.sum[:0])[:cbcTagBytes]
+// decrypt decrypts text in its place.
+func (t *cbcTools) decrypt(block cipher.Block, iv, text []byte) {
+	if again, ok := t.chain.(interface{ SetIV(iv []byte) }); ok { // those of the standard library can be used again, as crypto/tls does
+		again.SetIV(iv)
+	} else {
+		t.chain = cipher.NewCBCDecrypter(block, iv)
+	}
+	t.chain.CryptBlocks(text, text)
 }
 
 // gcmKey is A256GCM.

@@ -197,10 +197,12 @@ func (a *Authenticator) SignOutHandler() http.Handler {
 			a.deny(w, r, err)
 			return
 		}
-		for i, c := range collectCookies(r.Header, a.sessions.names) {
-			name := a.sessions.names[i]
+		var cookies sessionCookies
+		cookies.collect(r.Header, a.sessions.names)
+		for i, name := range a.sessions.names {
+			c := &cookies[i]
 			secure := r.TLS != nil || strings.HasPrefix(name, "__Secure-") || strings.HasPrefix(name, "__Host-")
-			if len(c.whole) > 0 {
+			if c.whole > 0 {
 				http.SetCookie(w, sessionCookieOf(name, "", secure, 0))
 			}
 			for n, chunk := range c.chunks {
