@@ -28,6 +28,19 @@ const longLook = 9
 // closed. Watch may be called at any time.
 func Watch(fd int) { watch(fd) }
 
+// Door is a door with somebody who serves there on his own, and takes all that has come. While he does, nobody gives way to those who
+// wait at it: it is their turn soon.
+type Door struct{ number int32 }
+
+// Serve is Watch for a door with somebody of its own. Close ends it.
+func Serve(fd int) *Door { return &Door{number: serve(fd)} }
+
+// Serving says whether somebody serves at the door now.
+func (d *Door) Serving(now bool) { d.set(now) }
+
+// Close ends that, when the descriptor is closed. All methods are for one goroutine.
+func (d *Door) Close() { d.close() }
+
 // Way is where one goroutine at a time gives way. The zero value is ready for use; it opens a descriptor when it is used for the first
 // time, and must be closed then.
 type Way struct {

@@ -48,9 +48,7 @@ func (g *Gateway) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if up.Protocol == protocol.SubprotocolV1 {
 		dialect = protocol.V1
 	}
-	g.connect(w, r, dialect, up.Deflate, func(more []byte) []byte {
-		return protocol.AppendUpgradeResponse(make([]byte, 0, usualHead), up, more)
-	})
+	g.connect(w, r, dialect, up.Deflate, func(dst, more []byte) []byte { return protocol.AppendUpgradeResponse(dst, up, more) })
 }
 
 func (g *Gateway) refuseUpgrade(w http.ResponseWriter, err error) {
@@ -82,7 +80,7 @@ func (g *Gateway) serveSSE(w http.ResponseWriter, r *http.Request) {
 		defer over.await()
 		w = over
 	}
-	g.connect(w, r, protocol.SSE, false, func([]byte) []byte { return protocol.AppendSSEHead(nil, w.Header()) })
+	g.connect(w, r, protocol.SSE, false, func(dst, _ []byte) []byte { return protocol.AppendSSEHead(dst, w.Header()) })
 }
 
 func acceptsEvents(accept []string) bool {
@@ -90,10 +88,13 @@ func acceptsEvents(accept []string) bool {
 	return all == "" || strings.Contains(all, "text/event-stream") || strings.Contains(all, "*/*") || strings.Contains(all, "text/*")
 }
 
+// appendHead appends the head of an answer to dst. more are lines of it that are not the handshake's own.
+type appendHead func(dst, more []byte) []byte
+
 // connect checks the request, follows what it asks for, takes the connection over, and starts the session. Everything that can
 // be refused is refused while HTTP can still say so.
 func (g *Gateway) connect(
-	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head func(more []byte) []byte,
+	w http.ResponseWriter, r *http.Request, dialect protocol.Dialect, deflate bool, head appendHead,
 ) {
 	client := g.client(w, r)
 	if short, ok := w.(*handshake); ok {
@@ -134,7 +135,7 @@ func (g *Gateway) connect(
 
 // admit follows what the client asks for, takes the connection over, and starts the session. It waits for an engine only if
 // enterNow has not been there before, and for what is remembered of a device.
-func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head func(more []byte) []byte, req request) {
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head appendHead, req request) {
 	// The hub bounds how long an engine may take to follow a tenant, so no timer is made for each connection.
 	err := s.enterAll(r.Context(), req)
 	if err == nil {
@@ -154,16 +155,23 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, s *session, head
 		answer.Error(w, http.StatusInternalServerError, string(protocol.ErrInternal), "this connection cannot be upgraded")
 		return
 	}
-	var more []byte
+	var first, more []byte
+	short, isShort := w.(*handshake)
+	if isShort {
+		first, more = short.head[:0], short.lines[:0]
+		if short.inLoop {
+			conn.Gather()
+		}
+	}
 	if s.proof != nil {
-		more = g.appendDevice(make([]byte, 0, usualHead), r, s.proof.device)
+		more = g.appendDevice(more, r, s.proof.device)
 	}
 	if note := access.From(r.Context()); note != nil {
 		more = append(more, access.Header+": "+note.ID+"\r\n"...)
 		s.visit = g.visits(r)
 	}
-	g.begin(s, conn, early, head(more), req)
-	if _, short := w.(*handshake); !short {
+	g.begin(s, conn, early, head(first, more), req)
+	if !isShort {
 		conn.Resume() // it was adopted
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -14,14 +15,30 @@ func promising(p []byte) bool {
 	return len(p) < len(get) && string(p) == get[:len(p)] || bytes.HasPrefix(p, []byte(get))
 }
 
-// handshakeRequest returns the request in head, up to its empty line, if it is a handshake without any flaw, else nil. It
+// flawless is a request and its parts, whose memory serves one handshake after the other. Its texts are never used again: a session may
+// keep them.
+type flawless struct {
+	request http.Request
+	address url.URL
+	header  http.Header
+	values  []string // of all fields; header has parts of it
+}
+
+// reset forgets the request, which nobody uses any more.
+func (f *flawless) reset() {
+	f.request, f.address = http.Request{}, url.URL{}
+	clear(f.header)
+	clear(f.values)
+}
+
+// read returns the request in head, up to its empty line, if it is a handshake without any flaw, else nil. It
 // is the request that [http.ReadRequest] makes of head, but for Close, which is about what comes behind a request, and for
 // the Cache-Control that net/http adds to an old browser's Pragma. Whatever is not plain at first sight is none: net/http
-// is there for it, and says what is wrong.
-func handshakeRequest(head []byte) *http.Request {
+// is there for it, and says what is wrong. f is new, or was reset.
+func (f *flawless) read(head []byte) *http.Request {
 	first, rest, _ := bytes.Cut(head, []byte("\r\n"))
-	target, address := handshakeTarget(first)
-	if address == nil {
+	target, ok := f.readTarget(first)
+	if !ok {
 		return nil
 	}
 	lines := string(rest) // all values are parts of it
@@ -29,7 +46,7 @@ func handshakeRequest(head []byte) *http.Request {
 	if count < 1 || count > maxHeadLines {
 		return nil
 	}
-	header, values := make(http.Header, count), make([]string, 0, count)
+	header, values := f.room(count)
 	host, upgrades := "", 0
 	for {
 		var line string
@@ -41,7 +58,7 @@ func handshakeRequest(head []byte) *http.Request {
 		if !ok || name == "" || !consists(name, inName) || !consists(value, inValue) {
 			return nil
 		}
-		switch name = textproto.CanonicalMIMEHeaderKey(name); name {
+		switch name = canonicalName(name); name {
 		case "Host":
 			if host != "" || value == "" || !consists(value, inHost) {
 				return nil
@@ -66,26 +83,54 @@ func handshakeRequest(head []byte) *http.Request {
 	if host == "" || upgrades != 1 {
 		return nil
 	}
-	return &http.Request{
-		Method: http.MethodGet, URL: address, RequestURI: target, Host: host, Header: header,
+	f.request = http.Request{
+		Method: http.MethodGet, URL: &f.address, RequestURI: target, Host: host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
 	}
+	return &f.request
 }
 
-// handshakeTarget reads a request line that asks for one of our endpoints over HTTP/1.1. The target is no part of the head's other
+// room returns an empty header, and room for the values of so many fields.
+func (f *flawless) room(fields int) (http.Header, []string) {
+	if f.header == nil {
+		f.header = make(http.Header, fields)
+	}
+	f.values = slices.Grow(f.values[:0], fields)[:fields]
+	return f.header, f.values[:0]
+}
+
+// canonicalName is [textproto.CanonicalMIMEHeaderKey], which makes a new text of those names that browsers write in their own way.
+func canonicalName(name string) string {
+	switch name {
+	case "Sec-WebSocket-Key":
+		return "Sec-Websocket-Key"
+	case "Sec-WebSocket-Version":
+		return "Sec-Websocket-Version"
+	case "Sec-WebSocket-Protocol":
+		return "Sec-Websocket-Protocol"
+	case "Sec-WebSocket-Extensions":
+		return "Sec-Websocket-Extensions"
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// readTarget reads a request line that asks for one of our endpoints over HTTP/1.1. The target is no part of the head's other
 // memory: names of channels are parts of it, and stay.
-func handshakeTarget(line []byte) (target string, address *url.URL) {
+func (f *flawless) readTarget(line []byte) (target string, ok bool) {
 	line, get := bytes.CutPrefix(line, []byte("GET "))
 	line, version := bytes.CutSuffix(line, []byte(" HTTP/1.1"))
 	if !get || !version {
-		return "", nil
+		return "", false
 	}
-	target = string(line)
+	if target = endpoint; string(line) != endpoint {
+		target = string(line)
+	}
 	path, query, asks := strings.Cut(target, "?")
 	if path != endpoint && path != "/" || !consists(query, inQuery) {
-		return "", nil
+		return "", false
 	}
-	return target, &url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
+	f.address = url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
+	return target, true
 }
 
 // Where a byte may stand in a flawless head.

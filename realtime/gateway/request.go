@@ -30,7 +30,10 @@ type request struct {
 // parse reads the query: which channels, since when, and for platform roles whose.
 func (g *Gateway) parse(r *http.Request, who *auth.Identity, dialect protocol.Dialect) (request, *protocol.CommandError) {
 	req := request{who: who, dialect: dialect, tenant: who.Tenant}
-	query := r.URL.Query()
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		query = r.URL.Query()
+	}
 	if t := query.Get("tenant"); t != "" {
 		id, err := tenant.Parse(t)
 		if err != nil || !who.MaySee(id) {

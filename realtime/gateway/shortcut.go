@@ -214,10 +214,13 @@ func (h *head) OnBytes(p []byte) {
 	}
 	h.listener.arrived(h)
 	if end >= 0 {
-		if r := handshakeRequest(p[:end+len(headEnd)]); r != nil {
-			h.listener.gateway.shake(h.conn, h.client.Addr(), r, p[end+len(headEnd):])
+		w := handshakes.Get().(*handshake) //nolint:forcetypeassert,errcheck // New makes nothing else
+		if r := w.asks.read(p[:end+len(headEnd)]); r != nil {
+			w.gateway, w.conn, w.client, w.early, w.inLoop = h.listener.gateway, h.conn, h.client.Addr(), p[end+len(headEnd):], true
+			w.shake(r)
 			return
 		}
+		w.release()
 	}
 	h.passOn(bytes.Clone(p))
 }
@@ -290,8 +293,13 @@ const maxShortHead = 8 << 10
 
 var headEnd = []byte("\r\n\r\n")
 
-// handshake is the http.ResponseWriter of a request that took the short way.
+// handshake is the http.ResponseWriter of a request that took the short way. When it is over, the next one has its memory: thousands come
+// together.
 type handshake struct {
+	asks  flawless
+	lines [usualHead]byte // for those of our answer that are not in every one
+	head  [usualHead]byte // for our answer
+
 	gateway *Gateway
 	client  netip.Addr // whom the connection is from; not valid: it has no address
 	conn    *socket.Conn
@@ -310,13 +318,22 @@ type handshake struct {
 	asker netip.Addr    // behind proxies that are trusted
 }
 
+var handshakes = sync.Pool{New: func() any { return new(handshake) }}
+
+// release gives w to the next handshake. Nobody uses it any more, nor its request.
+func (w *handshake) release() {
+	w.asks.reset()
+	*w = handshake{asks: w.asks}
+	handshakes.Put(w)
+}
+
 // shake makes a session of a handshake, or answers why not and hangs up. It is called by the connection, and does not wait: what has
 // to wait is done by a goroutine, and the connection is paused meanwhile.
-func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, early []byte) {
-	w := &handshake{gateway: g, client: client, conn: conn, early: early, inLoop: true}
-	if (len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "") && client.IsValid() {
+func (w *handshake) shake(r *http.Request) {
+	g, conn := w.gateway, w.conn
+	if (len(r.Header["Authorization"]) > 0 || r.URL.RawQuery != "") && w.client.IsValid() {
 		// Wrong keys and tickets are counted by it.
-		r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
+		r.RemoteAddr = netip.AddrPortFrom(w.client, 0).String()
 	}
 	r = w.note(r)
 	if waiter, ok := g.opts.Auth.(Waiter); ok && waiter.MayWait(r) {
@@ -325,6 +342,7 @@ func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, e
 		w.serve(func() { g.serveWebSocket(w, r) })
 	}
 	if w.later == nil {
+		w.release()
 		return
 	}
 	w.early, w.inLoop = bytes.Clone(w.early), false
@@ -334,6 +352,7 @@ func (g *Gateway) shake(conn *socket.Conn, client netip.Addr, r *http.Request, e
 		do := w.later
 		w.later = nil
 		w.serve(do)
+		w.release()
 	})
 }
 

@@ -7,6 +7,8 @@ import "strings"
 const (
 	maxExtensionBytes  = 1024
 	maxExtensionOffers = 16
+
+	usualParams = 5 // permessage-deflate has four, which follow its name; more cost an allocation
 )
 
 // chooseDeflate reports whether one of the client's offers is a permessage-deflate that this server can do, and whether
@@ -16,15 +18,17 @@ func chooseDeflate(values []string) (ok, windowBits bool) {
 	for _, v := range values {
 		total += len(v) + 1
 	}
-	if total > maxExtensionBytes {
+	if total == 0 || total > maxExtensionBytes {
 		return false, false
 	}
-	offers := splitQuoted(strings.Join(values, ","), ',')
+	var room [maxExtensionOffers]string
+	offers := splitQuoted(room[:0], strings.Join(values, ","), ',')
 	if len(offers) > maxExtensionOffers {
 		return false, false
 	}
 	for _, offer := range offers {
-		params := splitQuoted(offer, ';')
+		var room [usualParams]string
+		params := splitQuoted(room[:0], offer, ';')
 		if params[0] != "permessage-deflate" {
 			continue
 		}
@@ -83,9 +87,8 @@ func unquote(v string) (string, bool) {
 	return v, v != "" && !strings.ContainsAny(v, "\"\\ \t,;=")
 }
 
-// splitQuoted cuts s at sep outside of quotes and trims the parts. It returns one part at least.
-func splitQuoted(s string, sep byte) []string {
-	var parts []string
+// splitQuoted cuts s at sep outside of quotes, trims the parts and appends them to parts, one at least.
+func splitQuoted(parts []string, s string, sep byte) []string {
 	start, quoted := 0, false
 	for i := 0; i < len(s); i++ {
 		switch {

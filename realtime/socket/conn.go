@@ -59,6 +59,9 @@ type driver interface {
 	// await sees to it that the queue is written once the kernel takes more.
 	await(c *Conn)
 
+	// gather reports whether what is queued for c is written when the round of its loop ends. It is called by a callback of c.
+	gather(c *Conn) bool
+
 	// resume makes reading go on.
 	resume(c *Conn)
 
@@ -75,7 +78,8 @@ type backlog struct {
 	frames  [][]byte
 	whole   [][]byte // the array of frames from its beginning, empty
 	bytes   int
-	started bool // the peer has got a part of frames[0], or must get it: see SendFirst
+	started bool   // the peer has got a part of frames[0], or must get it: see SendFirst
+	first   []byte // memory of SendFirst
 }
 
 // backlogs are those that have been written, for the next queue of any connection: with TLS one begins and ends for nearly each message.
@@ -99,12 +103,26 @@ func (c *Conn) Send(p []byte) (queued int) {
 }
 
 // SendFirst is Send for what nothing that follows can be understood without, such as the head of an answer, when nothing is queued: Seal
-// does not drop it.
+// does not drop it. p is not kept.
 func (c *Conn) SendFirst(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state&(sealed|over) == 0 && c.put(p) > 0 {
-		c.backlog.started = true
+		b := c.backlog
+		b.started = true
+		last := len(b.frames) - 1
+		b.first = append(b.first[:0], b.frames[last]...)
+		b.frames[last] = b.first
+	}
+}
+
+// Gather has what is sent from now on go out when the loop has served the others that something has come from, as far as there are
+// such: writes that follow one another cost less, and a peer that has many of the connections is woken up once. It is for callbacks.
+func (c *Conn) Gather() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state&(sealed|over) == 0 && c.backlog == nil && c.driver.gather(c) {
+		c.queue()
 	}
 }
 
@@ -165,18 +183,21 @@ func (b *backlog) add(p []byte) {
 // reset makes b as a new one is, but for the memory that it keeps.
 func (b *backlog) reset() {
 	clear(b.frames)
-	*b = backlog{frames: b.whole, whole: b.whole}
+	*b = backlog{frames: b.whole, whole: b.whole, first: b.first}
 }
 
 // fail notes that nothing can be written any more. The lock is held.
 func (c *Conn) fail() {
 	c.state |= sealed
-	if c.backlog != nil {
+	if c.owes() {
 		c.state |= reset
-		c.backlog = nil
 	}
+	c.backlog = nil
 	c.driver.shut(c)
 }
+
+// owes reports whether anything is queued. The lock is held.
+func (c *Conn) owes() bool { return c.backlog != nil && c.backlog.bytes > 0 }
 
 // Queued returns how many bytes wait for the peer to make room.
 func (c *Conn) Queued() int {
@@ -269,7 +290,7 @@ func (c *Conn) Abort() {
 	if c.is(over) {
 		return
 	}
-	if c.backlog != nil {
+	if c.owes() {
 		c.state |= reset
 	}
 	c.state |= sealed | finishing
@@ -355,7 +376,7 @@ func (c *Conn) end() (h Handler, unsent, first bool) {
 	if c.is(over) {
 		return nil, false, false
 	}
-	if c.backlog != nil {
+	if c.owes() {
 		c.state |= reset
 	}
 	unsent = c.is(reset)

@@ -23,15 +23,16 @@
 // no thread, and a busy one asks the kernel for up to 256 events at a time, without telling the scheduler of system calls that cannot
 // block. Events are edge-triggered. What comes in is asked for once, and room when a socket was full for the first time: from then on no
 // further call is needed when it is full and empties. A loop reads into one buffer of its own and lends it to OnBytes; a connection that
-// sends without a pause is put back behind the others after a few reads. A loop that has worked for a slice of time (package giveway)
-// lets go first whoever something has come for meanwhile: the doors of publications are not among its connections.
+// sends without a pause is put back behind the others after a few reads. What a callback gathers ([Conn.Gather]) is written together with
+// that of others when the round ends. A loop that has worked for a slice of time (package giveway) lets go first whoever something has come
+// for meanwhile: the doors of publications are not among its connections.
 //
 // # Who may do what
 //
 // Callbacks of one Conn never overlap, and on epoll they run on the loop: they must not block, because all connections of that loop
 // would wait. A handler that has to wait calls [Conn.Pause], goes on in a goroutine, and calls [Conn.Resume] there; until then it hears
-// nothing. OnRoom alone may come at any time. All methods of a Conn may be called concurrently, but Pause, SetHandler and Detach, which are
-// for callbacks, or for whoever adopted a connection and has not resumed it.
+// nothing. OnRoom alone may come at any time. All methods of a Conn may be called concurrently, but Gather, which is for
+// callbacks, and Pause, SetHandler and Detach, which are for them or for whoever adopted a connection and has not resumed it.
 //
 // Only the loop closes a descriptor: the others shut our side of the connection down, and the loop finds it at its end. Otherwise a
 // descriptor's number could belong to somebody else by the time it is read or written.

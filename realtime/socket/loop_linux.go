@@ -22,10 +22,12 @@ type loop struct {
 	raw  syscall.RawConn
 
 	// These belong to the goroutine of run.
-	events [maxEvents]unix.EpollEvent
-	buf    [loopRead]byte // lent to handlers
-	again  []*Conn        // had more to read than their share
-	way    giveway.Way    // where it lets go first what is live
+	events   [maxEvents]unix.EpollEvent
+	buf      [loopRead]byte // lent to handlers
+	again    []*Conn        // had more to read than their share
+	gathered []*Conn        // whose queues are written when the round ends
+	way      giveway.Way    // where it lets go first what is live
+	door     *giveway.Door  // of its own, for what others have to do
 }
 
 const (
@@ -38,6 +40,10 @@ const (
 	// lookEvery is after how many events a loop looks whether it has worked for so long that it has to give way. A handshake takes
 	// 50 µs; 256 of them without a break would be 13 ms, in which a message waits that has come meanwhile.
 	lookEvery = 2
+
+	// gatherMost is how many connections are written to in one go. In a storm of connects a hundred handshakes, milliseconds of work,
+	// could be between the first answer and its writing otherwise.
+	gatherMost = 32
 )
 
 func openLoop(p *poll) (*loop, error) {
@@ -54,7 +60,7 @@ func openLoop(p *poll) (*loop, error) {
 		_ = l.file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	giveway.Watch(epfd)
+	l.door = giveway.Serve(epfd)
 	return l, nil
 }
 
@@ -63,6 +69,7 @@ func (l *loop) close() { _ = l.file.Close() } // run sees it
 // run serves until the loop is closed.
 func (l *loop) run() {
 	defer l.way.Close()
+	defer l.door.Close()
 	_ = l.raw.Read(l.turn) // closed
 }
 
@@ -70,6 +77,8 @@ func (l *loop) run() {
 // false: to be called again. What comes from the kernel's last answer on calls it anew, also while it runs; so a round that was not full
 // need not be followed by another one that finds nothing.
 func (l *loop) turn(uintptr) bool {
+	l.door.Serving(true)
+	defer l.door.Serving(false)
 	for l.way.Begin(); ; l.way.Sometimes() {
 		n, err := rawsys.EpollWait(l.epfd, l.events[:])
 		if err == unix.EINTR {
@@ -83,12 +92,16 @@ func (l *loop) turn(uintptr) bool {
 			if c := l.poll.at(ev.Fd); c != nil && c.gen == uint32(ev.Pad) { //nolint:gosec // what add put there
 				l.handle(c, ev.Events)
 			}
+			if len(l.gathered) == gatherMost {
+				l.writeGathered()
+			}
 		}
 		again := l.again
 		l.again = nil
 		for _, c := range again {
 			l.read(c, false)
 		}
+		l.writeGathered()
 		if n < maxEvents && len(l.again) == 0 {
 			return false
 		}
@@ -109,6 +122,20 @@ func (l *loop) handle(c *Conn, events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
 		l.read(c, events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
+}
+
+func (l *loop) gather(c *Conn) bool {
+	l.gathered = append(l.gathered, c)
+	return true
+}
+
+// writeGathered writes what was gathered. A queue in which nothing was put is none any more.
+func (l *loop) writeGathered() {
+	for _, c := range l.gathered {
+		l.onRoom(c)
+	}
+	clear(l.gathered)
+	l.gathered = l.gathered[:0]
 }
 
 // onRoom writes what is queued, now that the kernel takes more.
@@ -216,6 +243,9 @@ func (l *loop) write(c *Conn, p []byte) (int, error) {
 
 // writeAll writes as much of frames as the kernel takes at once.
 func (l *loop) writeAll(c *Conn, frames [][]byte) (int, error) {
+	if len(frames) == 1 {
+		return l.write(c, frames[0])
+	}
 	for {
 		n, err := rawsys.Writev(int(c.fd), frames[:min(len(frames), rawsys.MaxFrames)])
 		switch err {

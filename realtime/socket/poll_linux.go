@@ -147,25 +147,17 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
-	giveway.Watch(fd)
 	a := acceptor{poll: p, fresh: fresh}
-	var way giveway.Way
-	defer way.Close()
-	for fails := 0; ; fails++ {
-		if a.full {
-			way.Give()
-		}
+	defer a.way.Close()
+	for {
 		if err := raw.Read(a.take); err != nil {
 			return err //nolint:wrapcheck // as above
 		}
-		switch {
-		case a.err == nil:
-			fails = -1
-		case passes(a.err):
-			p.engine.rest(ctx, a.err, fails)
-		default:
+		if !passes(a.err) {
 			return a.err
 		}
+		p.engine.rest(ctx, a.err, a.fails)
+		a.fails++
 	}
 }
 
@@ -173,34 +165,37 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 type acceptor struct {
 	poll  *poll
 	fresh Fresh
-	err   error // of the last round; nil: all was taken
-	full  bool  // the last round was
+	err   error       // why it stopped
+	fails int         // since one was taken
+	way   giveway.Way // where it lets go first what is live
 }
 
-// acceptRound is how many connections are taken before what is live may go first. They take some 10 µs each, and then a handshake.
-const acceptRound = 8
+// acceptRound is after how many connections it looks whether it has worked for so long that it has to give way. One takes some 10 µs.
+const acceptRound = 4
 
-// take is called by the network poller's loop, and returns whether it is to be left: false waits for more.
+// take is called by the network poller's loop, and takes all that has come. It returns false, to wait for more, or true after an error.
 func (a *acceptor) take(fd uintptr) bool {
-	a.err, a.full = nil, false
-	for n := range acceptRound {
+	a.way.Begin()
+	for n := 1; ; n++ {
 		conn, peer, err := rawsys.Accept(int(fd))
 		switch err {
 		case 0:
+			a.fails = 0
 			if err := a.welcome(conn, peer); err != nil {
 				_ = unix.Close(conn) // nobody has used it
 				a.poll.engine.log.Warn("connection refused", "err", err)
 			}
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return n > 0
+			return false
 		default:
 			a.err = err
 			return true
 		}
+		if n%acceptRound == 0 {
+			a.way.Sometimes()
+		}
 	}
-	a.full = true
-	return true
 }
 
 // welcome makes a connection of fd. Its handler is made before any event comes.

@@ -160,6 +160,9 @@ func (s *stream) write(_ *Conn, p []byte) (int, error) {
 	return written, nil
 }
 
+// gather has nothing to wait for: each connection has a goroutine of its own.
+func (s *stream) gather(*Conn) bool { return false }
+
 func (s *stream) await(c *Conn) { s.engine.conns.Go(func() { s.writeQueue(c) }) }
 
 // writeQueue is the only place where the portable engine waits for a peer.

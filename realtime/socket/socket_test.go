@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -636,5 +637,82 @@ func TestPeer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestGather: what is gathered comes out whole and in order, before the connection ends in peace, and who sends nothing after it, or from
+// elsewhere, goes on as ever.
+func TestGather(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(c *socket.Conn)
+		want string
+		ends bool
+	}{
+		{"First", func(c *socket.Conn) {
+			head := []byte("head ")
+			c.SendFirst(head)
+			clear(head)
+			c.Send([]byte("more"))
+		}, "head more", false},
+		{"Twice", func(c *socket.Conn) {
+			c.Send([]byte("a"))
+			c.Gather()
+			c.Send([]byte("b"))
+		}, "ab", false},
+		{"Nothing", func(*socket.Conn) {}, "", false},
+		{"Finish", func(c *socket.Conn) {
+			c.Send([]byte("bye"))
+			c.Finish(false, patience)
+		}, "bye", true},
+		{"FinishWithNothing", func(c *socket.Conn) { c.Finish(false, patience) }, "", true},
+		{"AbortWithNothing", func(c *socket.Conn) { c.Abort() }, "", true},
+		{"Seal", func(c *socket.Conn) {
+			c.SendFirst([]byte("head "))
+			c.Send([]byte("dropped"))
+			c.Seal([]byte("last"), true)
+			c.Finish(false, patience)
+		}, "head last", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, s *server) {
+				want := test.want
+				if s.engine.Kind() == socket.Portable { // which writes at once
+					want = strings.Replace(want, "last", "droppedlast", 1)
+				}
+				asked := make(chan int, 1) // how much is queued then
+				s.acts(func(c *served, p []byte) {
+					if string(p) != "ask" {
+						c.bytes <- bytes.Clone(p)
+						return
+					}
+					c.conn.Gather()
+					test.do(c.conn)
+					asked <- c.conn.Queued()
+				})
+				client, c := s.connect()
+				send(t, client, "ask")
+				queued := receive(t, asked, "the question")
+				if gathered := len(want); test.name == "First" && s.engine.Kind() == socket.Epoll && queued != gathered {
+					t.Errorf("%d bytes are gathered, want %d", queued, gathered)
+				}
+				if !test.ends {
+					send(t, client, "and")
+					c.hears("and")
+					c.conn.Send([]byte("!"))
+					want += "!"
+				}
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(client, got); err != nil || string(got) != want {
+					t.Fatalf("got %q, %v, want %q", got, err, want)
+				}
+				if test.ends {
+					if n, err := client.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+						t.Errorf("then %d bytes and %v, want the end", n, err)
+					}
+					receive(t, c.end, "the end")
+				}
+			})
+		})
 	}
 }
