@@ -36,7 +36,7 @@ type lane struct {
 }
 
 // maxSpare is how many lanes are kept for the next kitchens: rarely do more than a few wait.
-const maxSpare = 16
+const maxSpare = 128
 
 func newLanes(weight func(t tenant.ID) int) *lanes {
 	return &lanes{weight: weight, of: map[tenant.ID]*lane{}}

@@ -76,7 +76,7 @@ func (p *Presence) count(ch realtime.Channel, user string, n int) {
 		if n < 0 {
 			return
 		}
-		a = &attendance{fresh: time.Now()}
+		a = &attendance{fresh: time.Now(), whole: true}
 		p.tenants[ch.Tenant] = a
 	}
 	s := seat{ch.Name, user}
@@ -269,18 +269,18 @@ func (p *Presence) commands(commands []rueidis.Completed, spell *spelling, t ten
 	if a.seats.Len() == 0 {
 		return append(commands, c.Del().Key(key).Build(), c.Srem().Key(nodes).Member(p.node).Build())
 	}
+	seconds := int64(realtime.PresenceExpiry / time.Second)
 	if a.whole {
 		put := c.Hset().Key(key).FieldValue()
 		for s, here := range a.seats.All() {
 			put = put.FieldValue(spell.word(s.append(spell.b)), spell.word(here.append(spell.b)))
 		}
-		commands = append(commands, c.Del().Key(key).Build(), put.Build())
+		commands = append(commands, c.Del().Key(key).Build(), put.Build(),
+			c.Sadd().Key(nodes).Member(p.node).Build(), c.Expire().Key(nodes).Seconds(2*seconds).Build())
 	} else {
 		commands = p.changed(commands, spell, key, a)
 	}
-	seconds := int64(realtime.PresenceExpiry / time.Second)
-	commands = append(commands, c.Expire().Key(key).Seconds(seconds).Build(),
-		c.Sadd().Key(nodes).Member(p.node).Build(), c.Expire().Key(nodes).Seconds(2*seconds).Build())
+	commands = append(commands, c.Expire().Key(key).Seconds(seconds).Build()) // also of what is there anew: Redis may have lost it
 	a.changed, a.whole = few.Map[seat, struct{}]{}, false
 	return commands
 }
