@@ -153,11 +153,14 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 		if err := raw.Read(a.take); err != nil {
 			return err //nolint:wrapcheck // as above
 		}
-		if !passes(a.err) {
+		switch {
+		case a.err == nil:
+		case passes(a.err):
+			p.engine.rest(ctx, a.err, a.fails)
+			a.fails++
+		default:
 			return a.err
 		}
-		p.engine.rest(ctx, a.err, a.fails)
-		a.fails++
 	}
 }
 
@@ -165,7 +168,7 @@ func (p *poll) accept(ctx context.Context, l net.Listener, fresh Fresh) error {
 type acceptor struct {
 	poll  *poll
 	fresh Fresh
-	err   error       // why it stopped
+	err   error       // why the round ended; nil: it was full
 	fails int         // since one was taken
 	way   giveway.Way // where it lets go first what is live
 }
@@ -173,10 +176,14 @@ type acceptor struct {
 // acceptRound is after how many connections it looks whether it has worked for so long that it has to give way. One takes some 10 µs.
 const acceptRound = 4
 
-// take is called by the network poller's loop, and takes all that has come. It returns false, to wait for more, or true after an error.
+// acceptMost is after how many it looks whether the listener has been closed: they may come without end.
+const acceptMost = 64
+
+// take is called by the network poller's loop, and takes what has come. It returns false to wait for more, when all was taken.
 func (a *acceptor) take(fd uintptr) bool {
+	a.err = nil
 	a.way.Begin()
-	for n := 1; ; n++ {
+	for n := 1; n <= acceptMost; n++ {
 		conn, peer, err := rawsys.Accept(int(fd))
 		switch err {
 		case 0:
@@ -196,6 +203,7 @@ func (a *acceptor) take(fd uintptr) bool {
 			a.way.Sometimes()
 		}
 	}
+	return true
 }
 
 // welcome makes a connection of fd. Its handler is made before any event comes.

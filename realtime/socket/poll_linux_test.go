@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -38,5 +39,49 @@ func TestNotWatched(t *testing.T) {
 	}
 	if conn.Abort(); !conn.now(over) || conn.now(ending) {
 		t.Error("the connection is not over, and uses its descriptor")
+	}
+}
+
+// TestAcceptIsLeftInBetween: connections that come without end do not keep the listener from being closed.
+func TestAcceptIsLeftInBetween(t *testing.T) {
+	e, err := Open(Options{Kind: Epoll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	for range acceptMost + 1 {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = client.Close() }()
+	}
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns []*Conn
+	a := acceptor{poll: e.poll, fresh: func(c *Conn, _ netip.Addr) Handler { conns = append(conns, c); return &refused{} }}
+	defer a.way.Close()
+	var left bool
+	take := func(fd uintptr) { left = a.take(fd) }
+	for _, want := range []struct {
+		left  bool
+		conns int
+	}{{true, acceptMost}, {false, acceptMost + 1}} {
+		if err := raw.Control(take); err != nil {
+			t.Fatal(err)
+		}
+		if left != want.left || len(conns) != want.conns || a.err != nil {
+			t.Errorf("left: %v, after %d connections, %v; want %v after %d", left, len(conns), a.err, want.left, want.conns)
+		}
+	}
+	for _, c := range conns {
+		c.Abort()
 	}
 }
