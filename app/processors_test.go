@@ -25,7 +25,7 @@ func TestProcessors(t *testing.T) {
 	}{
 		{"IdleGivesUpOneASecond", 0, roomyFor, 7},
 		{"AndTheOthers", 0, 10 * roomyFor, 1},
-		{"ALittleNeedsOne", 0.8, time.Minute, 1},
+		{"ALittleNeedsOne", 0.7, time.Minute, 1},
 		{"ABurstDoubles", 1, loadTick, 2},
 		{"AndDoublesAgain", 2, loadTick, 4},
 		{"ASteadyLoadStays", 2, time.Minute, 4},
