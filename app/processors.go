@@ -36,8 +36,7 @@ func followLoad(ctx context.Context, log *slog.Logger, replaying func() bool) {
 	defer runtime.GOMAXPROCS(most)
 	tick := time.NewTicker(loadTick)
 	defer tick.Stop()
-	p := processors{most: most, now: 1} // when thousands come back after a start, it has more within some ticks
-	runtime.GOMAXPROCS(p.now)
+	p := processors{most: most, now: most}
 	at, used := time.Now(), cpuTime()
 	for {
 		select {

@@ -16,7 +16,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // release gives s to the next token. Nothing of this one stays behind.
 func (s *scratch) release() {
-	clear(s.memory)
+	clear(s.memory[:cap(s.memory)]) // what could not be decoded reached further than the rest
 	s.claims = claims{}
 	if cap(s.memory) > maxScratch {
 		s.memory = nil
