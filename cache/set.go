@@ -203,10 +203,11 @@ func (c *Cache) put(ctx context.Context, w *write) (shared.Swapped, error) {
 }
 
 // maybeRefresh begins a load before the entry ends, with a chance that grows towards its end (XFetch): so one of many callers does,
-// some time before, and none waits.
+// some time before, and none waits. The chance is that of XFetch at one load's time later, for the load has to be over by the end:
+// whoever comes in the last moment in which it can be begins it for sure.
 func (c *Cache) maybeRefresh(ctx context.Context, n name, it *item, p *Policy, l loading) {
 	left := it.expires - c.now()
-	if float64(it.took)*-math.Log(1-rand.Float64()) < float64(left) { //nolint:gosec // spread, not secrecy
+	if float64(it.took)*(1-math.Log(1-rand.Float64())) < float64(left) { //nolint:gosec // spread, not secrecy
 		return
 	}
 	key := flightKey{n, l.kind}
