@@ -389,9 +389,12 @@ func (k *kitchenServer) turnsDays(s *screen) {
 	}
 	days := []string{"Minggu", "Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu"}
 	months := []string{"Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"}
+	called := func(d time.Time) string {
+		return fmt.Sprintf("%s, %d %s %d", days[d.Weekday()], d.Day(), months[d.Month()-1], d.Year())
+	}
 	shows := func(d time.Time) {
 		s.t.Helper()
-		s.wait(fmt.Sprintf(`document.getElementById('day').innerText.includes(%q)`, fmt.Sprintf("%s, %d %s %d", days[d.Weekday()], d.Day(), months[d.Month()-1], d.Year())))
+		s.wait(fmt.Sprintf(`document.getElementById('day').innerText.includes(%q)`, called(d)))
 	}
 	shows(today)
 	s.run(`document.getElementById('day-before').click()`)
@@ -402,6 +405,17 @@ func (k *kitchenServer) turnsDays(s *screen) {
 	s.run(fmt.Sprintf(`((e) => { e.value = %q; e.dispatchEvent(new Event('input', { bubbles: true })) })(document.querySelector('.day-field input'))`, k.day))
 	shows(today)
 	s.waitText("Langkah: Memasak")
+	// Whoever looks at today looks at tomorrow when that has come. The clock is put on by a day until it was seen: the board would put it
+	// right with the next word of the server.
+	s.run(`((now, day) => {
+		globalThis.daysSeen = new Set()
+		new MutationObserver(() => daysSeen.add(day.innerText)).observe(day, { attributes: true, characterData: true, childList: true, subtree: true })
+		Date.now = () => now.call(Date) + 86400_000
+		globalThis.endDay = () => { Date.now = now }
+	})(Date.now, document.getElementById('day'))`)
+	s.wait(fmt.Sprintf(`[...daysSeen].some((d) => d.includes(%q))`, called(today.AddDate(0, 0, 1))))
+	s.run(`endDay()`)
+	shows(today)
 }
 
 // sounds has an alert that flashes until somebody taps; then it stays in sight, and sounds again once it has risen.
