@@ -93,8 +93,14 @@ func (s *shard) spare() []byte {
 
 // Wire returns the channel's name as clients spell it.
 func (m *Message) Wire() string {
-	if m.wire == "" {
-		m.wire = m.shard.hub.opts.Names.Spell(m.Publication.Channel)
+	if m.wire != "" {
+		return m.wire
+	}
+	ch := m.Publication.Channel
+	if c := m.room.named[ch.Name]; c != nil && ch.Tenant == m.room.tenant {
+		m.wire = c.wire // whoever follows it by that name has had it spelled
+	} else {
+		m.wire = m.shard.hub.opts.Names.Spell(ch)
 	}
 	return m.wire
 }

@@ -120,27 +120,46 @@ func keepFrames(t *testing.T, seed uint64) (kept int) {
 }
 
 // done takes a frame, and keeps none.
-type done struct{ reader }
+type done struct {
+	reader
+	v1 bool
+}
 
-func (*done) Offer(m *hub.Message) {
-	m.Bare(false)
+func (d *done) Offer(m *hub.Message) {
+	if d.v1 {
+		m.V1(false)
+	} else {
+		m.Bare(false)
+	}
 	m.Done()
 }
 
 // TestDeliveryWithoutGarbage: a message to a small room whose sessions keep nothing allocates nothing in the hub.
 func TestDeliveryWithoutGarbage(t *testing.T) {
-	h, stop := run(&fakeBroker{heads: realtime.Heads{Fresh: realtime.Position{Epoch: "e"}}}, hub.Options{Names: names(t), Shards: 1})
-	defer stop()
-	for range 5 {
-		h.GoLive(subscribe(t, h, &done{}, realtime.Channel{Tenant: "k"}), always)
-	}
-	p := publication(realtime.Channel{Tenant: "k", Name: "production:updates"}, "e", 0)
-	deliver := func() {
-		p.Position.Offset++
-		h.Deliver(p)
-	}
-	deliver()
-	if each := testing.AllocsPerRun(200, deliver); each >= 1 {
-		t.Errorf("%v allocations a message", each)
+	const name = "production:updates"
+	for which, follows := range map[string]struct {
+		channel string
+		v1      bool
+	}{
+		"all channels, bare": {"", false},
+		"a channel, bare":    {name, false},
+		"a channel, v1":      {name, true},
+	} {
+		t.Run(which, func(t *testing.T) {
+			h, stop := run(&fakeBroker{heads: realtime.Heads{Fresh: realtime.Position{Epoch: "e"}}}, hub.Options{Names: names(t), Shards: 1})
+			defer stop()
+			for range 5 {
+				h.GoLive(subscribe(t, h, &done{v1: follows.v1}, realtime.Channel{Tenant: "k", Name: follows.channel}), always)
+			}
+			p := publication(realtime.Channel{Tenant: "k", Name: name}, "e", 0)
+			deliver := func() {
+				p.Position.Offset++
+				h.Deliver(p)
+			}
+			deliver()
+			if each := testing.AllocsPerRun(200, deliver); each >= 1 {
+				t.Errorf("%v allocations a message", each)
+			}
+		})
 	}
 }

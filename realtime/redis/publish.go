@@ -156,10 +156,11 @@ func (p *publisher) command(o *outgoing, sha string) rueidis.Completed {
 
 // snapshotKey returns the key that o is the newest of, which may be none ("") if its channel keeps a snapshot.
 func (o *outgoing) snapshotKey(names *realtime.Names) (key string, ok bool) {
-	if !names.KeepsSnapshot(o.ch) {
+	path := names.SnapshotPath(o.ch)
+	if path == nil {
 		return "", false
 	}
-	key, _ = names.SnapshotKey(o.ch, o.data)
+	key, _ = realtime.SnapshotKey(o.data, path)
 	return key, true
 }
 
