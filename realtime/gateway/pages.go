@@ -15,9 +15,11 @@ import (
 // pages reads history for replays, only so many at the same time, and kitchens have their turns one after the other.
 //
 // The screens of a kitchen lose their line together, come back together, and miss the same. So while a read waits for its turn, whoever
-// asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there.
+// asks for the same page joins it. Nobody joins a read that has begun: it may be older than what he was told to be there. Of what was read
+// a moment ago he gets what is behind his position.
 type pages struct {
 	broker  realtime.Broker
+	recent  recent
 	reads   *turns           // of reads
 	writers *turns           // of those who encode and send what was read
 	idle    chan *pageWriter // one for each turn of the writers, not in use
@@ -102,11 +104,9 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 	var joined []func(*sharedPage, error)
 	page, err := new(sharedPage), errSessionEnds
 	if p.reads.take(ctx, home) {
-		defer p.reads.give(home)
+		defer p.end(home)
 		joined = p.begin(ask, own)
-		if page.Page, err = p.broker.History(ctx, ask.channel, ask.since, ask.limit); err != nil {
-			err = fmt.Errorf("history: %w", err)
-		}
+		page.Page, err = p.fetch(ctx, ask)
 	} else {
 		joined = p.begin(ask, own)
 	}
@@ -122,6 +122,28 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 	}
 	for _, take := range all {
 		take(page, err)
+	}
+}
+
+// fetch returns the page, or what there is of it in those that were read last. A turn of the reads is held.
+func (p *pages) fetch(ctx context.Context, ask pageAsk) (realtime.Page, error) {
+	now := time.Now()
+	if page, ok := p.recent.find(ask, now); ok {
+		return page, nil
+	}
+	page, err := p.broker.History(ctx, ask.channel, ask.since, ask.limit)
+	if err != nil {
+		return page, fmt.Errorf("history: %w", err)
+	}
+	p.recent.add(ask.channel, page, now)
+	return page, nil
+}
+
+// end gives up a turn of the reads.
+func (p *pages) end(home tenant.ID) {
+	p.reads.give(home)
+	if !p.reads.taken() { // nobody goes on
+		p.recent.clear()
 	}
 }
 
