@@ -33,6 +33,7 @@ type pageAsk struct {
 	channel realtime.Channel
 	since   realtime.Position
 	limit   int
+	turned  bool // the epoch of since is over, as far as this node knows: only the engine knows how to go on
 }
 
 // sharedPage is what was read, for all who have asked for it. Those take it one after the other.
@@ -128,8 +129,10 @@ func (p *pages) read(ctx context.Context, home tenant.ID, ask pageAsk, take func
 // fetch returns the page, or what there is of it in those that were read last. A turn of the reads is held.
 func (p *pages) fetch(ctx context.Context, ask pageAsk) (realtime.Page, error) {
 	now := time.Now()
-	if page, ok := p.recent.find(ask, now); ok {
-		return page, nil
+	if !ask.turned {
+		if page, ok := p.recent.find(ask, now); ok {
+			return page, nil
+		}
 	}
 	page, err := p.broker.History(ctx, ask.channel, ask.since, ask.limit)
 	if err != nil {

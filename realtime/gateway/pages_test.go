@@ -42,7 +42,7 @@ func (h *slowHistory) History(context.Context, realtime.Channel, realtime.Positi
 }
 
 func ask(name string) pageAsk {
-	return pageAsk{realtime.Channel{Tenant: "a", Name: name}, realtime.Position{}, 100}
+	return pageAsk{channel: realtime.Channel{Tenant: "a", Name: name}, limit: 100}
 }
 
 // TestPagesAreOfAfterTheyWereAskedFor has many ask for few pages at any time: whatever is shared, nobody gets a page that began to be read

@@ -89,7 +89,7 @@ func TestRecentPagesAreWhatTheEngineHas(t *testing.T) {
 			}
 		}
 		r.clear()
-		if page, ok := r.find(pageAsk{ask("a").channel, realtime.Position{Epoch: keptEpoch, Offset: 1}, 10}, now); ok {
+		if page, ok := r.find(pageAsk{channel: ask("a").channel, since: realtime.Position{Epoch: keptEpoch, Offset: 1}, limit: 10}, now); ok {
 			t.Fatalf("seed %d: %+v is left", seed, page)
 		}
 	}
@@ -135,6 +135,32 @@ func TestLargeKitchensReadOnce(t *testing.T) {
 			all("a")
 			if n := h.reads.Load() - before; n < pages || n > 6*pages {
 				t.Errorf("round %d: %d reads of %d pages by %d readers", round, n, pages, readers)
+			}
+		}
+	})
+}
+
+// TestTurnedEpochsAreAskedFor: whoever stands in an epoch that is over hears of the gap from the engine, however lately somebody has read on
+// in it.
+func TestTurnedEpochsAreAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &keptHistory{head: 2000}
+		p := newPages(h, nil)
+		defer p.close()
+		a := ask("a")
+		a.since.Epoch = keptEpoch
+		read := func(turned bool) {
+			a.turned = turned
+			p.read(t.Context(), "a", a, func(*sharedPage, error) {})
+		}
+		if !p.reads.take(t.Context(), "a") { // others go on, so that the page is kept
+			t.Fatal("no turn")
+		}
+		defer p.reads.give("a")
+		for i, want := range []int64{1, 1, 2} {
+			read(i == 2)
+			if n := h.reads.Load(); n != want {
+				t.Errorf("%d reads after %d, want %d", n, i+1, want)
 			}
 		}
 	})

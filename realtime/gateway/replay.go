@@ -243,7 +243,8 @@ func (r *replay) catchUp(ctx context.Context, b behind) error {
 // read asks the engine for a page and sends of it what the reader has room for. Nobody waits for a reader meanwhile, so slow ones
 // hold nobody up.
 func (r *replay) read(ctx context.Context, b *behind) (page realtime.Page, err error) {
-	r.s.gw.pages.read(ctx, r.s.home(), pageAsk{b.channel, b.from, r.page}, func(p *sharedPage, failed error) {
+	ask := pageAsk{b.channel, b.from, r.page, b.from.Epoch != b.head.Epoch}
+	r.s.gw.pages.read(ctx, r.s.home(), ask, func(p *sharedPage, failed error) {
 		page, err = p.Page, failed
 		if err == nil {
 			r.take(b, p)
